@@ -1,0 +1,1 @@
+"""Published methods, one file each, on the blocks of lgsf.models."""

@@ -1,0 +1,243 @@
+"""The whole configuration as frozen models: unknown keys and wrong types are errors of one sentence.
+
+This module needs pydantic alone, so that the workflow can be planned without torch. The parameters of
+a method are checked by the method's own class when its `configure` step runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from lgsf.errors import LgsfError
+
+CONFIG_SCHEMA_VERSION = 1
+CONTROLS = ("random", "oracle", "truth")
+
+
+def _name(value: str) -> str:
+    if not value or not all(c in "abcdefghijklmnopqrstuvwxyz0123456789_" for c in value):
+        raise ValueError("a name has only small letters, digits and underscores")
+    return value
+
+
+Name = Annotated[str, AfterValidator(_name)]
+
+
+class Settings(BaseModel):
+    """Base: frozen, unknown keys are errors, no silent conversion between types."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class ScenesSource(Settings):
+    """The built-in dataset: drawn pictures with captions made from their scene graphs."""
+
+    source: Literal["scenes"]
+    seed: int = Field(2026, ge=0, description="seed of the drawing; the same seed gives the same bytes")
+    train: int = Field(2000, ge=8, description="training images")
+    dev: int = Field(500, ge=8, description="development images; an even number, since twins come in pairs")
+    test: int = Field(500, ge=8, description="test images; an even number")
+    size: int = Field(192, ge=160, le=256, description="width and height of a picture in pixels")
+    max_regions: int = Field(12, ge=2, le=36, description="boxes kept per image")
+    position: bool = Field(True, description="append box coordinates to the region features")
+    min_count: int = Field(2, ge=1, description="a word needs this many training occurrences")
+    folds: int = Field(1, ge=1, description="folds of the test protocol")
+
+
+class PrecompSource(Settings):
+    """A pack in the layout of the field (SCAN): {split}_ims.npy, _caps.txt, optional _ids.txt, _boxes.npy."""
+
+    source: Literal["precomp"]
+    path: str = Field(description="folder of the pack")
+    train: str = Field("train", description="prefix of the training files")
+    dev: str = Field("dev", description="prefix of the development files")
+    test: str = Field("test", description="prefix of the test files, for COCO usually testall")
+    captions_per_image: int = Field(5, ge=1, description="consecutive caption lines that belong to one image")
+    licence: str = Field("unknown", description="licence of the pack, for the record")
+    min_count: int = Field(4, ge=1, description="a word needs this many training occurrences")
+    folds: int = Field(1, ge=1, description="folds of the test protocol; 5 is COCO's 1K protocol beside the full test")
+    limit_train: int | None = Field(None, ge=2, description="use only the first images of the training split")
+    limit_eval: int | None = Field(None, ge=2, description="use only the first images of dev and test")
+
+
+DatasetSettings = Annotated[ScenesSource | PrecompSource, Field(discriminator="source")]
+
+
+class Training(Settings):
+    """How a model is trained. The same for every method unless a method overrides it."""
+
+    batch_size: int = Field(128, ge=2, description="image-caption pairs per step")
+    epochs: int = Field(15, ge=1, description="passes over the training captions")
+    optimizer: Literal["adamw", "adam"] = "adamw"
+    learning_rate: float = Field(5e-4, gt=0)
+    weight_decay: float = Field(1e-4, ge=0)
+    warmup_steps: int = Field(0, ge=0, description="steps over which the learning rate grows linearly from zero")
+    decay_epochs: tuple[int, ...] = Field((), description="epochs after which the learning rate is multiplied")
+    decay_factor: float = Field(0.1, gt=0, le=1)
+    clip_norm: float = Field(2.0, gt=0, description="limit of the gradient norm")
+    sum_steps: int = Field(300, ge=0, description="steps with the sum of all violations before hardest negatives")
+    region_drop: float = Field(0.0, ge=0, lt=1, description="chance to drop a region in training")
+    word_drop: float = Field(0.0, ge=0, lt=1, description="chance to drop or mask a word in training")
+    precision: Literal["float32", "bfloat16"] = Field("float32", description="bfloat16 autocast needs CUDA")
+
+    @field_validator("decay_epochs", mode="before")
+    @classmethod
+    def _as_tuple(cls, value: Any) -> Any:
+        return tuple(value) if isinstance(value, list) else value
+
+
+class MethodSettings(Settings):
+    """One method: a class, its parameters, and where its training differs from the default."""
+
+    title: str | None = Field(None, description="how tables call it")
+    extends: Name | None = Field(None, description="take everything from this method and change what is given here")
+    model: str | None = Field(None, pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$", description="package.module:Class")
+    parameters: dict[str, Any] = Field(default_factory=dict)
+    training: dict[str, Any] = Field(default_factory=dict)
+    choices: dict[str, str] = Field(
+        default_factory=dict, description="parameter -> why; what the paper does not say and we chose"
+    )
+
+
+class Run(Settings):
+    """What this experiment runs: every listed dataset x method x seed."""
+
+    datasets: tuple[Name, ...] = Field(min_length=1)
+    methods: tuple[Name, ...] = Field(min_length=1)
+    controls: tuple[Literal["random", "oracle", "truth"], ...] = ("random", "oracle")
+    seeds: tuple[Annotated[int, Field(ge=0)], ...] = Field(min_length=1)
+    reference: Name = Field("vsepp", description="the method that differences are taken against")
+
+    @field_validator("datasets", "methods", "controls", "seeds", mode="before")
+    @classmethod
+    def _as_tuple(cls, value: Any) -> Any:
+        if isinstance(value, list):
+            if len(set(map(str, value))) != len(value):
+                raise ValueError("an entry is listed twice")
+            return tuple(value)
+        return value
+
+
+class Config(Settings):
+    """The configuration of one experiment."""
+
+    experiment: Name = Field(description="names the report's folder")
+    title: str = ""
+    pathvars: dict[str, str] = Field(default_factory=dict, description="where Snakemake puts things")
+    run: Run
+    datasets: dict[Name, DatasetSettings]
+    training: Training = Training()
+    methods: dict[Name, MethodSettings]
+    device: Literal["cpu", "cuda"] = Field("cpu", description="where training and scoring happen")
+    threads: int = Field(1, ge=1, description="CPU threads of one trainer; part of what makes a run repeatable")
+    memory_mb: int = Field(512, ge=16, description="memory for scores that are held during ranking")
+
+    @model_validator(mode="after")
+    def _references(self) -> Config:
+        for kind, names, known in (
+            ("run.datasets", self.run.datasets, self.datasets),
+            ("run.methods", self.run.methods, self.methods),
+        ):
+            for name in names:
+                if name not in known:
+                    raise ValueError(f"{kind} names {name!r}, which is not defined; known are {', '.join(sorted(known))}")
+        for name in self.methods:
+            if name in CONTROLS:
+                raise ValueError(f"methods.{name}: this name belongs to a control; choose another")
+            self.method(name)
+        return self
+
+    @classmethod
+    def parse(cls, raw: Mapping[str, Any], *, source: str = "the configuration") -> Config:
+        """Check a plain mapping; every problem becomes one sentence.
+
+        Raises LgsfError naming the key, what is wrong and what is allowed.
+        """
+        try:
+            return cls.model_validate(_tuples(raw))
+        except ValidationError as error:
+            raise LgsfError(f"{source}: {explain(error)}") from None
+
+    def method(self, name: str) -> MethodSettings:
+        """The method `name` with everything it `extends` filled in."""
+        chain: list[str] = []
+        current: str | None = name
+        while current is not None:
+            if current in chain:
+                raise ValueError(f"methods.{name}: 'extends' goes round in a circle ({' -> '.join([*chain, current])})")
+            if current not in self.methods:
+                raise ValueError(f"methods.{chain[-1]}.extends names {current!r}, which is not defined")
+            chain.append(current)
+            current = self.methods[current].extends
+        merged: dict[str, Any] = {}
+        for link in reversed(chain):
+            own = self.methods[link].model_dump(exclude_unset=True, exclude={"extends"})
+            merged = {**deep_merge(merged, own), "title": own.get("title")}
+        if merged.get("model") is None:
+            raise ValueError(f"methods.{name}: 'model' is missing; give package.module:Class or 'extends'")
+        return MethodSettings.model_validate({**merged, "extends": None})
+
+    def training_of(self, name: str) -> Training:
+        """The default training with the method's own values on top."""
+        try:
+            return Training.model_validate(_tuples(deep_merge(self.training.model_dump(), self.method(name).training)))
+        except ValidationError as error:
+            raise LgsfError(f"methods.{name}.training: {explain(error)}") from None
+
+    def run_settings(self, dataset: str, method: str) -> dict[str, Any]:
+        """What one method's runs on one dataset depend on, as plain JSON: the input of `lgsf configure`."""
+        settings = self.method(method)
+        return {
+            "schema_version": CONFIG_SCHEMA_VERSION,
+            "dataset": dataset,
+            "method": method,
+            "title": settings.title or method,
+            "model": settings.model,
+            "parameters": settings.parameters,
+            "choices": settings.choices,
+            "training": self.training_of(method).model_dump(mode="json"),
+            "device": self.device,
+            "threads": self.threads,
+        }
+
+
+def _tuples(value: Any) -> Any:
+    """Plain dicts all the way down (Snakemake hands over its own mapping types)."""
+    if isinstance(value, Mapping):
+        return {k: _tuples(v) for k, v in value.items()}
+    return value
+
+
+def deep_merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """`over` on top of `base`; mappings merge, everything else replaces."""
+    out = dict(base)
+    for key, value in over.items():
+        if isinstance(value, Mapping) and isinstance(out.get(key), Mapping):
+            out[key] = deep_merge(out[key], value)
+        else:
+            out[key] = value
+    return out
+
+
+def explain(error: ValidationError) -> str:
+    """One sentence for the first problem of a validation error, with a count of the others."""
+    problems = error.errors()
+    first = problems[0]
+    where = ".".join(str(p) for p in first["loc"] if p not in ("scenes", "precomp") or p in first["loc"][:1]) or "top level"
+    given = first.get("input")
+    if first["type"] == "extra_forbidden":
+        text = f"unknown key '{where}'; check its spelling or remove it"
+    elif first["type"] == "missing":
+        text = f"key '{where}' is missing; add it"
+    elif first["type"] == "value_error":
+        text = f"{where}: {str(first['ctx']['error'])}" if where != "top level" else str(first["ctx"]["error"])
+        if isinstance(given, str):
+            text += f", not {given!r}"
+    else:
+        text = f"{where}: {first['msg'][0].lower()}{first['msg'][1:]}, not {given!r}"
+    if len(problems) > 1:
+        text += f" (and {len(problems) - 1} more)"
+    return text + "."

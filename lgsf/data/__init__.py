@@ -1,0 +1,1 @@
+"""Datasets: one on-disk form, one reader per source, batches."""

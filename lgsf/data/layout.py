@@ -1,0 +1,170 @@
+"""A dataset on disk: open, check and write the one layout that every source is turned into.
+
+<root>/dataset.json                 schema version, name, source, counts, checksums, protocol
+<root>/vocabulary.json              words of the training captions (lgsf.data.text)
+<root>/<split>/regions.npy          (n_images, n_regions, dim) float16 or float32, zero behind the valid ones
+<root>/<split>/region_counts.npy    (n_images,) int32, valid regions of each image, at least 1
+<root>/<split>/boxes.npy            optional (n_images, n_regions, 4) float32, x0 y0 x1 y1 in 0..1
+<root>/<split>/images.parquet       image_id, file_name, and whatever the source knows
+<root>/<split>/captions.parquet     caption_id, image (row in images.parquet), text
+<root>/<split>/judged.parquet       optional: image, caption (rows), grade, kind - pairs of special interest
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from lgsf.errors import LgsfError
+
+SCHEMA_VERSION = 1
+SPLITS = ("train", "dev", "test")
+SPLIT_FILES = ("regions.npy", "region_counts.npy", "images.parquet", "captions.parquet")
+OPTIONAL_FILES = ("boxes.npy", "judged.parquet")
+
+
+def sha256(path: Path) -> str:
+    """Hex digest of a file's bytes, read in bounded memory."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+class RowReader:
+    """Rows of a C-ordered .npy file by explicit reads into memory of the caller's own.
+
+    A memory map would do the same, but a shuffled pass over it makes the whole file resident; `pread`
+    keeps the process at the size of one batch however large the file is.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            with path.open("rb") as file:
+                version = np.lib.format.read_magic(file)
+                read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+                self.shape, fortran, self.dtype = read(file)
+                self._offset = file.tell()
+        except FileNotFoundError:
+            raise LgsfError(f"{path} is missing: prepare the dataset again.") from None
+        except ValueError as error:
+            raise LgsfError(f"{path} is not a .npy array ({error}): prepare the dataset again.") from None
+        if fortran or self.dtype.hasobject:
+            raise LgsfError(f"{path} must be a C-ordered array of plain numbers: write it again with numpy.save.")
+        self._row_items = int(np.prod(self.shape[1:], dtype=np.int64))
+        self._row_bytes = self._row_items * self.dtype.itemsize
+        expected = self._offset + self.shape[0] * self._row_bytes
+        if (size := path.stat().st_size) < expected:
+            raise LgsfError(
+                f"{path} is truncated: its header promises {expected} bytes and it has {size}; copy it again."
+            )
+        self._file = os.open(path, os.O_RDONLY)
+
+    def __len__(self) -> int:
+        return int(self.shape[0])
+
+    def __del__(self) -> None:
+        if (file := getattr(self, "_file", None)) is not None:
+            os.close(file)
+
+    def read(self, rows: npt.NDArray[np.integer[Any]]) -> npt.NDArray[Any]:
+        """Rows in the given order, (len(rows), *shape[1:]) in the file's dtype."""
+        out = np.empty((len(rows), *self.shape[1:]), self.dtype)
+        view = memoryview(out.reshape(len(rows), -1).view(np.uint8)) if self._row_bytes else None
+        for position, row in enumerate(rows):
+            if not 0 <= row < self.shape[0]:
+                raise IndexError(f"row {row} of {self.shape[0]}")
+            if view is not None:
+                self._fill(view[position], self._offset + int(row) * self._row_bytes)
+        return out
+
+    def _fill(self, buffer: memoryview, offset: int) -> None:
+        done = 0
+        while done < len(buffer):  # a signal may cut one read short
+            got = os.preadv(self._file, [buffer[done:]], offset + done)
+            if got == 0:
+                raise LgsfError(f"{self.path} ended early: it changed while it was read.")
+            done += got
+
+    def blocks(self, size: int) -> Iterator[tuple[int, npt.NDArray[Any]]]:
+        """(first row, rows) for consecutive blocks of at most `size` rows."""
+        for start in range(0, len(self), size):
+            yield start, self.read(np.arange(start, min(start + size, len(self))))
+
+
+@dataclass(frozen=True)
+class Split:
+    """One split of an opened dataset."""
+
+    name: str
+    regions: RowReader
+    region_counts: npt.NDArray[np.int32]
+    boxes: RowReader | None
+    images: pd.DataFrame
+    captions: pd.DataFrame
+    judged: pd.DataFrame | None
+
+    @property
+    def caption_image(self) -> npt.NDArray[np.int64]:
+        """(n_captions,) int64: the row of each caption's image."""
+        return self.captions["image"].to_numpy(np.int64)
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """An opened dataset: its manifest, and its splits on demand."""
+
+    root: Path
+    manifest: Mapping[str, Any]
+
+    @property
+    def name(self) -> str:
+        return str(self.manifest["name"])
+
+    def split(self, name: str) -> Split:
+        """Open a split and check that its files agree with each other."""
+        folder = self.root / name
+        for file in SPLIT_FILES:
+            if not (folder / file).is_file():
+                raise LgsfError(f"{folder / file} is missing: prepare the dataset again.")
+        split = Split(
+            name=name,
+            regions=RowReader(folder / "regions.npy"),
+            region_counts=np.load(folder / "region_counts.npy", allow_pickle=False),
+            boxes=RowReader(folder / "boxes.npy") if (folder / "boxes.npy").is_file() else None,
+            images=pd.read_parquet(folder / "images.parquet"),
+            captions=pd.read_parquet(folder / "captions.parquet"),
+            judged=pd.read_parquet(folder / "judged.parquet") if (folder / "judged.parquet").is_file() else None,
+        )
+        n_images = len(split.images)
+        for label, count in (("regions.npy", len(split.regions)), ("region_counts.npy", len(split.region_counts))):
+            if count != n_images:
+                raise LgsfError(
+                    f"{folder / label} has {count} rows and images.parquet has {n_images}: prepare the dataset again."
+                )
+        return split
+
+
+def open_dataset(root: Path) -> Dataset:
+    """Open `<root>/dataset.json`; a missing or foreign manifest is an error for the user."""
+    path = root / "dataset.json"
+    try:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise LgsfError(f"{path} is missing: run the prepare step for this dataset first.") from None
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise LgsfError(f"{path} is not valid JSON ({error}): prepare the dataset again.") from None
+    if manifest.get("schema_version") != SCHEMA_VERSION:
+        raise LgsfError(
+            f"{path} has schema version {manifest.get('schema_version')!r}, this code reads {SCHEMA_VERSION}: "
+            "prepare the dataset again."
+        )
+    return Dataset(root, manifest)

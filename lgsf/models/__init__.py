@@ -1,0 +1,1 @@
+"""Building blocks of retrieval models, and the LGSF model itself."""

@@ -1,0 +1,150 @@
+"""The contract between a retrieval method and the stages: encode, compare, learn; nothing about files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+import torch
+from pydantic import BaseModel, ConfigDict
+from torch import Tensor, nn
+
+
+class Parameters(BaseModel):
+    """Base of every method's parameters: frozen, unknown keys are errors."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataSpec:
+    """What a method must know of the data to size its layers."""
+
+    region_dim: int
+    vocabulary_size: int
+    has_boxes: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Batch:
+    """One training batch: row k of every tensor belongs to the k-th image-caption pair.
+
+    regions      (batch, n_regions, region_dim) float32, zero behind the valid ones
+    region_mask  (batch, n_regions) bool, True where a region is valid; at least one per row
+    boxes        (batch, n_regions, 4) float32, x0 y0 x1 y1 in 0..1, or None where the data has none
+    tokens       (batch, n_words) int64, 0 = padding
+    token_mask   (batch, n_words) bool, True where a word is valid; at least one per row
+    image_ids    (batch,) int64, row of the image in its split; equal ids are never negatives of each other
+    """
+
+    regions: Tensor
+    region_mask: Tensor
+    boxes: Tensor | None
+    tokens: Tensor
+    token_mask: Tensor
+    image_ids: Tensor
+
+    def to(self, device: torch.device | str) -> Batch:
+        """The same batch with every tensor on `device`."""
+        moved = {k: v.to(device, non_blocking=True) for k, v in vars(self).items() if v is not None}
+        return replace(self, **moved)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Progress:
+    """Where training stands when a loss is asked for.
+
+    step         0-based number of the optimizer step
+    total_steps  steps of the whole run
+    hardest      False while the hinge sums over all violations, True once it takes the hardest negative
+    """
+
+    step: int
+    total_steps: int
+    hardest: bool
+
+    @property
+    def fraction(self) -> float:
+        """Share of the run that is done, in 0..1."""
+        return self.step / max(self.total_steps, 1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Encoded:
+    """What an encoder makes of n samples: a global vector, or fragments with their mask, or both.
+
+    vector     (n, dim) float32
+    fragments  (n, length, dim) float32, zero where masked out
+    mask       (n, length) bool, True where a fragment is valid
+    """
+
+    vector: Tensor | None = None
+    fragments: Tensor | None = None
+    mask: Tensor | None = None
+
+    def __post_init__(self) -> None:
+        if self.vector is None and self.fragments is None:
+            raise ValueError("Encoded needs a vector, fragments, or both")
+        if (self.fragments is None) != (self.mask is None):
+            raise ValueError("fragments and mask come together")
+
+    def __len__(self) -> int:
+        tensor = self.vector if self.vector is not None else self.fragments
+        assert tensor is not None
+        return int(tensor.shape[0])
+
+    def select(self, rows: slice | Tensor) -> Encoded:
+        """The samples `rows`, in that order."""
+        return Encoded(**{k: None if v is None else v[rows] for k, v in vars(self).items()})
+
+    def to(self, device: torch.device | str) -> Encoded:
+        """The same samples on `device`."""
+        return Encoded(**{k: None if v is None else v.to(device) for k, v in vars(self).items()})
+
+    @staticmethod
+    def concatenate(parts: Sequence[Encoded]) -> Encoded:
+        """All samples of `parts` in order; fragments are padded with zeros to the longest part."""
+        first = parts[0]
+        vector = torch.cat([p.vector for p in parts]) if first.vector is not None else None  # type: ignore[misc]
+        if first.fragments is None:
+            return Encoded(vector=vector)
+        length = max(p.fragments.shape[1] for p in parts)  # type: ignore[union-attr]
+        fragments, masks = [], []
+        for part in parts:
+            assert part.fragments is not None and part.mask is not None
+            missing = length - part.fragments.shape[1]
+            fragments.append(nn.functional.pad(part.fragments, (0, 0, 0, missing)))
+            masks.append(nn.functional.pad(part.mask, (0, missing)))
+        return Encoded(vector=vector, fragments=torch.cat(fragments), mask=torch.cat(masks))
+
+
+class Method(nn.Module):
+    """A retrieval method: two encoders, a similarity and a loss.
+
+    A subclass sets `Parameters` (its options, a frozen pydantic model) and, where it has modules that
+    serve training alone, names them in `training_only`: they are saved apart and evaluation never reads
+    them. An embedding depends on its own sample and on nothing else in the batch.
+    """
+
+    Parameters: ClassVar[type[Parameters]] = Parameters
+    training_only: ClassVar[tuple[str, ...]] = ()
+
+    def encode_images(self, regions: Tensor, mask: Tensor, boxes: Tensor | None = None) -> Encoded:
+        """(n, n_regions, region_dim) float32, (n, n_regions) bool, (n, n_regions, 4) float32 -> n samples."""
+        raise NotImplementedError
+
+    def encode_texts(self, tokens: Tensor, mask: Tensor) -> Encoded:
+        """(n, n_words) int64, (n, n_words) bool -> n samples."""
+        raise NotImplementedError
+
+    def similarity(self, images: Encoded, texts: Encoded) -> Tensor:
+        """Scores (n_images, n_texts) float32, larger is closer; by default the dot product of the vectors."""
+        assert images.vector is not None and texts.vector is not None
+        return images.vector @ texts.vector.T
+
+    def loss(
+        self, batch: Batch, images: Encoded, texts: Encoded, progress: Progress
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """The scalar to minimise, and detached scalars worth logging."""
+        raise NotImplementedError
