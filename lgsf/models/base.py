@@ -130,6 +130,17 @@ class Method(nn.Module):
     Parameters: ClassVar[type[Parameters]] = Parameters
     training_only: ClassVar[tuple[str, ...]] = ()
 
+    def __init__(self, options: Parameters, spec: DataSpec) -> None:
+        """Every method is built as `Class(Class.Parameters(...), DataSpec(...))`."""
+        super().__init__()
+        self.options = options
+        self.spec = spec
+
+    @property
+    def margin(self) -> float | None:
+        """Margin of a summed hinge over both directions, if there is one: the trainer then knows the plateau."""
+        return getattr(self.options, "margin", None)
+
     def encode_images(self, regions: Tensor, mask: Tensor, boxes: Tensor | None = None) -> Encoded:
         """(n, n_regions, region_dim) float32, (n, n_regions) bool, (n, n_regions, 4) float32 -> n samples."""
         raise NotImplementedError
