@@ -1,0 +1,107 @@
+"""Captions to numbers: Treebank word tokens, and the vocabulary of the training captions.
+
+Tokens are those of the field (VSE++, SCAN and their successors): the lower-cased caption through nltk's
+Treebank rules, `<start>` and `<end>` around it, `<unk>` for what training did not show often enough.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lgsf.errors import LgsfError
+
+if TYPE_CHECKING:
+    from nltk.tokenize import TreebankWordTokenizer
+
+SPECIAL_WORDS = ("<pad>", "<start>", "<end>", "<unk>", "<mask>")
+PAD, START, END, UNKNOWN, MASK = range(len(SPECIAL_WORDS))
+
+_BYTES_LITERAL = re.compile(r"""b(['"]).*\1""", re.DOTALL)
+
+
+@cache
+def _tokenizer() -> TreebankWordTokenizer:
+    # Imported on first use: nltk takes half a second, and most verbs never tokenise.
+    from nltk.tokenize import TreebankWordTokenizer
+
+    return TreebankWordTokenizer()
+
+
+def tokenize(caption: str) -> list[str]:
+    """Treebank words of the lower-cased caption, without `<start>` and `<end>`."""
+    words: list[str] = _tokenizer().tokenize(caption.lower())
+    return words
+
+
+def is_bytes_literal(caption: str) -> bool:
+    """Whether the caption is the printed form of Python bytes, b'...': a trace of a broken conversion.
+
+    Feeding it on would glue `b'` to the first word of every caption, which has cost VSRN's ports half
+    their recall without any error.
+    """
+    return _BYTES_LITERAL.fullmatch(caption.strip()) is not None
+
+
+class Vocabulary:
+    """Words and their numbers: the special words first, then the kept words in alphabetical order."""
+
+    def __init__(self, words: Sequence[str], min_count: int) -> None:
+        if tuple(words[: len(SPECIAL_WORDS)]) != SPECIAL_WORDS:
+            raise ValueError(f"a vocabulary starts with {' '.join(SPECIAL_WORDS)}")
+        if len(set(words)) != len(words):
+            raise ValueError("a word stands twice in the vocabulary")
+        self.words = tuple(words)
+        self.min_count = min_count
+        self._number = {word: number for number, word in enumerate(self.words)}
+
+    @classmethod
+    def build(cls, captions: Iterable[str], *, min_count: int) -> Vocabulary:
+        """The words that occur at least `min_count` times in `captions`, the training captions alone."""
+        counts = Counter(word for caption in captions for word in tokenize(caption))
+        kept = (word for word, count in counts.items() if count >= min_count and word not in SPECIAL_WORDS)
+        return cls((*SPECIAL_WORDS, *sorted(kept)), min_count)
+
+    def __len__(self) -> int:
+        return len(self.words)
+
+    @property
+    def hash(self) -> str:
+        """sha256 (hex) of the words in order: two vocabularies with the same hash number alike."""
+        return hashlib.sha256("\n".join(self.words).encode()).hexdigest()
+
+    def encode(self, caption: str) -> list[int]:
+        """Numbers of `<start>`, the caption's words and `<end>`; unknown words become `<unk>`."""
+        return [START, *(self._number.get(word, UNKNOWN) for word in tokenize(caption)), END]
+
+    def save(self, path: Path) -> None:
+        """Write JSON with the words, their threshold and their hash."""
+        content = {"min_count": self.min_count, "hash": self.hash, "words": self.words}
+        path.write_text(json.dumps(content, ensure_ascii=False, indent=0) + "\n", encoding="utf-8")
+
+    @classmethod
+    def load(cls, path: Path) -> Vocabulary:
+        """Read what `save` wrote.
+
+        Raises LgsfError where the file is absent, is not such a file, or does not match its hash.
+        """
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise LgsfError(f"{path} is missing: prepare the dataset again.") from None
+        except ValueError as error:
+            raise LgsfError(f"{path} is not valid JSON ({error}): prepare the dataset again.") from None
+        try:
+            vocabulary = cls([str(word) for word in content["words"]], int(content["min_count"]))
+            promised = content["hash"]
+        except (KeyError, TypeError, ValueError) as error:
+            raise LgsfError(f"{path} is not a vocabulary ({error!r}): prepare the dataset again.") from None
+        if vocabulary.hash != promised:
+            raise LgsfError(f"{path} was changed since it was written (its hash differs): prepare it again.")
+        return vocabulary
