@@ -1,0 +1,125 @@
+"""The verbs of the command line: each reads its arguments, calls one stage, and explains failures in a sentence."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from lgsf.config import CONTROLS
+from lgsf.errors import LgsfError
+
+logger = logging.getLogger("lgsf")
+Arguments = argparse.Namespace
+
+
+def _configure(a: Arguments) -> None:
+    from lgsf.files import write_json
+    from lgsf.methods import check_settings
+
+    write_json(a.out, check_settings(_json(a.settings, "--settings"), source="the configuration"))
+
+
+def _prepare(a: Arguments) -> None:
+    from lgsf.data.prepare import prepare
+
+    prepare(_json(a.settings, "--settings"), name=a.name, root=a.out)
+
+
+def _train(a: Arguments) -> None:
+    # cuBLAS reads this once, when CUDA starts; without it deterministic matrix products are refused.
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    from lgsf.train import train
+
+    train(config=a.config, dataset=a.dataset, seed=a.seed, out=a.out)
+
+
+def _evaluate(a: Arguments) -> None:
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    from lgsf.evaluate import evaluate
+
+    evaluate(run=a.run, dataset=a.dataset, memory_mb=a.memory_mb)
+
+
+def _control(a: Arguments) -> None:
+    from baselines.controls import control
+
+    control(kind=a.kind, dataset=a.dataset, seed=a.seed, out=a.out)
+
+
+def _tables(a: Arguments) -> None:
+    from lgsf.experiment import Experiment
+    from lgsf.tables import write_tables
+
+    write_tables(Experiment.parse(a.experiment), results=a.results, out=a.out)
+
+
+def _report(a: Arguments) -> None:
+    from lgsf.experiment import Experiment
+    from lgsf.report import write_report
+
+    print(write_report(Experiment.parse(a.experiment), results=a.results, tables=a.tables, out=a.out))
+
+
+def _schema(a: Arguments) -> None:
+    from lgsf.schema import write_schema
+
+    write_schema(a.out)
+
+
+def _json(text: str, option: str) -> Any:
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        raise LgsfError(f"{option} is not valid JSON ({error}); quote it as one argument.") from None
+
+
+def parser() -> argparse.ArgumentParser:
+    """All verbs and their options."""
+    top = argparse.ArgumentParser(prog="lgsf", description=__doc__)
+    verbs = top.add_subparsers(metavar="VERB", required=True)
+
+    def verb(name: str, function: Callable[[Arguments], None], help_: str, **options: dict[str, Any]) -> None:
+        sub = verbs.add_parser(name, help=help_)
+        for option, settings in options.items():
+            sub.add_argument("--" + option.replace("_", "-"), **{"required": "default" not in settings, **settings})
+        sub.add_argument("--log", type=Path, help="file for the full log")
+        sub.set_defaults(function=function)
+
+    path: dict[str, Any] = {"type": Path}
+    seed: dict[str, Any] = {"type": int}
+    verb("configure", _configure, "check one method's settings and write them", settings={}, out=path)
+    verb("prepare", _prepare, "turn a source into a dataset", name={}, settings={}, out=path)
+    verb("train", _train, "train one run, or go on with it", config=path, dataset=path, seed=seed, out=path)
+    verb("evaluate", _evaluate, "rank dev and test with a run", run=path, dataset=path,
+         memory_mb={"type": int, "default": 512})  # fmt: skip
+    verb("control", _control, "write a control's run", kind={"choices": CONTROLS}, dataset=path, seed=seed, out=path)
+    verb("tables", _tables, "collect runs into tables", experiment={}, results=path, out=path)
+    verb("report", _report, "render the report", experiment={}, results=path, tables=path, out=path)
+    verb("schema", _schema, "write the JSON schema of the configuration", out=path)
+    return top
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run a verb; exit with 2 on a user's mistake, 128 + n on signal n."""
+    from lgsf.interrupts import Interrupted
+    from lgsf.logs import setup
+
+    arguments = parser().parse_args(argv)
+    setup(arguments.log)
+    try:
+        arguments.function(arguments)
+    except LgsfError as error:
+        logger.error("lgsf: error: %s", error)
+        sys.exit(2)
+    except Interrupted as error:
+        logger.error("lgsf: %s; run the same command again to go on.", error)
+        sys.exit(128 + error.signal_number)
+    except Exception:
+        logger.exception("lgsf: unexpected failure; please report it with this log")
+        sys.exit(1)

@@ -1,0 +1,86 @@
+"""From a run's settings to a model: find the class, check its parameters, build it."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from lgsf.config import CONFIG_SCHEMA_VERSION, Training, explain
+from lgsf.data.layout import Dataset
+from lgsf.errors import LgsfError
+from lgsf.files import read_json
+from lgsf.models.base import DataSpec, Method, Parameters
+
+RUN_KEYS = {
+    "schema_version", "dataset", "method", "title", "model", "parameters", "choices", "training", "device", "threads"
+}  # fmt: skip
+
+
+def check_settings(settings: Mapping[str, Any], *, source: str) -> dict[str, Any]:
+    """The settings of one method with all defaults of its parameters filled in.
+
+    Raises LgsfError when a key is unknown, the class cannot be imported or a parameter does not fit.
+    """
+    if set(settings) != RUN_KEYS:
+        wrong = sorted(set(settings) ^ RUN_KEYS)
+        raise LgsfError(f"{source}: the keys {', '.join(wrong)} are missing or unknown; make it with the configure step.")
+    if settings["schema_version"] != CONFIG_SCHEMA_VERSION:
+        raise LgsfError(f"{source} has schema version {settings['schema_version']!r}; run the configure step again.")
+    training_of(settings, source=source)
+    parameters = parameters_of(settings, source=source)
+    return {**settings, "parameters": parameters.model_dump(mode="json")}
+
+
+def read_settings(path: Path) -> dict[str, Any]:
+    """A checked config.json as the configure step writes it."""
+    return check_settings(read_json(path, hint="run the configure step first"), source=str(path))
+
+
+def training_of(settings: Mapping[str, Any], *, source: str) -> Training:
+    """The training section as a model."""
+    try:
+        return Training.model_validate(settings["training"])
+    except ValidationError as error:
+        raise LgsfError(f"{source}: training: {explain(error)}") from None
+
+
+def parameters_of(settings: Mapping[str, Any], *, source: str) -> Parameters:
+    """The parameters section as the method's own model."""
+    try:
+        return method_class(settings["model"], source=source).Parameters.model_validate(settings["parameters"])
+    except ValidationError as error:
+        raise LgsfError(f"{source}: parameters of method {settings['method']!r}: {explain(error)}") from None
+
+
+def method_class(spec: str, *, source: str) -> type[Method]:
+    """The class named `package.module:Class`; any importable subclass of lgsf.models.base.Method will do."""
+    module_name, _, class_name = spec.partition(":")
+    try:
+        found = getattr(importlib.import_module(module_name), class_name)
+    except ModuleNotFoundError as error:
+        raise LgsfError(f"{source}: model {spec!r} cannot be imported ({error}); check its spelling.") from None
+    except AttributeError:
+        raise LgsfError(f"{source}: module {module_name!r} has no class {class_name!r}; check its spelling.") from None
+    if not (isinstance(found, type) and issubclass(found, Method)):
+        raise LgsfError(f"{source}: {spec!r} is not a subclass of lgsf.models.base.Method; make it one.")
+    return found
+
+
+def data_spec(dataset: Dataset) -> DataSpec:
+    """What a model must know of a dataset."""
+    train = dataset.manifest["splits"]["train"]
+    return DataSpec(
+        region_dim=train["region_dim"],
+        vocabulary_size=dataset.manifest["vocabulary"]["size"],
+        has_boxes="boxes.npy" in train["sha256"],
+    )
+
+
+def build_method(settings: Mapping[str, Any], dataset: Dataset, *, source: str) -> Method:
+    """A freshly initialised model; torch's global generator decides its weights."""
+    options = parameters_of(settings, source=source)
+    return method_class(settings["model"], source=source)(options, data_spec(dataset))

@@ -1,0 +1,237 @@
+"""The training loop: a method's own loss, selection on dev rSum alone, resume that changes no bit.
+
+State is saved at the end of each epoch, and the batches of an epoch are a function of (seed, epoch) alone:
+a run that was killed at any moment and started again repeats the broken epoch and ends with the weights of
+an uninterrupted one (on one machine, CPU, with the same number of threads).
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lgsf.checkpoint import ResumeState, fingerprint, rng_state, run_lock, set_rng_state
+from lgsf.config import Training
+from lgsf.data.batches import TrainingBatches
+from lgsf.data.layout import Dataset, open_dataset, sha256
+from lgsf.data.text import Vocabulary
+from lgsf.errors import LgsfError
+from lgsf.files import write_json, write_text
+from lgsf.interrupts import Interrupts
+from lgsf.logs import PROGRESS
+from lgsf.methods import build_method, read_settings, training_of
+from lgsf.models.base import Batch, Progress
+from lgsf.provenance import now, peak_gpu_memory_mb, peak_memory_mb, provenance
+from lgsf.ranking import metrics, rank
+from lgsf.runs import save_weights, split_weights
+from lgsf.score import TiledScores, encode_split
+from lgsf.sources import sources
+
+logger = logging.getLogger(__name__)
+ROOT = Path(__file__).resolve().parent.parent
+CHECK_EVERY = 20  # steps between looks at the loss: each look makes a GPU wait
+PLATEAU_WIDTH = 0.02  # a loss this close to its value for equal embeddings is called collapsed
+
+
+def train(*, config: Path, dataset: Path, seed: int, out: Path) -> None:
+    """Train one method with one seed and publish the run in `out`; go on where a killed run stopped.
+
+    Raises LgsfError on bad input, on a loss that is not finite, and when another trainer holds `out`.
+    """
+    settings = read_settings(config)
+    data = open_dataset(dataset)
+    device = torch.device(settings["device"])
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise LgsfError(f"{config} asks for device 'cuda' and torch finds no GPU: set device: cpu or mend the driver.")
+    torch.set_num_threads(settings["threads"])
+    torch.use_deterministic_algorithms(True)
+    code = sources("lgsf.train", settings["model"].partition(":")[0], root=ROOT)
+    parts = {
+        "settings": settings,
+        "dataset": sha256(data.root / "dataset.json"),
+        "seed": seed,
+        "torch": torch.__version__,
+        "device": device.type,
+    }
+    with run_lock(out), Interrupts() as interrupts:
+        resume = ResumeState(out, fingerprint(parts, code, ROOT))
+        (out / "failure.json").unlink(missing_ok=True)
+        trainer = Trainer(settings, data, seed=seed, device=device, source=str(config))
+        try:
+            trainer.run(resume, out, interrupts)
+        except NotFiniteError as error:
+            write_json(out / "failure.json", {"reason": str(error), "epoch": error.epoch, "when": now()})
+            raise
+
+
+class NotFiniteError(LgsfError):
+    """The loss or its gradient became NaN or infinite."""
+
+    def __init__(self, what: str, step: int, epoch: int, kept: Path) -> None:
+        self.epoch = epoch
+        saved = f"the state after epoch {epoch - 1} is kept in {kept}" if epoch > 1 else "no epoch had been finished"
+        super().__init__(
+            f"{what} was not finite near step {step} in epoch {epoch}; {saved}: "
+            "lower training.learning_rate or training.clip_norm, or use float32, and run again."
+        )
+
+
+class Trainer:
+    """One run: model, optimizer, batches and the log, from a fresh or a saved state."""
+
+    def __init__(self, settings: dict[str, Any], data: Dataset, *, seed: int, device: torch.device, source: str) -> None:
+        self.settings, self.data, self.seed, self.device = settings, data, seed, device
+        self.options: Training = training_of(settings, source=source)
+        if self.options.precision == "bfloat16" and device.type != "cuda":
+            raise LgsfError(f"{source}: training.precision bfloat16 needs device cuda; use float32 on a CPU.")
+        vocabulary = Vocabulary.load(data.root / "vocabulary.json")
+        self.dev, self.vocabulary = data.split("dev"), vocabulary
+        self.batches = TrainingBatches(
+            data.split("train"), vocabulary, batch_size=self.options.batch_size, seed=seed,
+            region_drop=self.options.region_drop, word_drop=self.options.word_drop,
+        )  # fmt: skip
+        torch.manual_seed(seed)
+        self.method = build_method(settings, data, source=source).to(device)
+        kind = {"adamw": torch.optim.AdamW, "adam": torch.optim.Adam}[self.options.optimizer]
+        self.optimizer = kind(
+            self.method.parameters(), lr=self.options.learning_rate, weight_decay=self.options.weight_decay
+        )
+        self.total_steps = len(self.batches) * self.options.epochs
+        self.done: dict[str, Any] = {"epoch": 0, "step": 0, "seconds": 0.0, "started": now(), "resumed": 0,
+                                     "best_epoch": 0, "best_rsum": -math.inf, "best": {}, "log": []}  # fmt: skip
+
+    @property
+    def name(self) -> str:
+        return f"{self.settings['dataset']}/{self.settings['method']} seed {self.seed}"
+
+    def run(self, resume: ResumeState, out: Path, interrupts: Interrupts) -> None:
+        """Train what is left to train, then publish and forget the resume state."""
+        if (state := resume.load()) is not None:
+            self._restore(state)
+            logger.log(PROGRESS, "%s: resumed after epoch %d", self.name, self.done["epoch"])
+        self.clock = time.monotonic() - self.done["seconds"]
+        for epoch in range(self.done["epoch"] + 1, self.options.epochs + 1):
+            line = self._epoch(epoch, resume, interrupts)
+            self.done.update(epoch=epoch, seconds=time.monotonic() - self.clock, log=[*self.done["log"], line])
+            resume.save({"done": self.done, "method": self.method.state_dict(),
+                         "optimizer": self.optimizer.state_dict(), "rng": rng_state(self.device)})  # fmt: skip
+            write_text(out / "log.jsonl", "".join(json.dumps(entry) + "\n" for entry in self.done["log"]))
+            interrupts.check()
+        self._publish(out)
+        resume.clear()
+
+    def _restore(self, state: dict[str, Any]) -> None:
+        self.done = {**state["done"], "resumed": state["done"]["resumed"] + 1}
+        self.method.load_state_dict(state["method"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        set_rng_state(state["rng"], self.device)
+
+    def _epoch(self, epoch: int, resume: ResumeState, interrupts: Interrupts) -> dict[str, Any]:
+        """Train one pass, look at dev, return the epoch's log line."""
+        self.method.train()
+        sums: dict[str, Tensor] = {}
+        first_step = step = self.done["step"]
+        for batch in self.batches.epoch(epoch):
+            interrupts.check()
+            for name, value in self._step(batch.to(self.device), step, epoch).items():
+                sums[name] = sums.get(name, torch.zeros((), device=self.device)) + value
+            step += 1
+            if step % CHECK_EVERY == 0 or step == first_step + len(self.batches):
+                for what in ("loss", "grad_norm"):
+                    if not math.isfinite(float(sums[what])):
+                        raise NotFiniteError("the loss" if what == "loss" else "the gradient", step, epoch, resume.path)
+        means = {name: float(total) / (step - first_step) for name, total in sums.items()}
+        dev = self._dev()
+        best = dev["rsum"] > self.done["best_rsum"]
+        if best:
+            weights = {name: tensor.detach().cpu().clone() for name, tensor in self.method.state_dict().items()}
+            self.done.update(best_epoch=epoch, best_rsum=dev["rsum"], best=weights)
+        self.done["step"] = step
+        line = {
+            "epoch": epoch, "step": step, "seconds": time.monotonic() - self.clock,
+            "learning_rate": self.optimizer.param_groups[0]["lr"],
+            "loss": means.pop("loss"), "grad_norm": means.pop("grad_norm"),
+            "terms": means, "dev": dev, "best": best, "plateau": self._on_plateau(means, first_step),
+        }  # fmt: skip
+        self._report(line)
+        return line
+
+    def _step(self, batch: Batch, step: int, epoch: int) -> dict[str, Tensor]:
+        """One optimizer step; returns the detached loss, gradient norm before clipping, and logged terms."""
+        options = self.options
+        for group in self.optimizer.param_groups:
+            group["lr"] = learning_rate(options, step, epoch)
+        progress = Progress(step=step, total_steps=self.total_steps, hardest=step >= options.sum_steps)
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=options.precision == "bfloat16"):
+            images = self.method.encode_images(batch.regions, batch.region_mask, batch.boxes)
+            texts = self.method.encode_texts(batch.tokens, batch.token_mask)
+            loss, terms = self.method.loss(batch, images, texts, progress)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        norm = torch.nn.utils.clip_grad_norm_(self.method.parameters(), options.clip_norm)
+        self.optimizer.step()
+        return {"loss": loss.detach(), "grad_norm": norm.detach(), **terms}
+
+    def _dev(self) -> dict[str, float]:
+        images, texts = encode_split(self.method, self.dev, self.vocabulary, device=self.device)
+        self.method.eval()
+        one_fold = np.zeros(len(images), np.int32)
+        ranking = rank(TiledScores(self.method, images, texts), self.dev.caption_image, one_fold, top=1)
+        self.method.train()
+        return metrics(ranking.i2t, ranking.t2i)
+
+    def _on_plateau(self, means: dict[str, float], first_step: int) -> bool:
+        """Whether the hardest-negative hinge sat all epoch at its value for equal embeddings, 2 * B * margin."""
+        margin = self.method.margin
+        if margin is None or "hinge" not in means or first_step < self.options.sum_steps:
+            return False
+        value = 2 * self.options.batch_size * margin
+        return abs(means["hinge"] - value) <= PLATEAU_WIDTH * value
+
+    def _report(self, line: dict[str, Any]) -> None:
+        if line["plateau"]:
+            logger.warning("%s: epoch %d stayed on the collapse plateau (hinge %.1f); some methods leave it late, "
+                           "so training goes on", self.name, line["epoch"], line["terms"]["hinge"])  # fmt: skip
+        left = line["seconds"] / line["epoch"] * (self.options.epochs - line["epoch"])
+        logger.info("%s: epoch %d/%d, loss %.2f, dev rSum %.1f%s, %.0f s left", self.name, line["epoch"],
+                    self.options.epochs, line["loss"], line["dev"]["rsum"], " (best)" if line["best"] else "", left)  # fmt: skip
+
+    def _publish(self, out: Path) -> None:
+        """Write weights and record of the epoch that was best on dev."""
+        self.method.load_state_dict(self.done["best"])
+        deployed, training = split_weights(self.method)
+        save_weights(out, deployed, training)
+        count = {n: sum(t.numel() for t in ts.values()) for n, ts in (("deployed", deployed), ("training", training))}
+        record = {
+            **provenance(self.data, device=self.device),
+            "kind": "trained",
+            **{key: self.settings[key] for key in ("dataset", "method", "title", "threads")},
+            "seed": self.seed,
+            "config": self.settings,
+            "config_sha256": fingerprint(self.settings, [], ROOT),
+            "started": self.done["started"], "ended": now(), "seconds": self.done["seconds"],
+            "peak_memory_mb": peak_memory_mb(), "peak_gpu_memory_mb": peak_gpu_memory_mb(self.device),
+            "parameters": count["deployed"], "parameters_training_only": count["training"],
+            "steps": self.done["step"], "steps_per_epoch": len(self.batches),
+            "hardest_from_step": self.options.sum_steps, "best_epoch": self.done["best_epoch"],
+            "dev_looks": len(self.done["log"]),
+            "dev": self.done["log"][self.done["best_epoch"] - 1]["dev"],
+            "ending": "finished", "resumed": self.done["resumed"],
+        }  # fmt: skip
+        write_json(out / "run.json", record)
+        logger.log(PROGRESS, "%s: done in %.0f s, best epoch %d, dev rSum %.1f", self.name, record["seconds"],
+                       record["best_epoch"], self.done["best_rsum"])  # fmt: skip
+
+
+def learning_rate(options: Training, step: int, epoch: int) -> float:
+    """Linear warm-up over steps, then a factor after each of `decay_epochs`; `epoch` counts from 1."""
+    warm = min(1.0, (step + 1) / options.warmup_steps) if options.warmup_steps else 1.0
+    return options.learning_rate * warm * options.decay_factor ** sum(epoch > e for e in options.decay_epochs)
