@@ -1,0 +1,234 @@
+"""Batches of an opened split: shuffled and augmented for training, in file order for encoding.
+
+Rows are read when they are needed (lgsf.data.layout.RowReader), so memory stays at a few batches however
+large the split is. One thread reads ahead; there are no worker processes.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from lgsf.data import augment
+from lgsf.data.layout import Split
+from lgsf.data.text import END, PAD, START, Vocabulary
+from lgsf.errors import LgsfError
+from lgsf.models.base import Batch
+
+T = TypeVar("T")
+Ints = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
+READ_AHEAD = 2  # batches that wait for the trainer
+
+
+@dataclass(frozen=True)
+class EncodedCaptions:
+    """All captions of a split as one array of word numbers.
+
+    words    (total,) int32, every caption with its <start> and <end>
+    offsets  (n_captions + 1,) int64; caption c is words[offsets[c]:offsets[c + 1]]
+    """
+
+    words: npt.NDArray[np.int32]
+    offsets: Ints
+
+    @classmethod
+    def of(cls, texts: Sequence[str], vocabulary: Vocabulary) -> EncodedCaptions:
+        """Encode `texts` in order."""
+        encoded = [np.array(vocabulary.encode(text), np.int32) for text in texts]
+        offsets = np.cumsum([0, *map(len, encoded)], dtype=np.int64)
+        return cls(np.concatenate(encoded), offsets)
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    def padded(self, rows: Ints) -> tuple[Ints, Bools]:
+        """Tokens (n, longest) int64 with padding 0, and their mask."""
+        lengths = self.offsets[rows + 1] - self.offsets[rows]
+        columns = np.arange(lengths.max(initial=0))
+        mask = columns < lengths[:, None]
+        places = np.where(mask, self.offsets[rows][:, None] + columns, 0)
+        return np.where(mask, self.words[places].astype(np.int64), PAD), mask
+
+
+class TrainingBatches:
+    """The training captions of a split, shuffled and augmented anew in every epoch.
+
+    A sample is a caption with its image, as in VSE++ and its successors; an epoch takes every caption once
+    and drops the incomplete last batch. Everything random is a function of (seed, epoch, caption row).
+    `region_drop` and `word_drop` are the chances of the size augmentation (lgsf.data.augment).
+    """
+
+    def __init__(
+        self,
+        split: Split,
+        vocabulary: Vocabulary,
+        *,
+        batch_size: int,
+        seed: int,
+        region_drop: float = 0.0,
+        word_drop: float = 0.0,
+    ) -> None:
+        self.split = split
+        self.batch_size = batch_size
+        self.seed = seed
+        self.region_drop = region_drop
+        self.word_drop = word_drop
+        self._vocabulary_size = len(vocabulary)
+        self._caption_image = split.caption_image
+        self._captions = EncodedCaptions.of(split.captions["text"].tolist(), vocabulary)
+        if len(self) == 0:
+            raise LgsfError(
+                f"training.batch_size is {batch_size} and split {split.name} has only {len(self._captions)} "
+                "captions; choose a smaller batch_size."
+            )
+
+    def __len__(self) -> int:
+        """Steps per epoch."""
+        return len(self._captions) // self.batch_size
+
+    def epoch(self, epoch: int) -> Iterator[Batch]:
+        """The batches of epoch number `epoch`; the same number gives the same batches, bit for bit."""
+        return prefetch(self._batches(epoch), READ_AHEAD)
+
+    def _batches(self, epoch: int) -> Iterator[Batch]:
+        order = np.random.default_rng((self.seed, epoch)).permutation(len(self._captions))
+        for step in range(len(self)):
+            yield self._batch(epoch, order[step * self.batch_size : (step + 1) * self.batch_size])
+
+    def _batch(self, epoch: int, rows: Ints) -> Batch:
+        images = self._caption_image[rows]
+        keep = _valid_regions(self.split, images)
+        if self.region_drop > 0:
+            draws = augment.uniforms(self.seed, epoch, augment.REGION_STREAM, rows, keep.shape[1])
+            keep = augment.kept_regions(keep, draws, self.region_drop)
+        regions, region_mask, boxes = _regions(self.split, images, keep)
+        tokens, token_mask = self._captions.padded(rows)
+        if self.word_drop > 0:
+            tokens, token_mask = self._augmented(epoch, rows, tokens, token_mask)
+        return Batch(
+            regions=regions,
+            region_mask=region_mask,
+            boxes=boxes,
+            tokens=torch.from_numpy(tokens),
+            token_mask=torch.from_numpy(token_mask),
+            image_ids=torch.from_numpy(images),
+        )
+
+    def _augmented(
+        self,
+        epoch: int,
+        rows: Ints,
+        tokens: Ints,
+        mask: Bools,
+    ) -> tuple[Ints, Bools]:
+        draws, replacements = (
+            augment.uniforms(self.seed, epoch, stream, rows, tokens.shape[1])
+            for stream in (augment.WORD_STREAM, augment.REPLACEMENT_STREAM)
+        )
+        real = mask & (tokens != START) & (tokens != END)
+        tokens, deleted = augment.augment_words(
+            tokens, real, draws, replacements, self.word_drop, self._vocabulary_size
+        )
+        row, source, target, shorter = augment.pack_left(mask & ~deleted)
+        packed = np.full(shorter.shape, PAD, np.int64)
+        packed[row, target] = tokens[row, source]
+        return packed, shorter
+
+
+def image_batches(split: Split, size: int) -> Iterator[tuple[Tensor, Tensor, Tensor | None]]:
+    """(regions, mask, boxes or None) of `size` images at a time in file order; the last batch may be smaller.
+
+    Shapes and dtypes as in lgsf.models.base.Batch. The batches depend on the split and `size` alone.
+    """
+
+    def batches() -> Iterator[tuple[Tensor, Tensor, Tensor | None]]:
+        for start in range(0, len(split.regions), size):
+            rows = np.arange(start, min(start + size, len(split.regions)))
+            yield _regions(split, rows, _valid_regions(split, rows))
+
+    return prefetch(batches(), READ_AHEAD)
+
+
+def text_batches(split: Split, vocabulary: Vocabulary, size: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """(tokens, mask) of `size` captions at a time in file order; the last batch may be smaller."""
+    captions = EncodedCaptions.of(split.captions["text"].tolist(), vocabulary)
+    for start in range(0, len(captions), size):
+        tokens, mask = captions.padded(np.arange(start, min(start + size, len(captions))))
+        yield torch.from_numpy(tokens), torch.from_numpy(mask)
+
+
+def _valid_regions(split: Split, images: Ints) -> Bools:
+    return np.arange(split.regions.shape[1]) < split.region_counts[images][:, None]
+
+
+def _regions(split: Split, images: Ints, keep: Bools) -> tuple[Tensor, Tensor, Tensor | None]:
+    """The kept regions of `images` closed up to the left, trimmed to the longest; their mask; their boxes."""
+    places = augment.pack_left(keep)
+    regions = _packed(split.regions.read(images), *places)
+    boxes = None if split.boxes is None else _packed(split.boxes.read(images), *places)
+    return regions, torch.from_numpy(places[-1]), boxes
+
+
+def _packed(
+    values: npt.NDArray[Any],
+    row: Ints,
+    source: Ints,
+    target: Ints,
+    mask: Bools,
+) -> Tensor:
+    """(n, width, dim) -> (n, longest, dim) float32, zero where `mask` is False."""
+    packed = np.zeros((*mask.shape, values.shape[2]), np.float32)
+    packed[row, target] = values[row, source]
+    return torch.from_numpy(packed)
+
+
+class _Raised:
+    """An exception on its way from the reading thread to the consumer."""
+
+    def __init__(self, error: BaseException) -> None:
+        self.error = error
+
+
+def prefetch(items: Iterator[T], ahead: int) -> Iterator[T]:
+    """The same items, made up to `ahead` in advance by one thread.
+
+    An exception of the maker is raised at its place. The thread ends with the generator, also when the
+    consumer stops early.
+    """
+    waiting: queue.Queue[T | _Raised | None] = queue.Queue(ahead)
+    stop = threading.Event()
+
+    def make() -> None:
+        end: _Raised | None = None
+        try:
+            for item in items:
+                if stop.is_set():
+                    return
+                waiting.put(item)
+        except BaseException as error:
+            end = _Raised(error)
+        if not stop.is_set():
+            waiting.put(end)
+
+    thread = threading.Thread(target=make, name="prefetch", daemon=True)
+    thread.start()
+    try:
+        while (item := waiting.get()) is not None:
+            if isinstance(item, _Raised):
+                raise item.error
+            yield item
+    finally:
+        stop.set()
+        # The thread may wait for room; one place is enough, for it looks at `stop` before the next item.
+        while not waiting.empty():
+            waiting.get_nowait()
+        thread.join()
