@@ -14,11 +14,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
@@ -41,35 +42,37 @@ def sha256(path: Path) -> str:
 class RowReader:
     """Rows of a C-ordered .npy file by explicit reads into memory of the caller's own.
 
-    A memory map would do the same, but a shuffled pass over it makes the whole file resident; `pread`
-    keeps the process at the size of one batch however large the file is.
+    A memory map would do the same, but a shuffled pass over it makes the whole file resident; `preadv`
+    keeps the process at the size of one batch however large the file is. Several threads may read at once.
+    `remedy` ends the sentence of every error: what the user should do about this file.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, remedy: str = "prepare the dataset again") -> None:
         self.path = path
+        self._remedy = remedy
         try:
             with path.open("rb") as file:
-                version = np.lib.format.read_magic(file)
-                read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-                self.shape, fortran, self.dtype = read(file)
+                self.shape, fortran, self.dtype = _read_header(file)
                 self._offset = file.tell()
         except FileNotFoundError:
-            raise LgsfError(f"{path} is missing: prepare the dataset again.") from None
-        except ValueError as error:
-            raise LgsfError(f"{path} is not a .npy array ({error}): prepare the dataset again.") from None
-        if fortran or self.dtype.hasobject:
-            raise LgsfError(f"{path} must be a C-ordered array of plain numbers: write it again with numpy.save.")
-        self._row_items = int(np.prod(self.shape[1:], dtype=np.int64))
-        self._row_bytes = self._row_items * self.dtype.itemsize
+            raise LgsfError(f"{path} is missing: {remedy}.") from None
+        except (ValueError, IsADirectoryError) as error:
+            raise LgsfError(f"{path} is not a .npy array ({error}): {remedy}.") from None
+        if fortran or self.dtype.hasobject or not self.shape:
+            raise LgsfError(
+                f"{path} is not a C-ordered array of plain numbers: write it again with numpy.save, "
+                "from numpy.ascontiguousarray and without objects."
+            )
+        self._row_bytes = math.prod(self.shape[1:]) * self.dtype.itemsize
         expected = self._offset + self.shape[0] * self._row_bytes
         if (size := path.stat().st_size) < expected:
             raise LgsfError(
-                f"{path} is truncated: its header promises {expected} bytes and it has {size}; copy it again."
+                f"{path} is truncated: its header promises {expected} bytes and it has {size}; {remedy}."
             )
         self._file = os.open(path, os.O_RDONLY)
 
     def __len__(self) -> int:
-        return int(self.shape[0])
+        return self.shape[0]
 
     def __del__(self) -> None:
         if (file := getattr(self, "_file", None)) is not None:
@@ -78,26 +81,48 @@ class RowReader:
     def read(self, rows: npt.NDArray[np.integer[Any]]) -> npt.NDArray[Any]:
         """Rows in the given order, (len(rows), *shape[1:]) in the file's dtype."""
         out = np.empty((len(rows), *self.shape[1:]), self.dtype)
-        view = memoryview(out.reshape(len(rows), -1).view(np.uint8)) if self._row_bytes else None
-        for position, row in enumerate(rows):
-            if not 0 <= row < self.shape[0]:
-                raise IndexError(f"row {row} of {self.shape[0]}")
-            if view is not None:
-                self._fill(view[position], self._offset + int(row) * self._row_bytes)
+        if not self._row_bytes:
+            return out
+        buffer = memoryview(out.reshape(-1).view(np.uint8).data)
+        start = 0
+        for first, count in _runs(rows):
+            if not 0 <= first <= first + count <= len(self):
+                raise IndexError(f"rows {first} to {first + count - 1} of {len(self)}")
+            stop = start + count * self._row_bytes
+            self._fill(buffer[start:stop], self._offset + first * self._row_bytes)
+            start = stop
         return out
 
     def _fill(self, buffer: memoryview, offset: int) -> None:
         done = 0
-        while done < len(buffer):  # a signal may cut one read short
+        while done < len(buffer):  # a signal, or the limit of 2 GiB, may cut one read short
             got = os.preadv(self._file, [buffer[done:]], offset + done)
             if got == 0:
-                raise LgsfError(f"{self.path} ended early: it changed while it was read.")
+                raise LgsfError(f"{self.path} ended early, it changed while it was read: {self._remedy}.")
             done += got
 
     def blocks(self, size: int) -> Iterator[tuple[int, npt.NDArray[Any]]]:
         """(first row, rows) for consecutive blocks of at most `size` rows."""
         for start in range(0, len(self), size):
             yield start, self.read(np.arange(start, min(start + size, len(self))))
+
+
+def _read_header(file: BinaryIO) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    """Shape, Fortran order and dtype; the file then stands at the first byte of the data."""
+    version = np.lib.format.read_magic(file)
+    if version == (1, 0):
+        return np.lib.format.read_array_header_1_0(file)
+    if version == (2, 0):
+        return np.lib.format.read_array_header_2_0(file)
+    raise ValueError(f"format version {version[0]}.{version[1]} is for tables, not for arrays of numbers")
+
+
+def _runs(rows: npt.NDArray[np.integer[Any]]) -> Iterator[tuple[int, int]]:
+    """(first row, count) of each stretch of consecutive rows: one read serves a stretch."""
+    breaks = np.flatnonzero(np.diff(rows) != 1) + 1
+    for stretch in np.split(rows, breaks):
+        if len(stretch):
+            yield int(stretch[0]), len(stretch)
 
 
 @dataclass(frozen=True)
@@ -130,25 +155,35 @@ class Dataset:
         return str(self.manifest["name"])
 
     def split(self, name: str) -> Split:
-        """Open a split and check that its files agree with each other."""
+        """Open a split and check that its files agree with each other and with the manifest."""
         folder = self.root / name
         for file in SPLIT_FILES:
             if not (folder / file).is_file():
                 raise LgsfError(f"{folder / file} is missing: prepare the dataset again.")
+        boxes, judged = folder / "boxes.npy", folder / "judged.parquet"
         split = Split(
             name=name,
             regions=RowReader(folder / "regions.npy"),
             region_counts=np.load(folder / "region_counts.npy", allow_pickle=False),
-            boxes=RowReader(folder / "boxes.npy") if (folder / "boxes.npy").is_file() else None,
+            boxes=RowReader(boxes) if boxes.is_file() else None,
             images=pd.read_parquet(folder / "images.parquet"),
             captions=pd.read_parquet(folder / "captions.parquet"),
-            judged=pd.read_parquet(folder / "judged.parquet") if (folder / "judged.parquet").is_file() else None,
+            judged=pd.read_parquet(judged) if judged.is_file() else None,
         )
-        n_images = len(split.images)
-        for label, count in (("regions.npy", len(split.regions)), ("region_counts.npy", len(split.region_counts))):
-            if count != n_images:
+        promised = self.manifest["splits"][name]
+        lengths = {
+            "regions.npy": (len(split.regions), promised["images"]),
+            "region_counts.npy": (len(split.region_counts), promised["images"]),
+            "images.parquet": (len(split.images), promised["images"]),
+            "captions.parquet": (len(split.captions), promised["captions"]),
+        }
+        if split.boxes is not None:
+            lengths["boxes.npy"] = (len(split.boxes), promised["images"])
+        for file, (rows, expected) in lengths.items():
+            if rows != expected:
                 raise LgsfError(
-                    f"{folder / label} has {count} rows and images.parquet has {n_images}: prepare the dataset again."
+                    f"{folder / file} has {rows} rows and dataset.json promises {expected}: "
+                    "prepare the dataset again."
                 )
         return split
 
@@ -164,7 +199,7 @@ def open_dataset(root: Path) -> Dataset:
         raise LgsfError(f"{path} is not valid JSON ({error}): prepare the dataset again.") from None
     if manifest.get("schema_version") != SCHEMA_VERSION:
         raise LgsfError(
-            f"{path} has schema version {manifest.get('schema_version')!r}, this code reads {SCHEMA_VERSION}: "
-            "prepare the dataset again."
+            f"{path} has schema version {manifest.get('schema_version')!r} and this code reads "
+            f"{SCHEMA_VERSION}: prepare the dataset again."
         )
     return Dataset(root, manifest)
