@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import IO, Any
@@ -80,5 +81,5 @@ def read_arrays(path: Path, *, hint: str) -> dict[str, npt.NDArray[Any]]:
             return {name: file[name] for name in file.files}
     except FileNotFoundError:
         raise LgsfError(f"{path} is missing: {hint}.") from None
-    except (ValueError, OSError, EOFError) as error:
+    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
         raise LgsfError(f"{path} is not a readable .npz file ({error}): {hint}.") from None

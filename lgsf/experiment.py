@@ -1,0 +1,73 @@
+"""What one experiment runs: the datasets x methods x seeds whose results share tables and a report."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from pydantic import Field, ValidationError
+
+from lgsf.config import Name, Settings, explain
+from lgsf.errors import LgsfError
+
+CONTROL_TITLES = {"random": "Random", "oracle": "Oracle", "truth": "Scene graph"}
+
+
+class MethodEntry(Settings):
+    """A method and how tables call it."""
+
+    name: Name
+    title: str = Field(min_length=1)
+
+
+class Experiment(Settings):
+    """The list of runs that tables and report expect; whatever is not there is shown as missing."""
+
+    experiment: Name
+    title: str = ""
+    datasets: tuple[Name, ...] = Field(min_length=1)
+    methods: tuple[MethodEntry, ...] = Field(min_length=1)
+    controls: tuple[Literal["random", "oracle", "truth"], ...] = ()
+    seeds: tuple[Annotated[int, Field(ge=0)], ...] = Field(min_length=1)
+    reference: Name
+
+    @classmethod
+    def parse(cls, json_text: str) -> Experiment:
+        """Read the JSON that the workflow hands over; LgsfError of one sentence otherwise."""
+        try:
+            json.loads(json_text)
+        except json.JSONDecodeError as error:
+            raise LgsfError(
+                f"--experiment is not valid JSON ({error}); give the object in one argument."
+            ) from None
+        try:
+            return cls.model_validate_json(json_text)
+        except ValidationError as error:
+            raise LgsfError(f"--experiment: {explain(error)}") from None
+
+    def expected(self) -> Iterator[ExpectedRun]:
+        """Every run that should exist, in the order of the tables: methods as listed, then controls."""
+        for dataset in self.datasets:
+            for method in self.methods:
+                for seed in self.seeds:
+                    yield ExpectedRun(dataset, method.name, method.title, seed, is_control=False)
+            for control in self.controls:
+                for seed in self.seeds:
+                    yield ExpectedRun(dataset, control, CONTROL_TITLES[control], seed, is_control=True)
+
+
+@dataclass(frozen=True)
+class ExpectedRun:
+    """One dataset x method x seed; its folder is `<results>/<dataset>/<method>/seed<k>`."""
+
+    dataset: str
+    method: str
+    title: str
+    seed: int
+    is_control: bool
+
+    @property
+    def folder(self) -> str:
+        return f"{self.dataset}/{self.method}/seed{self.seed}"

@@ -1,0 +1,71 @@
+"""How numbers and metrics are written for readers: tables and report use the same words."""
+
+from __future__ import annotations
+
+import math
+from datetime import datetime
+
+RECALLS = ("i2t_r1", "i2t_r5", "i2t_r10", "t2i_r1", "t2i_r5", "t2i_r10")
+HEADLINE = (*RECALLS, "rsum")
+NOTHING = "–"
+RULE = (
+    "Every finished run counts, whatever its score: collapsed runs stay in. A failed or missing run has no "
+    "number, is never replaced by another seed, and leaves its row marked as incomplete."
+)
+PROTOCOL_LABELS = {"full": "whole test split as gallery", "folds": "mean over folds, each its own gallery"}
+
+
+def metric_label(metric: str) -> str:
+    """`i2t_r1` -> `i2t R@1`, `rsum` -> `rSum`, `twin_relation` -> `relation twins`."""
+    if metric == "rsum":
+        return "rSum"
+    if metric.startswith("twin_"):
+        return f"{metric.removeprefix('twin_')} twins"
+    direction, _, name = metric.partition("_")
+    if name.startswith("r") and name[1:].isdigit():
+        return f"{direction} R@{name[1:]}"
+    return f"{direction} {'median' if name == 'medr' else 'mean'} rank"
+
+
+def decimal(value: float | None, places: int = 1, *, sign: bool = False) -> str:
+    """A fixed number of decimals with a true minus sign; a dash where there is no number."""
+    if value is None or math.isnan(value):
+        return NOTHING
+    text = f"{value:{'+' if sign else ''},.{places}f}"
+    if float(text.replace(",", "")) == 0:  # neither "-0.0" nor "+0.0"
+        text = text.lstrip("+-")
+    return text.replace("-", "−").replace(",", "\u202f")
+
+
+def mean_sd(mean: float, sd: float, places: int = 1) -> str:
+    """`58.3 ± 0.4`, or the mean alone where one seed gives no spread."""
+    if math.isnan(sd):
+        return decimal(mean, places)
+    return f"{decimal(mean, places)} ± {decimal(sd, places)}"
+
+
+def duration(seconds: float | None) -> str:
+    """`42 s`, `12 min 5 s`, `3 h 20 min`."""
+    if seconds is None or math.isnan(seconds):
+        return NOTHING
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def moment(iso: str) -> str:
+    """`2026-03-01T10:02:03.123+00:00` -> `2026-03-01 10:02`; other text as it is."""
+    try:
+        return datetime.fromisoformat(iso).strftime("%Y-%m-%d %H:%M")
+    except ValueError:
+        return iso or NOTHING
+
+
+def listing(items: list[str]) -> str:
+    """`a, b and c`."""
+    if len(items) < 2:
+        return "".join(items)
+    return f"{', '.join(items[:-1])} and {items[-1]}"

@@ -1,0 +1,247 @@
+"""Collect finished runs into tidy tables: every run, mean and SD over seeds, differences to the reference."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from lgsf.errors import LgsfError
+from lgsf.experiment import ExpectedRun, Experiment
+from lgsf.files import write_atomically, write_text
+from lgsf.formatting import RECALLS
+from lgsf.results import RunFacts, read_facts, read_failure, read_ranks, twin_accuracy
+from lgsf.tabletext import markdown
+
+RANK_METRICS = (*RECALLS, "rsum", "i2t_medr", "i2t_meanr", "t2i_medr", "t2i_meanr")
+COSTS = ("seconds", "peak_memory_mb", "peak_gpu_memory_mb", "parameters", "parameters_training_only")
+GROUP = ["dataset", "protocol", "method"]
+RUN_COLUMNS = (
+    *("dataset", "protocol", "method", "title", "kind", "seed", "status", "reason", *RANK_METRICS, *COSTS),
+    *("steps", "best_epoch", "dev_looks", "dev_rsum", "images", "captions", "evaluation", "queries_sha256"),
+    *(
+        "ranks_sha256",
+        "dataset_sha256",
+        "config_sha256",
+        "git_commit",
+        "git_dirty",
+        "device",
+        "started",
+        "ended",
+    ),
+    "resumed",
+)
+
+
+def collect(experiment: Experiment, results: Path) -> pd.DataFrame:
+    """One row per expected dataset x method x seed and protocol ("full", and "folds" where there are any).
+
+    `status` is finished, failed or missing; the latter two have a `reason` and no numbers. Twin accuracies
+    are further columns `twin_<kind>`. Nothing is read but run.json, failure.json and the test split's arrays.
+
+    Raises LgsfError for a broken run folder, or for runs of one dataset that ranked different queries.
+    """
+    rows: list[dict[str, Any]] = []
+    for dataset in experiment.datasets:
+        expected = [run for run in experiment.expected() if run.dataset == dataset]
+        read = [(run, _read(run, results / run.folder)) for run in expected]
+        protocols = list(dict.fromkeys(row["protocol"] for _, found in read for row in found)) or ["full"]
+        for run, found in read:
+            rows += found or [_absent(run, results / run.folder, protocol) for protocol in protocols]
+    twins = sorted({key for row in rows for key in row if key.startswith("twin_")})
+    table = pd.DataFrame(rows, columns=[*RUN_COLUMNS, *twins])
+    numeric = [
+        *RANK_METRICS,
+        *COSTS,
+        "steps",
+        "best_epoch",
+        "dev_looks",
+        "dev_rsum",
+        "images",
+        "captions",
+        *twins,
+    ]
+    table[numeric] = table[numeric].astype(np.float64)
+    _refuse_mixtures(table, results)
+    return table
+
+
+def metric_columns(runs: pd.DataFrame) -> list[str]:
+    """The metrics of a table of runs: ranks, then twin accuracies."""
+    return [*RANK_METRICS, *(c for c in runs.columns if c.startswith("twin_"))]
+
+
+def summarise(runs: pd.DataFrame) -> pd.DataFrame:
+    """Mean, sample SD (NaN for one run), smallest and largest over finished runs; one row per metric.
+
+    `n` runs of `expected` went into a row; `complete` says whether that is all of them.
+    """
+    rows = []
+    for (dataset, protocol, method), group in runs.groupby(GROUP, sort=False):
+        for metric in metric_columns(runs):
+            values = group[metric].dropna()
+            if values.empty and metric.startswith("twin_"):
+                continue
+            rows.append(
+                {
+                    **{"dataset": dataset, "protocol": protocol, "method": method},
+                    **{"title": group["title"].iloc[0], "kind": group["kind"].iloc[0], "metric": metric},
+                    **{
+                        "mean": values.mean(),
+                        "sd": values.std(ddof=1),
+                        "min": values.min(),
+                        "max": values.max(),
+                    },
+                    **{"n": len(values), "expected": len(group), "complete": len(values) == len(group)},
+                }
+            )
+    columns = [*GROUP, "title", "kind", "metric", "mean", "sd", "min", "max", "n", "expected", "complete"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def differences(summary: pd.DataFrame, reference: str) -> pd.DataFrame:
+    """Every method's mean minus the reference's, in points and in percent of the reference, with both SDs.
+
+    Controls are no competitors and are left out; so are mean and median ranks. Empty without the reference.
+    """
+    shared = ["dataset", "protocol", "metric"]
+    scores = summary[(summary["kind"] != "control") & ~summary["metric"].str.endswith(("medr", "meanr"))]
+    base = scores.loc[scores["method"] == reference, [*shared, "mean", "sd", "n"]]
+    table = scores[scores["method"] != reference].merge(base, on=shared, suffixes=("", "_reference"))
+    table["difference"] = table["mean"] - table["mean_reference"]
+    table["relative_percent"] = (
+        100 * table["difference"] / table["mean_reference"].where(table["mean_reference"] != 0)
+    )
+    table["reference"] = reference
+    columns = ["title", "reference", "metric", "difference", "relative_percent", "mean", "sd", "n"]
+    return table[[*GROUP, *columns, "mean_reference", "sd_reference", "n_reference", "expected"]].reset_index(
+        drop=True
+    )
+
+
+def write_tables(experiment: Experiment, *, results: Path, out: Path) -> None:
+    """Write runs.parquet, runs.csv, summary.csv, summary.md and differences.csv into `out`, each atomic."""
+    runs = collect(experiment, results)
+    summary = summarise(runs)
+    write_atomically(out / "runs.parquet", lambda file: file.write(_parquet(runs)))
+    write_text(out / "runs.csv", runs.to_csv(index=False))
+    write_text(out / "summary.csv", summary.to_csv(index=False))
+    write_text(out / "differences.csv", differences(summary, experiment.reference).to_csv(index=False))
+    write_text(out / "summary.md", markdown(experiment, summary))
+
+
+def read_runs(experiment: Experiment, tables: Path) -> pd.DataFrame:
+    """The table of runs that `write_tables` left; LgsfError where it is absent or of another experiment."""
+    path = tables / "runs.parquet"
+    if not path.is_file():
+        raise LgsfError(f"{path} is missing: run the tables step first.")
+    runs = pd.read_parquet(path)
+    wanted = {(run.dataset, run.method, run.seed) for run in experiment.expected()}
+    if set(zip(runs["dataset"], runs["method"], runs["seed"], strict=True)) != wanted:
+        raise LgsfError(f"{path} lists other runs than this experiment: run the tables step again.")
+    return runs
+
+
+def _parquet(table: pd.DataFrame) -> bytes:
+    buffer = io.BytesIO()
+    table.to_parquet(buffer, index=False)
+    return buffer.getvalue()
+
+
+def _read(run: ExpectedRun, folder: Path) -> list[dict[str, Any]]:
+    """Rows of a finished run, one per protocol; none if the run is not finished."""
+    if not (folder / "run.json").is_file() or not (folder / "test" / "ranks.npz").is_file():
+        return []
+    facts = read_facts(folder)
+    for key, want, have in (
+        ("dataset", run.dataset, facts.dataset),
+        ("method", run.method, facts.method),
+        ("seed", run.seed, facts.seed),
+    ):
+        if want != have:
+            raise LgsfError(
+                f"{folder / 'run.json'}: {key} is {have!r}, but the folder is that of {want!r}; move it back."
+            )
+    if run.is_control != (facts.kind == "control"):
+        raise LgsfError(
+            f"{folder / 'run.json'}: kind is {facts.kind!r}, which does not fit the name {run.method!r}."
+        )
+    ranks = read_ranks(folder)
+    twins = twin_accuracy(folder)
+    return [
+        {
+            **_identity(run, facts.kind),
+            "protocol": protocol,
+            "status": "finished",
+            "reason": "",
+            **scores,
+            **twins,
+        }
+        | _provenance(facts)
+        | {"images": len(ranks.i2t), "captions": len(ranks.t2i), "evaluation": ranks.protocol}
+        | {"queries_sha256": ranks.queries, "ranks_sha256": ranks.sha256}
+        for protocol, scores in ranks.metrics().items()
+    ]
+
+
+def _absent(run: ExpectedRun, folder: Path, protocol: str) -> dict[str, Any]:
+    failure = read_failure(folder)
+    if failure is not None:
+        where = f" (epoch {failure.epoch})" if failure.epoch is not None else ""
+        status, reason = "failed", f"{failure.reason}{where}"
+    elif (folder / "run.json").is_file():
+        status, reason = "missing", "trained, but its test split has not been evaluated"
+    else:
+        status, reason = "missing", "no finished run in its folder"
+    kind = "control" if run.is_control else "trained"
+    return {**_identity(run, kind), "protocol": protocol, "status": status, "reason": reason}
+
+
+def _identity(run: ExpectedRun, kind: str) -> dict[str, Any]:
+    return {"dataset": run.dataset, "method": run.method, "title": run.title, "seed": run.seed, "kind": kind}
+
+
+def _provenance(facts: RunFacts) -> dict[str, Any]:
+    same = (
+        "steps",
+        "best_epoch",
+        "dev_looks",
+        "dataset_sha256",
+        "config_sha256",
+        "started",
+        "ended",
+        "resumed",
+    )
+    return {name: getattr(facts, name) for name in (*COSTS, *same)} | {
+        "dev_rsum": None if facts.dev is None else facts.dev.get("rsum"),
+        "git_commit": facts.git.commit,
+        "git_dirty": facts.git.dirty,
+        "device": " ".join(dict.fromkeys((facts.device.type, facts.device.name))).strip(),
+    }
+
+
+def _refuse_mixtures(table: pd.DataFrame, results: Path) -> None:
+    """Runs share a table only if they ranked the same queries of the same data under the same protocol."""
+    for dataset, group in table[table["status"] == "finished"].groupby("dataset", sort=False):
+        for column, what in (
+            ("evaluation", "protocols"),
+            ("dataset_sha256", "versions of the dataset"),
+            ("queries_sha256", "test queries"),
+        ):
+            for first, other in _unequal(group, column):
+                raise LgsfError(
+                    f"{results / str(dataset)}: {first} and {other} were evaluated under different {what}; "
+                    "numbers of both cannot stand in one table, so run the older one again."
+                )
+
+
+def _unequal(group: pd.DataFrame, column: str) -> Iterator[tuple[str, str]]:
+    """Pairs (first run, a run that differs from it in `column`)."""
+    names = group["method"] + "/seed" + group["seed"].astype(str)
+    for name, value in zip(names, group[column], strict=True):
+        if value != group[column].iloc[0]:
+            yield names.iloc[0], name

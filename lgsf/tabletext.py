@@ -1,0 +1,50 @@
+"""The summary table as Markdown, for people who read a terminal or a repository page."""
+
+from __future__ import annotations
+
+import html
+import re
+
+import pandas as pd
+
+from lgsf.experiment import Experiment
+from lgsf.formatting import HEADLINE, NOTHING, PROTOCOL_LABELS, RULE, mean_sd, metric_label
+
+_MARKUP = re.compile(r"([\\`*_{}\[\]|~#])")
+
+
+def markdown_text(text: object) -> str:
+    """Free text that Markdown shows literally, on one line: no HTML, table cell or emphasis comes of it."""
+    one_line = " ".join(str(text).split())
+    return _MARKUP.sub(r"\\\1", html.escape(one_line, quote=False))
+
+
+def markdown(experiment: Experiment, summary: pd.DataFrame) -> str:
+    """`summary.md`: per dataset and protocol one table of mean ± SD over seeds, and how many there were."""
+    lines = [
+        f"# {markdown_text(experiment.title or experiment.experiment)}",
+        "",
+        f"Mean ± SD over seeds. {RULE}",
+    ]
+    for (dataset, protocol), group in summary.groupby(["dataset", "protocol"], sort=False):
+        lines += ["", f"## {markdown_text(dataset)}: {PROTOCOL_LABELS[str(protocol)]}", ""]
+        twins = [m for m in dict.fromkeys(group["metric"]) if str(m).startswith("twin_")]
+        lines += markdown_table(group, [*HEADLINE, *map(str, twins)])
+    return "\n".join(lines) + "\n"
+
+
+def markdown_table(group: pd.DataFrame, metrics: list[str]) -> list[str]:
+    """The rows of one dataset and protocol as lines of a Markdown table, methods in the order of `group`."""
+    lines = [
+        "| method | " + " | ".join(metric_label(m) for m in metrics) + " | seeds |",
+        "|---|" + "---:|" * (len(metrics) + 1),
+    ]
+    for _, rows in group.groupby("method", sort=False):
+        cells = {
+            m: mean_sd(mean, sd) for m, mean, sd in zip(rows["metric"], rows["mean"], rows["sd"], strict=True)
+        }
+        first = rows.iloc[0]
+        name = markdown_text(first["title"]) + (" (control)" if first["kind"] == "control" else "")
+        counted = f"{first['n']}/{first['expected']}" + ("" if first["complete"] else " incomplete")
+        lines.append(f"| {name} | " + " | ".join(cells.get(m, NOTHING) for m in metrics) + f" | {counted} |")
+    return lines
