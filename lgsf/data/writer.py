@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import math
 import os
 import shutil
 from collections.abc import Iterable, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -28,7 +31,9 @@ class DatasetWriter:
     After an exception nothing of the new dataset is left and whatever stood in the place still stands.
     """
 
-    def __init__(self, root: Path, *, name: str, source: Mapping[str, Any], protocol: Mapping[str, Any]) -> None:
+    def __init__(
+        self, root: Path, *, name: str, source: Mapping[str, Any], protocol: Mapping[str, Any]
+    ) -> None:
         self.root = root
         self._partial = root / f".partial-{os.getpid()}"
         self._manifest: dict[str, Any] = {
@@ -40,24 +45,40 @@ class DatasetWriter:
         }
 
     def __enter__(self) -> DatasetWriter:
-        self._partial.mkdir(parents=True)
+        self.root.mkdir(parents=True, exist_ok=True)
+        for left in self.root.glob(".partial-*"):
+            if not _alive(int(left.name.removeprefix(".partial-"))):  # a killed writer could not clear up
+                shutil.rmtree(left)
+        self._partial.mkdir()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
         try:
             if kind is None:
                 self._publish()
         finally:
-            shutil.rmtree(self._partial, ignore_errors=True)
+            shutil.rmtree(self._partial)
+            if not any(self.root.iterdir()):
+                self.root.rmdir()
+        if isinstance(value, OSError) and value.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise LgsfError(
+                f"{self.root}: the disk is full ({value.strerror}); free space and prepare the dataset again."
+            ) from value
 
     def note(self, **facts: Any) -> None:
-        """Add facts to the manifest, for example a licence or measured proposal recall."""
+        """Add facts to the manifest, for example checksums of the source or measured proposal recall."""
         self._manifest.update(facts)
 
     def vocabulary(self, vocabulary: Vocabulary) -> None:
         """Store the vocabulary of the training captions."""
         vocabulary.save(self._partial / "vocabulary.json")
-        self._manifest["vocabulary"] = {"size": len(vocabulary), "hash": vocabulary.hash, "min_count": vocabulary.min_count}
+        self._manifest["vocabulary"] = {
+            "size": len(vocabulary),
+            "hash": vocabulary.hash,
+            "min_count": vocabulary.min_count,
+        }
 
     def split(
         self,
@@ -76,28 +97,21 @@ class DatasetWriter:
         folder = self._partial / name
         folder.mkdir()
         _check_tables(name, images, captions, shape[0])
-        regions = np.lib.format.open_memmap(folder / "regions.npy", mode="w+", dtype=np.dtype(dtype), shape=shape)
-        box_array = None
-        if boxes:
-            box_array = np.lib.format.open_memmap(
-                folder / "boxes.npy", mode="w+", dtype=np.dtype(np.float32), shape=(*shape[:2], 4)
-            )
         counts = np.zeros(shape[0], np.int32)
         done = 0
-        for block, block_counts, block_boxes in blocks:
-            stop = done + len(block)
-            _check_block(name, block, block_counts, done)
-            regions[done:stop] = block
-            counts[done:stop] = block_counts
-            if box_array is not None:
-                assert block_boxes is not None
-                box_array[done:stop] = block_boxes
-            done = stop
-        if done != shape[0]:
-            raise ValueError(f"split {name}: {done} images written, {shape[0]} promised")
-        regions.flush()
-        if box_array is not None:
-            box_array.flush()
+        with ExitStack() as files:
+            regions = files.enter_context(_ArrayFile(folder / "regions.npy", shape, dtype))
+            if boxes:
+                box_file = files.enter_context(_ArrayFile(folder / "boxes.npy", (*shape[:2], 4), np.float32))
+            for block, block_counts, block_boxes in blocks:
+                _check_block(name, block, block_counts, done)
+                regions.append(block)
+                if boxes:
+                    if block_boxes is None:
+                        raise ValueError(f"split {name}: boxes were promised and block {done} has none")
+                    box_file.append(block_boxes)
+                counts[done : done + len(block)] = block_counts
+                done += len(block)
         np.save(folder / "region_counts.npy", counts)
         images.to_parquet(folder / "images.parquet", index=False)
         captions.to_parquet(folder / "captions.parquet", index=False)
@@ -119,19 +133,63 @@ class DatasetWriter:
     def _publish(self) -> None:
         if set(self._manifest["splits"]) != {"train", "dev", "test"} or "vocabulary" not in self._manifest:
             raise ValueError("a dataset needs the splits train, dev, test and a vocabulary")
+        # The manifest goes first and comes last: a kill in between leaves a folder that nobody can open.
+        (self.root / "dataset.json").unlink(missing_ok=True)
         for name in self._manifest["splits"]:
             target = self.root / name
             target.mkdir(parents=True, exist_ok=True)
             for file in SPLIT_FILES + OPTIONAL_FILES:
                 if (self._partial / name / file).is_file():
-                    os.replace(self._partial / name / file, target / file)
+                    (self._partial / name / file).replace(target / file)
                 else:
                     (target / file).unlink(missing_ok=True)
-        os.replace(self._partial / "vocabulary.json", self.root / "vocabulary.json")
-        # The manifest comes last: while it is absent or old, its checksums tell that the rest is not it.
+        (self._partial / "vocabulary.json").replace(self.root / "vocabulary.json")
         manifest = self._partial / "dataset.json"
         manifest.write_text(json.dumps(self._manifest, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-        os.replace(manifest, self.root / "dataset.json")
+        manifest.replace(self.root / "dataset.json")
+
+
+class _ArrayFile:
+    """A .npy file that grows block by block.
+
+    Plain writes, because a writable memory map would keep everything written resident until it is flushed.
+    """
+
+    def __init__(self, path: Path, shape: tuple[int, ...], dtype: npt.DTypeLike) -> None:
+        self._path, self._shape, self._dtype = path, shape, np.dtype(dtype)
+        self._items = 0
+
+    def __enter__(self) -> _ArrayFile:
+        self._file = self._path.open("wb")
+        header = {"descr": self._dtype.str, "fortran_order": False, "shape": self._shape}
+        np.lib.format.write_array_header_1_0(self._file, header)
+        return self
+
+    def append(self, block: npt.NDArray[Any]) -> None:
+        """Write the next rows, (n, *shape[1:])."""
+        if block.shape[1:] != self._shape[1:]:
+            raise ValueError(
+                f"{self._path.name}: rows of shape {block.shape[1:]}, {self._shape[1:]} promised"
+            )
+        self._file.write(np.ascontiguousarray(block, self._dtype).data)
+        self._items += block.size
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._file.close()
+        if kind is None and self._items != math.prod(self._shape):
+            raise ValueError(f"{self._path.name}: {self._items} numbers written, {self._shape} promised")
+
+
+def _alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def _check_tables(name: str, images: pd.DataFrame, captions: pd.DataFrame, n_images: int) -> None:
@@ -155,7 +213,9 @@ def _check_block(name: str, block: npt.NDArray[Any], counts: npt.NDArray[Any], f
     finite = np.isfinite(block).reshape(len(block), -1).all(axis=1)
     if not finite.all():
         row = first + int(np.argmin(finite))
-        raise LgsfError(f"split {name}: the features of image row {row} hold NaN or infinity; extract them again.")
+        raise LgsfError(
+            f"split {name}: the features of image row {row} hold NaN or infinity; extract them again."
+        )
     if (counts < 1).any():
         row = first + int(np.argmax(counts < 1))
         raise LgsfError(f"split {name}: image row {row} has no valid region (all zero); extract it again.")
