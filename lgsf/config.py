@@ -147,7 +147,10 @@ class Config(Settings):
         for name in self.methods:
             if name in CONTROLS:
                 raise ValueError(f"methods.{name}: this name belongs to a control; choose another")
-            self.method(name)
+            try:
+                self.training_of(name)
+            except LgsfError as error:
+                raise ValueError(str(error).removesuffix(".")) from None
         return self
 
     @classmethod
@@ -222,11 +225,19 @@ def deep_merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, An
     return out
 
 
+def _where(location: tuple[int | str, ...]) -> str:
+    """Dotted place of a problem, without the tag that a choice between sources adds to it."""
+    parts = list(location)
+    if parts[:1] == ["datasets"] and len(parts) > 2:
+        del parts[2]
+    return ".".join(str(p) for p in parts if p != "[key]") or "top level"
+
+
 def explain(error: ValidationError) -> str:
     """One sentence for the first problem of a validation error, with a count of the others."""
     problems = error.errors()
     first = problems[0]
-    where = ".".join(str(p) for p in first["loc"] if p not in ("scenes", "precomp") or p in first["loc"][:1]) or "top level"
+    where = _where(first["loc"])
     given = first.get("input")
     if first["type"] == "extra_forbidden":
         text = f"unknown key '{where}'; check its spelling or remove it"

@@ -20,9 +20,9 @@ def write_atomically(path: Path, write: Callable[[IO[bytes]], object]) -> None:
 
     A kill or a full disk at any moment leaves the old file, or none; never half of one.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         with temporary.open("wb") as file:
             write(file)
             file.flush()
@@ -35,7 +35,8 @@ def write_atomically(path: Path, write: Callable[[IO[bytes]], object]) -> None:
             "free space or mend the permissions and run the same command again."
         ) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        if temporary.is_file():
+            temporary.unlink()
 
 
 def _sync_folder(folder: Path) -> None:

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+import pandas as pd
 import pytest
 import torch
+
+from lgsf.data.text import Vocabulary
+from lgsf.data.writer import DatasetWriter
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
@@ -30,3 +38,60 @@ def shared_path() -> Path:
     if not path.is_dir():
         pytest.skip(f"no shared data at {path}; set LGSF_SHARED")
     return path
+
+
+@pytest.fixture(scope="session")
+def tiny_dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A dataset of 48/12/12 images in the layout; captions name which of nine kinds of region an image shows."""
+    root = tmp_path_factory.mktemp("data") / "tiny"
+    write_tiny_dataset(root)
+    return root
+
+
+def write_tiny_dataset(root: Path, *, folds: int = 2, seed: int = 0) -> None:
+    """Write the dataset of `tiny_dataset`: ragged regions of width 10, one to four captions per image."""
+    rng = np.random.default_rng(seed)
+    kinds = rng.standard_normal((9, 10)).astype(np.float32)
+    words = ["red", "blue", "green", "circle", "square", "star", "tall", "small", "old"]
+    source = {"kind": "test", "seed": seed}
+    with DatasetWriter(root, name="tiny", source=source, protocol={"folds": folds}) as writer:
+        for split, n_images in (("train", 48), ("dev", 12), ("test", 12)):
+            counts = rng.integers(1, 6, n_images)
+            shown = [rng.choice(9, count, replace=False) for count in counts]
+            regions = np.zeros((n_images, 5, 10), np.float32)
+            boxes = np.zeros((n_images, 5, 4), np.float32)
+            rows = []
+            for image, what in enumerate(shown):
+                regions[image, : len(what)] = kinds[what] + 0.1 * rng.standard_normal((len(what), 10))
+                boxes[image, : len(what), 2:] = 1
+                for k in range(int(rng.integers(1, 5))):
+                    said = rng.choice(what, min(len(what), 1 + k), replace=False)
+                    text = " and ".join(f"a {words[w]}" for w in said)
+                    rows.append({"caption_id": f"{split}{image}#{k}", "image": image, "text": text})
+            captions = pd.DataFrame(rows)
+            images = pd.DataFrame({"image_id": [f"{split}{i}" for i in range(n_images)], "file_name": "none"})
+            writer.split(
+                split, images=images, captions=captions, shape=regions.shape, dtype=np.float32,
+                blocks=[(regions, counts, boxes)], boxes=True,
+            )  # fmt: skip
+            if split == "train":
+                writer.vocabulary(Vocabulary.build(captions["text"], min_count=1))
+
+
+@pytest.fixture
+def tiny_config(tmp_path: Path) -> Callable[..., Path]:
+    """Write a method's config.json; `training` and other keys may be overridden."""
+
+    def write(*, model: str = "baselines.vsepp:VSEPP", parameters: dict[str, Any] | None = None,
+              **training: Any) -> Path:  # fmt: skip
+        settings = {
+            "schema_version": 1, "dataset": "tiny", "method": "tried", "title": "Tried", "model": model,
+            "parameters": {"embedding_dim": 16, "word_dim": 8} if parameters is None else parameters,
+            "choices": {}, "device": "cpu", "threads": 1,
+            "training": {"batch_size": 16, "epochs": 4, "sum_steps": 5, "learning_rate": 0.01, **training},
+        }  # fmt: skip
+        path = tmp_path / "config.json"
+        path.write_text(json.dumps(settings))
+        return path
+
+    return write

@@ -1,0 +1,71 @@
+"""The configuration says what is wrong in one sentence, and inheritance changes what it names and nothing else."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from lgsf.config import Config, deep_merge
+from lgsf.errors import LgsfError
+
+GOOD: dict[str, Any] = {
+    "experiment": "x",
+    "run": {"datasets": ["scenes"], "methods": ["a"], "seeds": [0]},
+    "datasets": {"scenes": {"source": "scenes"}, "pack": {"source": "precomp", "path": "p"}},
+    "methods": {
+        "a": {"model": "x:Y", "title": "A", "parameters": {"g": {"h": 1, "i": 2}}, "training": {"epochs": 3}},
+        "b": {"extends": "a", "parameters": {"g": {"h": 5}}, "training": {"sum_steps": 9}},
+    },
+}
+
+
+def test_inheritance_changes_only_what_it_names() -> None:
+    config = Config.parse(GOOD)
+    a, b = config.run_settings("scenes", "a"), config.run_settings("scenes", "b")
+    assert b["parameters"] == {"g": {"h": 5, "i": 2}}
+    assert b["training"] == {**a["training"], "sum_steps": 9}
+    assert a["training"]["epochs"] == 3
+    assert (a["title"], b["title"]) == ("A", "b")
+    assert {k for k in a if a[k] != b[k]} == {"method", "title", "parameters", "training"}
+
+
+CASES: list[tuple[Callable[[dict[str, Any]], Any], str]] = [
+    (lambda c: c.update(zzz=1), "unknown key 'zzz'"),
+    (lambda c: c["datasets"]["scenes"].update(trian=3), "unknown key 'datasets.scenes.trian'"),
+    (lambda c: c["datasets"]["scenes"].update(train="3"), "datasets.scenes.train: input should be a valid integer"),
+    (lambda c: c["datasets"].update(scenes={}), "datasets.scenes"),
+    (lambda c: c["datasets"].update(scenes={"source": "moon"}), "datasets.scenes.*'moon'"),
+    (lambda c: c["datasets"].update(pack={"source": "precomp"}), "key 'datasets.pack.path' is missing"),
+    (lambda c: c["methods"].update({"a b": {"model": "x:Y"}}), "small letters, digits and underscores, not 'a b'"),
+    (lambda c: c["methods"].update({"a'b": {"model": "x:Y"}}), "small letters, digits and underscores"),
+    (lambda c: c["methods"].update(oracle={"model": "x:Y"}), "belongs to a control"),
+    (lambda c: c["methods"]["b"].update(extends="q"), "methods.b.extends names 'q'"),
+    (lambda c: c["methods"]["a"].update(extends="b"), "circle"),
+    (lambda c: c["methods"]["a"].update(model="os.system('x')"), "methods.a.model"),
+    (lambda c: c["methods"].update(c={}), "methods.c: 'model' is missing"),
+    (lambda c: c["methods"]["b"]["training"].update(epoch=1), "methods.b.training: unknown key 'epoch'"),
+    (lambda c: c["run"].update(methods=["q"]), "run.methods names 'q'.*known are a, b"),
+    (lambda c: c["run"].update(seeds=["0"]), "run.seeds"),
+    (lambda c: c["run"].update(seeds=[0, 0]), "listed twice"),
+    (lambda c: c["run"].update(seeds=[-1]), "greater than or equal to 0"),
+    (lambda c: c.update(training={"epochs": 0}), "training.epochs"),
+    (lambda c: c.update(training=3), "training"),
+    (lambda c: c.pop("run"), "key 'run' is missing"),
+]
+
+
+@pytest.mark.parametrize(("change", "sentence"), CASES)
+def test_every_mistake_is_one_sentence(change: Callable[[dict[str, Any]], Any], sentence: str) -> None:
+    broken = copy.deepcopy(GOOD)
+    change(broken)
+    with pytest.raises(LgsfError, match=sentence) as caught:
+        Config.parse(broken)
+    assert "\n" not in str(caught.value)
+    assert str(caught.value).endswith(".")
+
+
+def test_merge_replaces_lists() -> None:
+    assert deep_merge({"a": [1, 2], "b": {"c": 1}}, {"a": [3], "b": {"d": 2}}) == {"a": [3], "b": {"c": 1, "d": 2}}
