@@ -106,4 +106,5 @@ def control_scores(kind: str, split: Split, folder: Path, seed: int) -> Scores:
 
 
 def _unit(vectors: Floats) -> Floats:
-    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    unit: Floats = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    return unit

@@ -47,7 +47,9 @@ def run_lock(run: Path) -> Iterator[None]:
         lock.acquire(timeout=0)
     except filelock.Timeout:
         who = owner.read_text(encoding="utf-8").strip() if owner.is_file() else "another process"
-        raise LgsfError(f"{run} is being trained by {who}: wait for it or stop it, then run the same command again.") from None
+        raise LgsfError(
+            f"{run} is being trained by {who}: wait for it or stop it, then run the same command again."
+        ) from None
     try:
         owner.write_text(f"process {os.getpid()} on {socket.gethostname()}", encoding="utf-8")
         yield
@@ -79,7 +81,9 @@ class ResumeState:
         try:
             state: dict[str, Any] = torch.load(self.path, map_location="cpu", weights_only=True)
         except Exception as error:  # torch names many kinds of broken files by many exceptions
-            logger.warning("%s cannot be read (%s): this run starts from the beginning", self.path, type(error).__name__)
+            logger.warning(
+                "%s cannot be read (%s): this run starts from the beginning", self.path, type(error).__name__
+            )
             return None
         if state.pop("key", None) != self.key:
             logger.warning("%s belongs to other settings, data or code: this run starts from the beginning", self.path)

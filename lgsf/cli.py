@@ -84,7 +84,7 @@ def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(prog="lgsf", description=__doc__)
     verbs = top.add_subparsers(metavar="VERB", required=True)
 
-    def verb(name: str, function: Callable[[Arguments], None], help_: str, **options: dict[str, Any]) -> None:
+    def verb(name: str, function: Callable[[Arguments], None], help_: str, /, **options: dict[str, Any]) -> None:
         sub = verbs.add_parser(name, help=help_)
         for option, settings in options.items():
             sub.add_argument("--" + option.replace("_", "-"), **{"required": "default" not in settings, **settings})

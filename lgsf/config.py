@@ -143,7 +143,9 @@ class Config(Settings):
         ):
             for name in names:
                 if name not in known:
-                    raise ValueError(f"{kind} names {name!r}, which is not defined; known are {', '.join(sorted(known))}")
+                    raise ValueError(
+                        f"{kind} names {name!r}, which is not defined; known are {', '.join(sorted(known))}"
+                    )
         for name in self.methods:
             if name in CONTROLS:
                 raise ValueError(f"methods.{name}: this name belongs to a control; choose another")
@@ -244,7 +246,7 @@ def explain(error: ValidationError) -> str:
     elif first["type"] == "missing":
         text = f"key '{where}' is missing; add it"
     elif first["type"] == "value_error":
-        text = f"{where}: {str(first['ctx']['error'])}" if where != "top level" else str(first["ctx"]["error"])
+        text = f"{where}: {first['ctx']['error']!s}" if where != "top level" else str(first["ctx"]["error"])
         if isinstance(given, str):
             text += f", not {given!r}"
     else:

@@ -62,7 +62,7 @@ def write_arrays(path: Path, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
     for name, array in arrays.items():
         if array.dtype.hasobject:
             raise TypeError(f"{name} holds Python objects")
-    write_atomically(path, lambda file: np.savez_compressed(file, **dict(arrays)))
+    write_atomically(path, lambda file: np.savez_compressed(file, allow_pickle=False, **dict(arrays)))
 
 
 def read_json(path: Path, *, hint: str) -> Any:

@@ -27,7 +27,9 @@ def check_settings(settings: Mapping[str, Any], *, source: str) -> dict[str, Any
     """
     if set(settings) != RUN_KEYS:
         wrong = sorted(set(settings) ^ RUN_KEYS)
-        raise LgsfError(f"{source}: the keys {', '.join(wrong)} are missing or unknown; make it with the configure step.")
+        raise LgsfError(
+            f"{source}: the keys {', '.join(wrong)} are missing or unknown; make it with the configure step."
+        )
     if settings["schema_version"] != CONFIG_SCHEMA_VERSION:
         raise LgsfError(f"{source} has schema version {settings['schema_version']!r}; run the configure step again.")
     training_of(settings, source=source)

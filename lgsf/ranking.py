@@ -92,7 +92,9 @@ def rank(
     n_images, n_captions = scores.shape
     caption_image = np.asarray(caption_image, np.int64)
     if caption_image.shape != (n_captions,) or np.shape(image_fold) != (n_images,):
-        raise ValueError(f"{scores.shape} scores do not fit {caption_image.shape} captions, {np.shape(image_fold)} images")
+        raise ValueError(
+            f"{scores.shape} scores do not fit {caption_image.shape} captions, {np.shape(image_fold)} images"
+        )
     by_image = np.argsort(caption_image, kind="stable")
     starts = np.searchsorted(caption_image[by_image], np.arange(n_images + 1))
     if (np.diff(starts) == 0).any():
@@ -126,7 +128,9 @@ def rank(
         above = block >= best[:, None]
         above[rows, columns] = False  # an image's own captions never count against it
         i2t[first:last] = above.sum(axis=1)
-        i2t_fold[first:last] = i2t[first:last] if one_fold else (above & _same(fold[first:last], caption_fold)).sum(axis=1)
+        i2t_fold[first:last] = (
+            i2t[first:last] if one_fold else (above & _same(fold[first:last], caption_fold)).sum(axis=1)
+        )
         i2t_top.append(_top(block, min(top, n_captions)))
         t2i_top.add(first, block)
         here = np.flatnonzero((judged_images >= first) & (judged_images < last))

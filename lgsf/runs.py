@@ -13,8 +13,9 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -43,8 +44,11 @@ def split_weights(method: Method) -> tuple[dict[str, torch.Tensor], dict[str, to
 def save_weights(run: Path, deployed: Mapping[str, torch.Tensor], training: Mapping[str, torch.Tensor]) -> None:
     """Write both weight files."""
     for name, tensors in (("model", deployed), ("training_only", training)):
-        data = safetensors.torch.save(dict(tensors))
-        write_atomically(run / f"{name}.safetensors", lambda file, data=data: file.write(data))
+        write_atomically(run / f"{name}.safetensors", partial(_write, safetensors.torch.save(dict(tensors))))
+
+
+def _write(data: bytes, file: IO[bytes]) -> None:
+    file.write(data)
 
 
 def load_weights(method: Method, run: Path, *, training_only: bool = False) -> None:
@@ -64,7 +68,9 @@ def load_weights(method: Method, run: Path, *, training_only: bool = False) -> N
         raise LgsfError(f"{path} does not fit its config ({[*missing, *unexpected][0]!r}): train this run again.")
 
 
-def write_ranks(folder: Path, split: Split, ranking: Ranking, fold: npt.NDArray[np.int32], protocol: Mapping[str, Any]) -> None:
+def write_ranks(
+    folder: Path, split: Split, ranking: Ranking, fold: npt.NDArray[np.int32], protocol: Mapping[str, Any]
+) -> None:
     """Write ranks.npz and top.npz of one split."""
     write_arrays(
         folder / "ranks.npz",

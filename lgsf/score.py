@@ -32,9 +32,7 @@ def encode_split(
     method.eval()
     try:
         images = [
-            method.encode_images(
-                regions.to(device), mask.to(device), None if boxes is None else boxes.to(device)
-            )
+            method.encode_images(regions.to(device), mask.to(device), None if boxes is None else boxes.to(device))
             for regions, mask, boxes in image_batches(split, IMAGE_BATCH)
         ]
         texts = [

@@ -87,7 +87,9 @@ class NotFiniteError(LgsfError):
 class Trainer:
     """One run: model, optimizer, batches and the log, from a fresh or a saved state."""
 
-    def __init__(self, settings: dict[str, Any], data: Dataset, *, seed: int, device: torch.device, source: str) -> None:
+    def __init__(
+        self, settings: dict[str, Any], data: Dataset, *, seed: int, device: torch.device, source: str
+    ) -> None:
         self.settings, self.data, self.seed, self.device = settings, data, seed, device
         self.options: Training = training_of(settings, source=source)
         if self.options.precision == "bfloat16" and device.type != "cuda":
@@ -175,7 +177,7 @@ class Trainer:
             texts = self.method.encode_texts(batch.tokens, batch.token_mask)
             loss, terms = self.method.loss(batch, images, texts, progress)
         self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        torch.autograd.backward(loss)
         norm = torch.nn.utils.clip_grad_norm_(self.method.parameters(), options.clip_norm)
         self.optimizer.step()
         return {"loss": loss.detach(), "grad_norm": norm.detach(), **terms}

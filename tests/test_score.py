@@ -33,7 +33,9 @@ def test_a_score_does_not_depend_on_what_else_is_ranked() -> None:
     images, texts = torch.randn(200, 65, generator=generator), torch.randn(1500, 65, generator=generator)
     method = Method(Parameters(), DataSpec(region_dim=1, vocabulary_size=1))
     whole, part = (
-        np.concatenate([b for _, b in TiledScores(method, Encoded(vector=images[:i]), Encoded(vector=texts[:t])).blocks()])
+        np.concatenate(
+            [b for _, b in TiledScores(method, Encoded(vector=images[:i]), Encoded(vector=texts[:t])).blocks()]
+        )
         for i, t in ((200, 1500), (77, 1100))
     )
     assert (whole[:77, :1100] == part).all()

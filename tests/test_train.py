@@ -142,7 +142,9 @@ def test_a_loss_that_is_not_finite_stops_with_a_sentence_and_keeps_the_last_epoc
 ) -> None:
     config = tiny_config(model=diverging, parameters={"nan_from": 10})
     out = tmp_path / "run"
-    with pytest.raises(NotFiniteError, match=r"the loss was not finite near step \d+ in epoch 2; the state after epoch 1"):
+    with pytest.raises(
+        NotFiniteError, match=r"the loss was not finite near step \d+ in epoch 2; the state after epoch 1"
+    ):
         train(config=config, dataset=tiny_dataset, seed=0, out=out)
     assert json.loads((out / "failure.json").read_text())["epoch"] == 2
     state = torch.load(out / ".resume" / "state.pt", weights_only=True)

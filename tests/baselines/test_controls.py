@@ -45,7 +45,9 @@ def test_oracle_is_perfect_and_writes_a_run(tmp_path: Path, tiny_dataset: Path) 
 def test_truth_shares_the_first_ranks_among_all_true_pairs() -> None:
     # caption 0 is true of images 0 and 1: over seeds its own image comes first half of the time
     pairs = np.array([0, 1, 1]), np.array([0, 0, 1])
-    first = [rank(PairScores((2, 2), *pairs, 0.5, seed), np.array([0, 1]), np.zeros(2, np.int32)).t2i for seed in range(400)]
+    first = [
+        rank(PairScores((2, 2), *pairs, 0.5, seed), np.array([0, 1]), np.zeros(2, np.int32)).t2i for seed in range(400)
+    ]
     share = np.mean([ranks[0] == 0 for ranks in first])
     assert share == pytest.approx(0.5, abs=0.1)
     assert all(ranks[1] == 0 for ranks in first)
