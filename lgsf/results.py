@@ -74,7 +74,7 @@ class RunFacts(_Facts):
     threads: int | None = None
     started: str
     ended: str
-    seconds: float
+    seconds: float | None = None
     peak_memory_mb: float | None = None
     peak_gpu_memory_mb: float | None = None
     parameters: int | None = None
@@ -117,6 +117,7 @@ class Ranks:
     """`<split>/ranks.npz`, checked.
 
     i2t, t2i  (n_images,), (n_captions,) int32 0-based ranks over the whole gallery; *_fold inside the fold
+    caption_image, image_fold  (n_captions,), (n_images,) int32: the image of a caption, the fold of an image
     protocol  canonical JSON; queries: sha256 of ids and folds, equal where runs answered the same questions
     """
 
@@ -124,6 +125,8 @@ class Ranks:
     t2i: npt.NDArray[np.int32]
     i2t_fold: npt.NDArray[np.int32]
     t2i_fold: npt.NDArray[np.int32]
+    caption_image: npt.NDArray[np.int32]
+    image_fold: npt.NDArray[np.int32]
     folds: int
     protocol: str
     queries: str
@@ -196,6 +199,8 @@ def read_ranks(folder: Path, split: str = SPLIT) -> Ranks:
         t2i=arrays["t2i"],
         i2t_fold=arrays["i2t_fold"],
         t2i_fold=arrays["t2i_fold"],
+        caption_image=arrays["caption_image"],
+        image_fold=arrays["image_fold"],
         folds=len(np.unique(arrays["image_fold"])),
         protocol=protocol,
         queries=_queries(arrays),

@@ -1,0 +1,19 @@
+"""Can a difference be believed? Tests and intervals that respect images, captions and seeds, from ranks.
+
+table = compare_methods({"lgsf": runs, "base": others}, reference="base")
+"""
+
+from lgsf.statistics.bootstrap import bootstrap_recalls, percentile_interval
+from lgsf.statistics.comparison import COLUMNS, LEAST_SEEDS, PRIMARY, compare_methods, finding, format_p
+from lgsf.statistics.corrections import benjamini_hochberg, holm
+from lgsf.statistics.equivalence import design_needed, equivalence_words, smallest_detectable, tost
+from lgsf.statistics.outcomes import METRICS, RECALLS, Gallery, Outcomes, Ranks, outcomes
+from lgsf.statistics.randomisation import McNemar, mcnemar, randomisation_p, signed_recalls
+from lgsf.statistics.variance import Error, VarianceTable
+
+__all__ = [
+    "COLUMNS", "LEAST_SEEDS", "METRICS", "PRIMARY", "RECALLS", "Error", "Gallery", "McNemar", "Outcomes",
+    "Ranks", "VarianceTable", "benjamini_hochberg", "bootstrap_recalls", "compare_methods", "design_needed",
+    "equivalence_words", "finding", "format_p", "holm", "mcnemar", "outcomes", "percentile_interval",
+    "randomisation_p", "signed_recalls", "smallest_detectable", "tost",
+]  # fmt: skip

@@ -1,0 +1,96 @@
+"""Standard errors in closed form: image clusters alone, and image clusters together with training seeds.
+
+For fixed checkpoints only the queries vary: the variance of a difference comes from the images' shares in it
+(linearised, so that images may have any number of captions; within folds where there are folds). For methods
+the training seed varies too. Between the runs of a method the recall varies by the seed itself and by what
+the seed does to single images; the second part is already in the image variance of the mean over runs, so it
+is estimated (two-way layout, runs x images) and not counted twice. Degrees of freedom: Welch-Satterthwaite,
+with the seed parts as they were measured, before the subtraction, which keeps the test on the safe side.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from lgsf.statistics.outcomes import Floats, Outcomes, with_rsum
+
+Weight = float | Floats
+
+
+@dataclass(frozen=True)
+class Error:
+    """The error of one comparison, per metric (7,), in points (or percent for a relative difference).
+
+    images  variance that more images would lower
+    seeds   variance that only more seeds would lower; zero for fixed checkpoints
+    df      degrees of freedom for a t distribution
+    """
+
+    images: Floats
+    seeds: Floats
+    df: Floats
+
+    @property
+    def se(self) -> Floats:
+        """(7,) standard error."""
+        return np.asarray(np.sqrt(self.images + self.seeds), np.float64)
+
+
+class VarianceTable:
+    """All variances that pairs of systems need, computed once: (n_systems, n_systems, 7) and smaller."""
+
+    def __init__(self, data: Outcomes) -> None:
+        shares = _shares(data)  # (n_images, n_runs, 7)
+        mean = data.mean_over_runs(shares, axis=1)
+        self._image = np.einsum("iam,ibm->abm", mean, mean, optimize=True)
+        self._df_images = float(max(len(data.captions) - data.fold.max() - 1, 1))
+        recalls = data.recalls()
+        self._n = data.seeds.astype(np.float64)
+        total = np.zeros((len(data.systems), 7))  # variance between runs, as measured
+        mixed = np.zeros_like(total)  # the part of it that is seed x image
+        for system in np.flatnonzero(data.seeds > 1):
+            own = data.members == system
+            total[system] = recalls[own].var(axis=0, ddof=1)
+            residual = shares[:, own] - mean[:, [system]]
+            mixed[system] = (residual**2).sum(axis=(0, 1)) / (own.sum() - 1)
+        self._total = total / self._n[:, None]
+        self._pure = np.maximum(total - mixed, 0.0) / self._n[:, None]
+
+    def checkpoints(self, a: int, b: int, weight_a: Weight = 1.0, weight_b: Weight = -1.0) -> Error:
+        """Error of weight_a x system a + weight_b x system b when only the queries vary."""
+        own = weight_a**2 * self._image[a, a] + weight_b**2 * self._image[b, b]
+        images = np.asarray(own + 2 * weight_a * weight_b * self._image[a, b])
+        images[images < 1e-12 * own] = 0.0  # equal systems leave a difference of rounding errors
+        return Error(images, np.zeros_like(images), np.full_like(images, self._df_images))
+
+    def methods(self, a: int, b: int, weight_a: Weight = 1.0, weight_b: Weight = -1.0) -> Error:
+        """The same when seeds vary as well; both systems need two runs or more."""
+        images = self.checkpoints(a, b, weight_a, weight_b).images
+        seeds = weight_a**2 * self._pure[a] + weight_b**2 * self._pure[b]
+        parts = (
+            (images, self._df_images),
+            (weight_a**2 * self._total[a], self._n[a] - 1),
+            (weight_b**2 * self._total[b], self._n[b] - 1),
+        )
+        variance = images + seeds
+        spread = np.sum([part**2 / df for part, df in parts], axis=0)
+        df = np.full_like(variance, self._df_images)
+        np.divide(variance**2, spread, out=df, where=spread > 0)
+        return Error(images, seeds, np.clip(df, 1.0, self._df_images))
+
+
+def _shares(data: Outcomes) -> Floats:
+    """(n_images, n_runs, 7): each image's share in the deviation of a recall, in points.
+
+    Squares sum to the variance of the recall; products of two runs' shares sum to their covariance.
+    """
+    recalls = data.recalls()[:, :6]
+    queries = np.stack([np.ones_like(data.captions)] * 3 + [data.captions] * 3, axis=1)  # (n_images, 6)
+    shares = (100.0 * data.hits - recalls * queries[:, None, :]) / data.queries
+    for fold in range(int(data.fold.max()) + 1):
+        rows = data.fold == fold
+        n = int(rows.sum())
+        shares[rows] = (shares[rows] - shares[rows].mean(axis=0)) * np.sqrt(n / (n - 1)) if n > 1 else 0.0
+    return with_rsum(shares)
