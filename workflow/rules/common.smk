@@ -1,0 +1,143 @@
+# What all rules share: the checked configuration, and functions that turn it into paths and parameters.
+import json
+import os
+import sys
+from functools import cache
+from pathlib import Path
+
+ROOT = Path(str(workflow.current_basedir)).parents[1]
+if Path.cwd() != ROOT.resolve():
+    sys.exit(
+        f"Run Snakemake in {ROOT}: the rules call this repository's code from there."
+    )
+sys.path.insert(0, str(ROOT))
+# Rules call `python`: the one that runs Snakemake, unless --use-conda puts its own in front.
+os.environ.update(
+    PATH=os.pathsep.join([str(Path(sys.executable).parent), *os.get_exec_path()])
+)
+
+from lgsf.config import CONTROLS, Config
+from lgsf.errors import LgsfError
+from lgsf.sources import sources
+
+try:
+    CONFIG = Config.parse(config)
+    SETTINGS = {
+        (dataset, method): CONFIG.run_settings(dataset, method)
+        for dataset in CONFIG.datasets
+        for method in CONFIG.methods
+    }
+except LgsfError as error:
+    sys.exit(f"Error in {error}")
+
+RESULTS = CONFIG.pathvars.get("results", "results")
+REPORT = f"{CONFIG.pathvars.get('reports', 'reports')}/{CONFIG.experiment}"
+SPLITS = ("train", "dev", "test")
+SPLIT_FILES = (
+    "regions.npy",
+    "region_counts.npy",
+    "images.parquet",
+    "captions.parquet",
+)
+TEMPLATES = sorted(
+    str(path.relative_to(ROOT)) for path in ROOT.glob("lgsf/templates/*")
+)
+ABLATIONS = [
+    m for m in CONFIG.run.methods if CONFIG.method(m).model.startswith("lgsf.")
+]
+BASELINES = [m for m in CONFIG.run.methods if m not in ABLATIONS]
+# Which methods a table compares; controls stand in every table.
+TABLES = {"comparison": list(CONFIG.run.methods)}
+TABLES |= {"ablations": ABLATIONS} if ABLATIONS else {}
+TABLES |= {"baselines": BASELINES} if BASELINES else {}
+
+
+def runs(methods):
+    """Folders of the runs of `methods` and of the controls, on every dataset with every seed."""
+    return [
+        f"<results>/{dataset}/{method}/seed{seed}"
+        for dataset in CONFIG.run.datasets
+        for method in [*methods, *CONFIG.run.controls]
+        for seed in CONFIG.run.seeds
+        if method != "truth" or CONFIG.datasets[dataset].source == "scenes"
+    ]
+
+
+def table_ranks(wildcards):
+    """The files that a table is made from."""
+    return [
+        f"{run}/{split}/ranks.npz"
+        for run in runs(TABLES[wildcards.table])
+        for split in SPLITS[1:]
+    ]
+
+
+def table_experiment(wildcards):
+    """The runs of a table as JSON."""
+    return experiment(TABLES[wildcards.table])
+
+
+def split_files(*splits):
+    """Arrays and tables of the given splits of <dataset>."""
+    return [f"<dataset>/{split}/{file}" for split in splits for file in SPLIT_FILES]
+
+
+@cache
+def code(*modules):
+    """Files that a step's result depends on; an edit of one of them repeats the step."""
+    return [str(path.relative_to(ROOT)) for path in sources(*modules, root=ROOT)]
+
+
+def method_code(*stages):
+    """Input function: the code of `stages` and of the method's own class."""
+    return lambda wildcards: code(
+        *stages, CONFIG.method(wildcards.method).model.partition(":")[0]
+    )
+
+
+def reader_code(wildcards):
+    """The prepare step and the reader of this dataset's source, without the readers of others."""
+    source = CONFIG.datasets[wildcards.dataset].source
+    return ["lgsf/data/prepare.py", *code(f"lgsf.data.{source}")]
+
+
+def pack_files(wildcards):
+    """Those files of a pack that are there; what is missing is for `lgsf prepare` to say."""
+    settings = CONFIG.datasets[wildcards.dataset]
+    if settings.source != "precomp":
+        return []
+    return [
+        f"{settings.path}/{prefix}_{name}"
+        for prefix in (settings.train, settings.dev, settings.test)
+        for name in ("ims.npy", "caps.txt", "ids.txt", "boxes.npy")
+        if Path(settings.path, f"{prefix}_{name}").is_file()
+    ]
+
+
+def dataset_settings(wildcards):
+    """The dataset's section of the configuration as JSON."""
+    return CONFIG.datasets[wildcards.dataset].model_dump_json()
+
+
+def method_settings(wildcards):
+    """All that the runs of one method on one dataset depend on, as JSON."""
+    return json.dumps(SETTINGS[wildcards.dataset, wildcards.method], sort_keys=True)
+
+
+def experiment(methods):
+    """What belongs into a table or the report, as JSON; the first method stands in for an absent reference."""
+    reference = CONFIG.run.reference
+    return json.dumps(
+        {
+            "experiment": CONFIG.experiment,
+            "title": CONFIG.title or CONFIG.experiment,
+            "datasets": CONFIG.run.datasets,
+            "methods": [
+                {"name": name, "title": CONFIG.method(name).title or name}
+                for name in methods
+            ],
+            "controls": CONFIG.run.controls,
+            "seeds": CONFIG.run.seeds,
+            "reference": reference if reference in methods else methods[0],
+        }
+    )

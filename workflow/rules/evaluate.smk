@@ -1,0 +1,63 @@
+# Ranks of every query, for trained methods and for controls that need no training.
+rule evaluate:
+    input:
+        ancient(split_files("dev", "test")),
+        model="<run>/model.safetensors",
+        run="<run>/run.json",
+        config="<method>/config.json",
+        dataset="<dataset>/dataset.json",
+        vocabulary="<dataset>/vocabulary.json",
+        code=method_code("lgsf.evaluate"),
+    output:
+        "<run>/dev/ranks.npz",
+        "<run>/dev/top.npz",
+        "<run>/test/ranks.npz",
+        "<run>/test/top.npz",
+    log:
+        "<logs>/{dataset}/{method}/seed{seed}/evaluate.log",
+    benchmark:
+        "<benchmarks>/{dataset}/{method}/seed{seed}/evaluate.tsv"
+    conda:
+        "../../environment.yml"
+    threads: CONFIG.threads
+    resources:
+        gpu=int(CONFIG.device == "cuda"),
+        scores_mb=CONFIG.memory_mb,
+    params:
+        dataset=subpath(input.dataset, parent=True),
+        run=subpath(input.model, parent=True),
+    message:
+        "Rank with {wildcards.method} on {wildcards.dataset}, seed {wildcards.seed}"
+    shell:
+        "python -m lgsf evaluate --run {params.run:q} --dataset {params.dataset:q}"
+        " --memory-mb {resources.scores_mb} --log {log:q}"
+
+
+rule control:
+    input:
+        ancient(split_files("dev", "test")),
+        dataset="<dataset>/dataset.json",
+        code=code("baselines.controls"),
+    output:
+        "<control>/dev/ranks.npz",
+        "<control>/dev/top.npz",
+        "<control>/test/ranks.npz",
+        "<control>/test/top.npz",
+        run="<control>/run.json",
+    log:
+        "<logs>/{dataset}/{control}/seed{seed}/control.log",
+    benchmark:
+        "<benchmarks>/{dataset}/{control}/seed{seed}/control.tsv"
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        gpu=0,
+    params:
+        dataset=subpath(input.dataset, parent=True),
+        out=subpath(output.run, parent=True),
+    message:
+        "Rank by the control {wildcards.control} on {wildcards.dataset}, seed {wildcards.seed}"
+    shell:
+        "python -m lgsf control --kind {wildcards.control} --dataset {params.dataset:q}"
+        " --seed {wildcards.seed} --out {params.out:q} --log {log:q}"

@@ -1,0 +1,97 @@
+# Tables from ranks alone, pages from tables: neither reads weights, and missing runs are shown as missing.
+rule table:
+    input:
+        table_ranks,
+        code=code("lgsf.tables"),
+    output:
+        "<tables>/{table}/runs.parquet",
+        "<tables>/{table}/runs.csv",
+        report(
+            "<tables>/{table}/summary.csv",
+            caption="../report/summary.rst",
+            category="Tables",
+            labels={"runs": "{table}", "table": "Mean and spread over seeds"},
+        ),
+        report(
+            "<tables>/{table}/differences.csv",
+            caption="../report/differences.rst",
+            category="Tables",
+            labels={"runs": "{table}", "table": "Differences to the reference method"},
+        ),
+        markdown="<tables>/{table}/summary.md",
+    log:
+        "<logs>/tables/{table}.log",
+    benchmark:
+        "<benchmarks>/tables/{table}.tsv"
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        gpu=0,
+    params:
+        experiment=table_experiment,
+        results=subpath(input[0], ancestor=5),
+        out=subpath(output.markdown, parent=True),
+    message:
+        "Collect runs into the table of {wildcards.table}"
+    shell:
+        "python -m lgsf tables --experiment {params.experiment:q} --results {params.results:q}"
+        " --out {params.out:q} --log {log:q}"
+
+
+rule report:
+    input:
+        code("lgsf.report"),
+        TEMPLATES,
+        tables="<tables>/comparison/summary.md",
+    output:
+        "<report>/report.md",
+        page=report(
+            "<report>/index.html",
+            caption="../report/page.rst",
+            category="Report",
+            labels={"page": "Comparison"},
+        ),
+    log:
+        "<logs>/report.log",
+    benchmark:
+        "<benchmarks>/report.tsv"
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        gpu=0,
+    params:
+        experiment=experiment(TABLES["comparison"]),
+        results=subpath(input.tables, ancestor=4),
+        tables=subpath(input.tables, parent=True),
+        out=subpath(output.page, parent=True),
+    message:
+        "Render the report"
+    shell:
+        "python -m lgsf report --experiment {params.experiment:q} --results {params.results:q}"
+        " --tables {params.tables:q} --out {params.out:q} --log {log:q}"
+
+
+# Without inputs and outputs on purpose: it never trains anything and runs whenever it is asked for.
+rule partial_report:
+    log:
+        "<logs>/partial_report.log",
+    benchmark:
+        "<benchmarks>/partial_report.tsv"
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        gpu=0,
+    params:
+        experiment=experiment(TABLES["comparison"]),
+        results=RESULTS,
+        out=f"{REPORT}/partial",
+    message:
+        "Render a report of the runs that exist"
+    shell:
+        "python -m lgsf tables --experiment {params.experiment:q} --results {params.results:q}"
+        " --out {params.out:q} --log {log:q} &&"
+        " python -m lgsf report --experiment {params.experiment:q} --results {params.results:q}"
+        " --tables {params.out:q} --out {params.out:q} --log {log:q}"

@@ -1,0 +1,54 @@
+# One config per method, one training per seed. An edit repeats what depends on it and nothing else.
+rule configure:
+    input:
+        code=method_code("lgsf.methods"),
+    output:
+        "<method>/config.json",
+    log:
+        "<logs>/{dataset}/{method}/configure.log",
+    benchmark:
+        "<benchmarks>/{dataset}/{method}/configure.tsv"
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        gpu=0,
+    params:
+        settings=method_settings,
+    message:
+        "Check the settings of {wildcards.method} on {wildcards.dataset}"
+    shell:
+        "python -m lgsf configure --settings {params.settings:q} --out {output:q} --log {log:q}"
+
+
+# An interrupted training leaves its state in <run>/.resume, which is no output: Snakemake removes
+# outputs of failed jobs. The same command goes on from there.
+rule train:
+    input:
+        ancient(split_files("train", "dev")),
+        config="<method>/config.json",
+        dataset="<dataset>/dataset.json",
+        vocabulary="<dataset>/vocabulary.json",
+        code=method_code("lgsf.train"),
+    output:
+        "<run>/training_only.safetensors",
+        "<run>/run.json",
+        "<run>/log.jsonl",
+        model="<run>/model.safetensors",
+    log:
+        "<logs>/{dataset}/{method}/seed{seed}/train.log",
+    benchmark:
+        "<benchmarks>/{dataset}/{method}/seed{seed}/train.tsv"
+    conda:
+        "../../environment.yml"
+    threads: CONFIG.threads
+    resources:
+        gpu=int(CONFIG.device == "cuda"),
+    params:
+        dataset=subpath(input.dataset, parent=True),
+        out=subpath(output.model, parent=True),
+    message:
+        "Train {wildcards.method} on {wildcards.dataset}, seed {wildcards.seed}"
+    shell:
+        "python -m lgsf train --config {input.config:q} --dataset {params.dataset:q}"
+        " --seed {wildcards.seed} --out {params.out:q} --log {log:q}"
