@@ -63,10 +63,18 @@ class Vocabulary:
 
     @classmethod
     def build(cls, captions: Iterable[str], *, min_count: int) -> Vocabulary:
-        """The words that occur at least `min_count` times in `captions`, the training captions alone."""
+        """The words that occur at least `min_count` times in `captions`, the training captions alone.
+
+        Raises LgsfError where no word is that frequent.
+        """
         counts = Counter(word for caption in captions for word in tokenize(caption))
-        kept = (word for word, count in counts.items() if count >= min_count and word not in SPECIAL_WORDS)
-        return cls((*SPECIAL_WORDS, *sorted(kept)), min_count)
+        # The tokenizer cuts <pad> into three words, so no caption can name a special word.
+        kept = sorted(word for word, count in counts.items() if count >= min_count)
+        if not kept:
+            raise LgsfError(
+                f"min_count is {min_count} and no word occurs that often in the training captions; lower min_count."
+            )
+        return cls((*SPECIAL_WORDS, *kept), min_count)
 
     def __len__(self) -> int:
         return len(self.words)

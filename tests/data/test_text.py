@@ -46,6 +46,11 @@ def test_the_order_of_the_captions_does_not_matter() -> None:
     assert first.hash == second.hash
 
 
+def test_a_threshold_that_no_word_meets_is_refused() -> None:
+    with pytest.raises(LgsfError, match="min_count is 3"):
+        Vocabulary.build(["a dog", "a cat"], min_count=3)
+
+
 def test_a_caption_cannot_name_a_special_word() -> None:
     vocabulary = Vocabulary.build(["<pad> <mask> <unk>"], min_count=1)
     numbers = vocabulary.encode("<pad> <mask> <unk>")
