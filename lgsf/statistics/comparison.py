@@ -14,7 +14,6 @@ from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from lgsf.errors import LgsfError
 from lgsf.statistics.bootstrap import bootstrap_recalls, percentile_interval
@@ -160,16 +159,13 @@ class _Comparison:
         # delta method for a / b - 1
         base = np.where(self._values[b] > 0, self._values[b], np.nan)
         relative_error = self._variance.methods(a, b, 100.0 / base, -100.0 * self._values[a] / base**2)
-        width = stats.t.isf(ALPHA / 2, error.df) * error.se
-        relative_width = stats.t.isf(ALPHA / 2, relative_error.df) * relative_error.se
-        ratio = np.divide(np.abs(difference), error.se, out=np.full(7, np.inf), where=error.se > 0)
-        p = np.where((error.se == 0) & (difference == 0), 1.0, 2 * stats.t.sf(ratio, error.df))
+        width, relative_width = error.half_width(), relative_error.half_width()
         return {
             **self._shared(a, b, error),
             **{"low": difference - width, "high": difference + width},
             **{"relative_low": relative - relative_width, "relative_high": relative + relative_width},
-            **{"p": p, "p_mcnemar": np.full(7, np.nan), "superiority": self._superiority(a, b)},
-            "note": [""] * 7,
+            **{"p": error.p(difference), "p_mcnemar": np.full(7, np.nan)},
+            **{"superiority": self._superiority(a, b), "note": [""] * 7},
         }
 
     def _shared(self, a: int, b: int, error: Error) -> dict[str, Any]:

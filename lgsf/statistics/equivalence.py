@@ -41,7 +41,7 @@ def equivalence_words(difference: Floats, error: Error, n_images: int) -> list[s
     """One verdict per metric (7,): equivalent, not equivalent, not shown, or what the design would need."""
     words = []
     p = tost(difference, error.se, error.df)
-    half_width = stats.t.isf(ALPHA, error.df) * error.se
+    half_width = error.half_width(1 - 2 * ALPHA)
     for column in range(len(difference)):
         if p[column] < ALPHA:
             words.append("equivalent")
@@ -73,5 +73,5 @@ def design_needed(images: float, seeds: float, n_images: int, *, limit: float) -
 
 def _round_up(n: float) -> int:
     """To two significant digits, upwards: the estimate is no better than that."""
-    step = 10 ** max(math.floor(math.log10(n)) - 1, 0)
+    step = 10 ** max(math.floor(math.log10(max(n, 1.0))) - 1, 0)
     return int(math.ceil(n / step) * step)

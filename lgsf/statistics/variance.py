@@ -13,6 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from scipy import stats
 
 from lgsf.statistics.outcomes import Floats, Outcomes, with_rsum
 
@@ -36,6 +37,15 @@ class Error:
     def se(self) -> Floats:
         """(7,) standard error."""
         return np.asarray(np.sqrt(self.images + self.seeds), np.float64)
+
+    def p(self, difference: Floats) -> Floats:
+        """(7,) two-sided p of differences; 1 where there is neither a difference nor an error."""
+        ratio = np.divide(np.abs(difference), self.se, out=np.full(7, np.inf), where=self.se > 0)
+        return np.where((self.se == 0) & (difference == 0), 1.0, 2 * stats.t.sf(ratio, self.df))
+
+    def half_width(self, level: float = 0.95) -> Floats:
+        """(7,) half the width of the two-sided interval."""
+        return np.asarray(stats.t.isf((1 - level) / 2, self.df) * self.se, np.float64)
 
 
 class VarianceTable:
