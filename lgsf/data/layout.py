@@ -8,6 +8,7 @@
 <root>/<split>/images.parquet       image_id, file_name, and whatever the source knows
 <root>/<split>/captions.parquet     caption_id, image (row in images.parquet), text
 <root>/<split>/judged.parquet       optional: image, caption (rows), grade, kind - pairs of special interest
+<root>/<split>/relevance.npz        optional: image, caption (n_true,) int32 rows of every pair that is really true
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from lgsf.errors import LgsfError
 SCHEMA_VERSION = 1
 SPLITS = ("train", "dev", "test")
 SPLIT_FILES = ("regions.npy", "region_counts.npy", "images.parquet", "captions.parquet")
-OPTIONAL_FILES = ("boxes.npy", "judged.parquet")
+OPTIONAL_FILES = ("boxes.npy", "judged.parquet", "relevance.npz")
 
 
 def sha256(path: Path) -> str:
@@ -66,9 +67,7 @@ class RowReader:
         self._row_bytes = math.prod(self.shape[1:]) * self.dtype.itemsize
         expected = self._offset + self.shape[0] * self._row_bytes
         if (size := path.stat().st_size) < expected:
-            raise LgsfError(
-                f"{path} is truncated: its header promises {expected} bytes and it has {size}; {remedy}."
-            )
+            raise LgsfError(f"{path} is truncated: its header promises {expected} bytes and it has {size}; {remedy}.")
         self._file = os.open(path, os.O_RDONLY)
 
     def __len__(self) -> int:
@@ -182,8 +181,7 @@ class Dataset:
         for file, (rows, expected) in lengths.items():
             if rows != expected:
                 raise LgsfError(
-                    f"{folder / file} has {rows} rows and dataset.json promises {expected}: "
-                    "prepare the dataset again."
+                    f"{folder / file} has {rows} rows and dataset.json promises {expected}: prepare the dataset again."
                 )
         return split
 
@@ -197,6 +195,8 @@ def open_dataset(root: Path) -> Dataset:
         raise LgsfError(f"{path} is missing: run the prepare step for this dataset first.") from None
     except (UnicodeDecodeError, json.JSONDecodeError) as error:
         raise LgsfError(f"{path} is not valid JSON ({error}): prepare the dataset again.") from None
+    if not isinstance(manifest, dict):
+        raise LgsfError(f"{path} is not a manifest but a {type(manifest).__name__}: prepare the dataset again.")
     if manifest.get("schema_version") != SCHEMA_VERSION:
         raise LgsfError(
             f"{path} has schema version {manifest.get('schema_version')!r} and this code reads "

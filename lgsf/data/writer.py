@@ -20,6 +20,7 @@ import pandas as pd
 from lgsf.data.layout import OPTIONAL_FILES, SCHEMA_VERSION, SPLIT_FILES, sha256
 from lgsf.data.text import Vocabulary
 from lgsf.errors import LgsfError
+from lgsf.files import write_arrays
 
 # regions (n, n_regions, dim), counts (n,), boxes (n, n_regions, 4) or None
 Block = tuple[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any] | None]
@@ -31,9 +32,7 @@ class DatasetWriter:
     After an exception nothing of the new dataset is left and whatever stood in the place still stands.
     """
 
-    def __init__(
-        self, root: Path, *, name: str, source: Mapping[str, Any], protocol: Mapping[str, Any]
-    ) -> None:
+    def __init__(self, root: Path, *, name: str, source: Mapping[str, Any], protocol: Mapping[str, Any]) -> None:
         self.root = root
         self._partial = root / f".partial-{os.getpid()}"
         self._manifest: dict[str, Any] = {
@@ -43,6 +42,7 @@ class DatasetWriter:
             "protocol": dict(protocol),
             "splits": {},
         }
+        self._folders: list[str] = []
 
     def __enter__(self) -> DatasetWriter:
         self.root.mkdir(parents=True, exist_ok=True)
@@ -71,6 +71,13 @@ class DatasetWriter:
         """Add facts to the manifest, for example checksums of the source or measured proposal recall."""
         self._manifest.update(facts)
 
+    def folder(self, name: str) -> Path:
+        """An empty folder beside the splits for files of the source's own; it is published with the rest."""
+        folder = self._partial / name
+        folder.mkdir()
+        self._folders.append(name)
+        return folder
+
     def vocabulary(self, vocabulary: Vocabulary) -> None:
         """Store the vocabulary of the training captions."""
         vocabulary.save(self._partial / "vocabulary.json")
@@ -91,9 +98,13 @@ class DatasetWriter:
         blocks: Iterable[Block],
         boxes: bool,
         judged: pd.DataFrame | None = None,
+        relevance: tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]] | None = None,
         facts: Mapping[str, Any] | None = None,
     ) -> None:
-        """Write one split; `shape` is (n_images, n_regions, dim), `blocks` yields consecutive images."""
+        """Write one split; `shape` is (n_images, n_regions, dim), `blocks` yields consecutive images.
+
+        `relevance` holds the image rows and caption rows of all pairs that are true, where the source knows.
+        """
         folder = self._partial / name
         folder.mkdir()
         _check_tables(name, images, captions, shape[0])
@@ -104,6 +115,8 @@ class DatasetWriter:
             if boxes:
                 box_file = files.enter_context(_ArrayFile(folder / "boxes.npy", (*shape[:2], 4), np.float32))
             for block, block_counts, block_boxes in blocks:
+                if done + len(block) > shape[0]:
+                    raise ValueError(f"split {name}: more images than the {shape[0]} promised")
                 _check_block(name, block, block_counts, done)
                 regions.append(block)
                 if boxes:
@@ -117,6 +130,8 @@ class DatasetWriter:
         captions.to_parquet(folder / "captions.parquet", index=False)
         if judged is not None:
             judged.to_parquet(folder / "judged.parquet", index=False)
+        if relevance is not None:
+            write_arrays(folder / "relevance.npz", dict(zip(("image", "caption"), relevance, strict=True)))
         present = [file for file in SPLIT_FILES + OPTIONAL_FILES if (folder / file).is_file()]
         self._manifest["splits"][name] = {
             "images": shape[0],
@@ -143,6 +158,10 @@ class DatasetWriter:
                     (self._partial / name / file).replace(target / file)
                 else:
                     (target / file).unlink(missing_ok=True)
+        for name in self._folders:
+            if (self.root / name).is_dir():
+                shutil.rmtree(self.root / name)
+            (self._partial / name).replace(self.root / name)
         (self._partial / "vocabulary.json").replace(self.root / "vocabulary.json")
         manifest = self._partial / "dataset.json"
         manifest.write_text(json.dumps(self._manifest, indent=1, sort_keys=True) + "\n", encoding="utf-8")
@@ -168,9 +187,7 @@ class _ArrayFile:
     def append(self, block: npt.NDArray[Any]) -> None:
         """Write the next rows, (n, *shape[1:])."""
         if block.shape[1:] != self._shape[1:]:
-            raise ValueError(
-                f"{self._path.name}: rows of shape {block.shape[1:]}, {self._shape[1:]} promised"
-            )
+            raise ValueError(f"{self._path.name}: rows of shape {block.shape[1:]}, {self._shape[1:]} promised")
         self._file.write(np.ascontiguousarray(block, self._dtype).data)
         self._items += block.size
 
@@ -213,9 +230,7 @@ def _check_block(name: str, block: npt.NDArray[Any], counts: npt.NDArray[Any], f
     finite = np.isfinite(block).reshape(len(block), -1).all(axis=1)
     if not finite.all():
         row = first + int(np.argmin(finite))
-        raise LgsfError(
-            f"split {name}: the features of image row {row} hold NaN or infinity; extract them again."
-        )
+        raise LgsfError(f"split {name}: the features of image row {row} hold NaN or infinity; extract them again.")
     if (counts < 1).any():
         row = first + int(np.argmax(counts < 1))
         raise LgsfError(f"split {name}: image row {row} has no valid region (all zero); extract it again.")
