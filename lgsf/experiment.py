@@ -12,7 +12,11 @@ from pydantic import Field, ValidationError
 from lgsf.config import Name, Settings, explain
 from lgsf.errors import LgsfError
 
-CONTROL_TITLES = {"random": "Random", "oracle": "Oracle", "truth": "Scene graph"}
+CONTROL_TITLES = {
+    "random": "Chance (random embeddings)",
+    "oracle": "Oracle (ground truth)",
+    "truth": "Truth (scene graph)",
+}
 
 
 class MethodEntry(Settings):
@@ -39,9 +43,7 @@ class Experiment(Settings):
         try:
             json.loads(json_text)
         except json.JSONDecodeError as error:
-            raise LgsfError(
-                f"--experiment is not valid JSON ({error}); give the object in one argument."
-            ) from None
+            raise LgsfError(f"--experiment is not valid JSON ({error}); give the object in one argument.") from None
         try:
             return cls.model_validate_json(json_text)
         except ValidationError as error:

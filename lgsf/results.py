@@ -187,9 +187,7 @@ def read_ranks(folder: Path, split: str = SPLIT) -> Ranks:
     lengths |= {"caption_image": n_captions, "t2i": n_captions, "t2i_fold": n_captions}
     for name, length in lengths.items():
         if arrays[name].shape != (length,):
-            raise LgsfError(
-                f"{path}: {name} has shape {arrays[name].shape}, not ({length},): {EVALUATE_AGAIN}."
-            )
+            raise LgsfError(f"{path}: {name} has shape {arrays[name].shape}, not ({length},): {EVALUATE_AGAIN}.")
     try:
         protocol = json.dumps(json.loads(str(arrays["protocol"])), sort_keys=True)
     except json.JSONDecodeError as error:

@@ -113,14 +113,10 @@ def differences(summary: pd.DataFrame, reference: str) -> pd.DataFrame:
     base = scores.loc[scores["method"] == reference, [*shared, "mean", "sd", "n"]]
     table = scores[scores["method"] != reference].merge(base, on=shared, suffixes=("", "_reference"))
     table["difference"] = table["mean"] - table["mean_reference"]
-    table["relative_percent"] = (
-        100 * table["difference"] / table["mean_reference"].where(table["mean_reference"] != 0)
-    )
+    table["relative_percent"] = 100 * table["difference"] / table["mean_reference"].where(table["mean_reference"] != 0)
     table["reference"] = reference
     columns = ["title", "reference", "metric", "difference", "relative_percent", "mean", "sd", "n"]
-    return table[[*GROUP, *columns, "mean_reference", "sd_reference", "n_reference", "expected"]].reset_index(
-        drop=True
-    )
+    return table[[*GROUP, *columns, "mean_reference", "sd_reference", "n_reference", "expected"]].reset_index(drop=True)
 
 
 def write_tables(experiment: Experiment, *, results: Path, out: Path) -> None:
@@ -167,9 +163,7 @@ def _read(run: ExpectedRun, folder: Path) -> list[dict[str, Any]]:
                 f"{folder / 'run.json'}: {key} is {have!r}, but the folder is that of {want!r}; move it back."
             )
     if run.is_control != (facts.kind == "control"):
-        raise LgsfError(
-            f"{folder / 'run.json'}: kind is {facts.kind!r}, which does not fit the name {run.method!r}."
-        )
+        raise LgsfError(f"{folder / 'run.json'}: kind is {facts.kind!r}, which does not fit the name {run.method!r}.")
     ranks = read_ranks(folder)
     twins = twin_accuracy(folder)
     return [

@@ -40,9 +40,7 @@ def markdown_table(group: pd.DataFrame, metrics: list[str]) -> list[str]:
         "|---|" + "---:|" * (len(metrics) + 1),
     ]
     for _, rows in group.groupby("method", sort=False):
-        cells = {
-            m: mean_sd(mean, sd) for m, mean, sd in zip(rows["metric"], rows["mean"], rows["sd"], strict=True)
-        }
+        cells = {m: mean_sd(mean, sd) for m, mean, sd in zip(rows["metric"], rows["mean"], rows["sd"], strict=True)}
         first = rows.iloc[0]
         name = markdown_text(first["title"]) + (" (control)" if first["kind"] == "control" else "")
         counted = f"{first['n']}/{first['expected']}" + ("" if first["complete"] else " incomplete")

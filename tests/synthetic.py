@@ -1,4 +1,4 @@
-"""A made-up results folder for tests of tables and report: 4 methods x 3 seeds, two of them absent, and controls."""
+"""A made-up results folder for tests of tables and report: 4 methods x 3 seeds, two absent, and controls."""
 
 from __future__ import annotations
 
@@ -40,9 +40,7 @@ def experiment(**changes: Any) -> Experiment:
     return Experiment.parse(json.dumps(raw | changes))
 
 
-def write_results(
-    root: Path, *, dataset: str = "toy", folds: int = 1, seeds: tuple[int, ...] = SEEDS
-) -> Path:
+def write_results(root: Path, *, dataset: str = "toy", folds: int = 1, seeds: tuple[int, ...] = SEEDS) -> Path:
     """Every run of `experiment()` under `root` except vsepp/seed2 (failed) and no_gat/seed1 (never ran)."""
     for row, (name, title, share, escape) in enumerate(METHODS):
         for seed in seeds:
@@ -76,9 +74,7 @@ def write_results(
     return root
 
 
-def write_run(
-    folder: Path, *, method: str, title: str, seed: int, quality: float, folds: int, row: int
-) -> None:
+def write_run(folder: Path, *, method: str, title: str, seed: int, quality: float, folds: int, row: int) -> None:
     """run.json, test/ranks.npz and test/top.npz of one run; no weights."""
     rng = np.random.default_rng([row, seed])
     (folder / "test").mkdir(parents=True)
@@ -185,7 +181,7 @@ def _facts(folder: Path, method: str, title: str, seed: int, quality: float, fol
                 "train": {"images": 400, "captions": 2000},
                 "test": {"images": IMAGES, "captions": 300},
             },
-            "source": {"source": "scenes", "seed": 2026},
+            "source": {"kind": "scenes", "seed": 2026},
             "protocol": {"folds": folds},
         },
         "git": {"commit": "0123456789abcdef0123456789abcdef01234567", "dirty": False},

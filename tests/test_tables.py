@@ -36,9 +36,7 @@ def _rewrite(path: Path, **changes: object) -> None:
 
 def test_every_expected_run_has_one_row(runs: pd.DataFrame) -> None:
     keys = list(zip(runs["method"], runs["seed"], strict=True))
-    assert keys == [
-        (m, s) for m in ("lgsf", "base", "no_gat", "vsepp", "random", "oracle") for s in (0, 1, 2)
-    ]
+    assert keys == [(m, s) for m in ("lgsf", "base", "no_gat", "vsepp", "random", "oracle") for s in (0, 1, 2)]
     assert runs["status"].value_counts().to_dict() == {"finished": 16, "failed": 1, "missing": 1}
 
 
@@ -73,9 +71,7 @@ def test_the_summary_counts_seeds_and_uses_the_sample_sd(runs: pd.DataFrame) -> 
     three = runs.loc[runs["method"] == "lgsf", "rsum"].tolist()
     mean = sum(three) / 3
     assert summary.loc[("lgsf", "rsum"), "mean"] == pytest.approx(mean)
-    assert summary.loc[("lgsf", "rsum"), "sd"] == pytest.approx(
-        (sum((x - mean) ** 2 for x in three) / 2) ** 0.5
-    )
+    assert summary.loc[("lgsf", "rsum"), "sd"] == pytest.approx((sum((x - mean) ** 2 for x in three) / 2) ** 0.5)
     assert summary.loc[("vsepp", "rsum"), ["n", "expected", "complete"]].tolist() == [2, 3, False]
     assert summary.loc[("lgsf", "rsum"), ["n", "expected", "complete"]].tolist() == [3, 3, True]
 
@@ -92,9 +88,7 @@ def test_differences_are_absolute_and_relative_to_the_reference(runs: pd.DataFra
     means = summary.set_index(["method", "metric"])["mean"]
     row = table.loc[("lgsf", "t2i_r1")]
     assert row["difference"] == pytest.approx(means["lgsf", "t2i_r1"] - means["vsepp", "t2i_r1"])
-    assert row["relative_percent"] == pytest.approx(
-        100 * (means["lgsf", "t2i_r1"] / means["vsepp", "t2i_r1"] - 1)
-    )
+    assert row["relative_percent"] == pytest.approx(100 * (means["lgsf", "t2i_r1"] / means["vsepp", "t2i_r1"] - 1))
     assert row[["n", "n_reference"]].tolist() == [3, 2]
     assert set(table.index.get_level_values("method")) == {"lgsf", "base", "no_gat"}
     assert not any("medr" in metric for metric in table.index.get_level_values("metric"))
@@ -141,7 +135,7 @@ def test_another_version_of_the_data_is_refused(tmp_path: Path) -> None:
         ("run.json", '"seed": 1', '"seed": 7', "seed is 7"),
         ("run.json", '"method": "lgsf"', '"method": "other"', "method is 'other'"),
         ("run.json", '"schema_version": 1, "kind"', '"schema_version": 9, "kind"', "schema_version"),
-        ("run.json", '"seconds"', '"minutes"', "key 'seconds' is missing"),
+        ("run.json", '"started"', '"begun"', "key 'started' is missing"),
         ("run.json", "{", "", "not valid JSON"),
     ],
 )
@@ -201,7 +195,7 @@ def test_files_agree_with_each_other_and_come_out_equal_twice(tmp_path: Path) ->
     summary = (tmp_path / "a/summary.md").read_text()
     assert "| VSE++ |" in summary
     assert "2/3 incomplete |" in summary
-    assert "Random (control)" in summary
+    assert "Chance (random embeddings) (control)" in summary
 
 
 def test_tables_of_another_experiment_are_refused(tmp_path: Path) -> None:

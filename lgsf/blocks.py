@@ -1,0 +1,213 @@
+"""Tables of the report as plain cells: the same block becomes HTML and Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from lgsf.formatting import HEADLINE, NOTHING, decimal, duration, listing, metric_label, moment
+
+DIFFERENCE_METRICS = ("i2t_r1", "t2i_r1", "rsum")
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What is shown, a smaller second part, and the number to sort by where the text does not sort itself."""
+
+    text: str
+    minor: str = ""
+    sort: float | None = None
+    css: str = ""
+
+
+@dataclass(frozen=True)
+class Block:
+    """A table; the first column names the row. `numeric` says which columns are numbers."""
+
+    id: str
+    caption: str
+    columns: tuple[str, ...]
+    numeric: tuple[bool, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+
+
+def value_cell(mean: float, sd: float, *, places: int = 1, sign: bool = False, css: str = "") -> Cell:
+    """A mean with its SD behind it."""
+    if pd.isna(mean):
+        return Cell(NOTHING, sort=None)
+    return Cell(decimal(mean, places, sign=sign), "" if pd.isna(sd) else f"± {decimal(sd, places)}", float(mean), css)
+
+
+def _table(id_: str, caption: str, names: Sequence[str], numeric_from: int, rows: Sequence[Sequence[Cell]]) -> Block:
+    numeric = tuple(index >= numeric_from for index in range(len(names)))
+    return Block(id_, caption, tuple(names), numeric, tuple(tuple(row) for row in rows))
+
+
+def _name(title: str, kind: str) -> Cell:
+    return Cell(title, "" if kind == "trained" else kind, css="control" if kind == "control" else "")
+
+
+def _counted(n: int, expected: int) -> Cell:
+    return Cell(f"{n}/{expected}", "" if n == expected else "incomplete", float(n), "" if n == expected else "warn")
+
+
+def results_block(id_: str, caption: str, summary: pd.DataFrame, *, twins: bool = False) -> Block:
+    """Method x metric of one dataset and protocol: mean ± SD over seeds; the highest mean of a column is marked.
+
+    twins  show twin accuracies in place of the recalls
+    """
+    present = [str(m) for m in dict.fromkeys(summary["metric"])]
+    metrics = [m for m in present if m.startswith("twin_")] if twins else list(HEADLINE)
+    scores = summary[summary["kind"] != "control"]
+    best = {m: scores.loc[scores["metric"] == m, "mean"].max() for m in metrics}
+    rows = []
+    for method in dict.fromkeys(summary["method"]):
+        own = summary[summary["method"] == method].set_index("metric")
+        first = own.loc["rsum"]
+        cells = [_name(first["title"], first["kind"])]
+        for metric in metrics:
+            mean, sd = own.loc[metric, ["mean", "sd"]] if metric in own.index else (float("nan"), float("nan"))
+            is_best = first["kind"] != "control" and mean == best[metric]
+            cells.append(value_cell(mean, sd, css="best" if is_best else ""))
+        rows.append([*cells, _counted(int(first["n"]), int(first["expected"]))])
+    return _table(id_, caption, ["method", *map(metric_label, metrics), "seeds"], 1, rows)
+
+
+def differences_block(id_: str, caption: str, changes: pd.DataFrame) -> Block:
+    """Each method minus the reference, in points and in percent of the reference, with the seed SDs of both."""
+    names = ["method"]
+    for metric in DIFFERENCE_METRICS:
+        label = metric_label(metric)
+        names += [f"Δ {label}", f"{label} relative %", "SD own / reference"]
+    rows = []
+    for method in dict.fromkeys(changes["method"]):
+        own = changes[changes["method"] == method].set_index("metric")
+        cells = [Cell(own["title"].iloc[0])]
+        for metric in DIFFERENCE_METRICS:
+            row = own.loc[metric]
+            for key in ("difference", "relative_percent"):
+                cells.append(value_cell(row[key], float("nan"), sign=True))
+            cells.append(
+                Cell(f"{decimal(row['sd'])} / {decimal(row['sd_reference'])}", sort=_finite(row["sd"]), css="quiet")
+            )
+        seeds = Cell(f"{row['n']} / {row['n_reference']}", sort=float(row["n"]))
+        rows.append([*cells, seeds])
+    return _table(id_, caption, [*names, "seeds own / reference"], 1, rows)
+
+
+def cost_block(id_: str, caption: str, runs: pd.DataFrame) -> Block:
+    """Mean training time, memory and size of each trained method of one dataset and protocol, beside its rSum."""
+    rows = []
+    for _, own in runs[(runs["kind"] != "control") & (runs["status"] == "finished")].groupby("method", sort=False):
+        cost = own[["seconds", "peak_memory_mb", "peak_gpu_memory_mb", "parameters", "parameters_training_only"]].mean()
+        rows.append(
+            [
+                Cell(own["title"].iloc[0]),
+                Cell(duration(cost["seconds"]), sort=_finite(cost["seconds"])),
+                value_cell(cost["peak_memory_mb"], float("nan"), places=0),
+                value_cell(cost["peak_gpu_memory_mb"], float("nan"), places=0),
+                value_cell(cost["parameters"] / 1e6, float("nan"), places=2),
+                value_cell(cost["parameters_training_only"] / 1e6, float("nan"), places=2),
+                value_cell(own["rsum"].mean(), own["rsum"].std()),
+            ]
+        )
+    names = [
+        "method",
+        "training time",
+        "peak memory MiB",
+        "peak GPU memory MiB",
+        "parameters M",
+        "training only M",
+        "rSum",
+    ]
+    return _table(id_, caption, names, 1, rows)
+
+
+def every_run_block(id_: str, caption: str, runs: pd.DataFrame) -> Block:
+    """One row per run of one dataset and protocol: nothing averaged, nothing left out."""
+    rows = []
+    for run in runs.to_dict("records"):
+        numbers = [value_cell(run[metric], float("nan"), places=2 if metric != "rsum" else 1) for metric in HEADLINE]
+        css = "" if run["status"] == "finished" else "warn"
+        best = Cell(decimal(run["best_epoch"], 0), sort=_finite(run["best_epoch"]))
+        looks = Cell(decimal(run["dev_looks"], 0), sort=_finite(run["dev_looks"]))
+        rows.append(
+            [
+                _name(run["title"], run["kind"]),
+                Cell(str(run["seed"]), sort=float(run["seed"])),
+                Cell(run["status"], css=css),
+            ]
+            + [*numbers, best, looks]
+        )
+    names = ["method", "seed", "status", *map(metric_label, HEADLINE), "best epoch", "dev looks"]
+    block = _table(id_, caption, names, 3, rows)
+    return Block(block.id, block.caption, block.columns, (False, True, False, *block.numeric[3:]), block.rows)
+
+
+def absent_block(id_: str, caption: str, runs: pd.DataFrame) -> Block:
+    """Failed and missing runs with their reasons."""
+    absent = runs[runs["status"] != "finished"].drop_duplicates(["dataset", "method", "seed"])
+    rows = [
+        [Cell(run["title"]), Cell(run["dataset"]), Cell(str(run["seed"]), sort=float(run["seed"])),
+         Cell(run["status"], css="warn"), Cell(run["reason"])]
+        for run in absent.to_dict("records")
+    ]  # fmt: skip
+    return _table(id_, caption, ["method", "dataset", "seed", "status", "reason"], 5, rows)
+
+
+def provenance_block(id_: str, caption: str, runs: pd.DataFrame) -> Block:
+    """Where every finished run comes from: code, configuration, data, ranks, machine, time."""
+    rows = []
+    for run in runs[runs["status"] == "finished"].drop_duplicates(["dataset", "method", "seed"]).to_dict("records"):
+        commit = run["git_commit"] if isinstance(run["git_commit"], str) else NOTHING
+        rows.append(
+            [
+                Cell(f"{run['dataset']}/{run['method']}/seed{run['seed']}"),
+                Cell(commit, "with changes" if run["git_dirty"] is True else "", css="hash"),
+                *(_hash(run[name]) for name in ("config_sha256", "dataset_sha256", "ranks_sha256")),
+                Cell(run["device"]),
+                *(Cell(moment(run[name])) for name in ("started", "ended")),
+                Cell(duration(run["seconds"]), sort=_finite(run["seconds"])),
+                Cell(decimal(run["resumed"], 0), sort=_finite(run["resumed"])),
+            ]
+        )
+    names = ["run", "git commit", "config sha256", "dataset sha256", "test ranks sha256", "device", "started (UTC)"]
+    return _table(id_, caption, [*names, "ended (UTC)", "duration", "resumed"], 8, rows)
+
+
+def data_block(id_: str, caption: str, data: dict[str, dict[str, object]]) -> Block:
+    """Images, captions and regions of each split of one dataset."""
+    rows = [
+        [
+            Cell(split),
+            *(Cell(f"{facts[name]:,}", sort=float(str(facts[name]))) for name in ("images", "captions")),
+            Cell(decimal(_number(facts.get("mean_regions"))), sort=_number(facts.get("mean_regions"))),
+            Cell(decimal(_number(facts.get("region_dim")), 0), sort=_number(facts.get("region_dim"))),
+        ]
+        for split, facts in data.items()
+    ]
+    return _table(id_, caption, ["split", "images", "captions", "regions per image", "feature size"], 1, rows)
+
+
+def package_sentences(environments: dict[tuple[tuple[str, str], ...], list[str]]) -> list[str]:
+    """`torch 2.8.0, numpy 2.1.0: 12 runs` for every distinct set of versions, with the runs where there are several."""
+    sentences = []
+    for versions, names in environments.items():
+        packages = listing([f"{name} {version}" for name, version in versions])
+        who = f"all {len(names)} finished runs" if len(environments) == 1 else ", ".join(names)
+        sentences.append(f"{packages} – {who}.")
+    return sentences
+
+
+def _hash(value: object) -> Cell:
+    return Cell(value if isinstance(value, str) else NOTHING, css="hash")
+
+
+def _finite(value: float) -> float | None:
+    return None if pd.isna(value) else float(value)
+
+
+def _number(value: object) -> float | None:
+    return float(value) if isinstance(value, int | float) else None
