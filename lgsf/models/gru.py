@@ -1,21 +1,23 @@
 """A gated recurrent unit over ragged sequences (Cho et al., EMNLP 2014), in one or both directions.
 
 The same function as `torch.nn.GRU` on packed sequences, with the same parameters under the same names. It
-is written out because the library's CPU version takes two to four times as long for a training step at
-the sizes of this field (benchmarks/gru.py): here both directions share every kernel, finished sequences
-leave the batch, inputs that occur many times (words, positions) are projected once, and the gradient is
-one explicit pass with a single product for the recurrent weights.
+is written out because a training step of the library's CPU version takes about twice as long at the sizes
+of this field (benchmarks/gru.py): here both directions share every kernel, inputs that occur many times
+(words, positions) are projected once, and the gradient is one explicit pass that forms the gradient of the
+recurrent weights in a single product.
 """
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
-from torch.nn import functional as F
+
+_PARTS = ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0")
 
 
 class RaggedGRU(nn.Module):
@@ -28,119 +30,144 @@ class RaggedGRU(nn.Module):
         super().__init__()
         self.directions = ("", "_reverse") if bidirectional else ("",)
         bound = 1.0 / math.sqrt(dim)
+        shapes = ((3 * dim, input_dim), (3 * dim, dim), (3 * dim,), (3 * dim,))
         for direction in self.directions:
-            for name, shape in (
-                ("weight_ih_l0", (3 * dim, input_dim)),
-                ("weight_hh_l0", (3 * dim, dim)),
-                ("bias_ih_l0", (3 * dim,)),
-                ("bias_hh_l0", (3 * dim,)),
-            ):
-                weight = nn.Parameter(torch.empty(shape).uniform_(-bound, bound))
-                self.register_parameter(name + direction, weight)
-
-    def _all(self, name: str) -> list[Tensor]:
-        return [self.get_parameter(name + direction) for direction in self.directions]
+            for name, shape in zip(_PARTS, shapes, strict=True):
+                self.register_parameter(name + direction, nn.Parameter(torch.empty(shape).uniform_(-bound, bound)))
 
     def forward(self, inputs: Tensor, mask: Tensor) -> Tensor:
-        """(n, length, input_dim) float32, (n, length) bool, valid steps first -> (n, length, dim), zero on pads."""
+        """Run over vectors.
+
+        inputs (n, length, input_dim) float32, mask (n, length) bool with the valid steps first and at least
+        one per row -> states (n, length, dim) float32, zero on padding.
+        """
         index = torch.arange(mask.numel(), device=mask.device).view_as(mask)
         return self.look_up(inputs.flatten(0, 1), index, mask.sum(1).tolist())
 
     def look_up(self, table: Tensor, index: Tensor, lengths: list[int]) -> Tensor:
-        """Run over sequences whose steps are rows of a table, each of which is projected once.
+        """Run over sequences whose steps are rows of a table; each row is projected once.
 
-        table (n_rows, input_dim) float32, index (n, length) int64, `lengths` of the n sequences (at least 1
-        each) -> states (n, length, dim), zero on padding.
+        table (n_rows, input_dim) float32, index (n, length) int64, `lengths` of the n sequences, at least 1
+        each -> states (n, length, dim) float32, zero on padding.
         """
-        device = index.device
-        n, width = index.shape
-        order = sorted(range(n), key=lambda row: -lengths[row])
-        longest = lengths[order[0]]
-        counts = [n] * longest  # sequences that are still running at each step
-        for t, at_least in enumerate(range(1, longest + 1)):
-            while counts[t] and lengths[order[counts[t] - 1]] < at_least:
-                counts[t] -= 1
-            if t + 1 < longest:
-                counts[t + 1] = counts[t]
-        rows = torch.tensor(order, device=device)
-        steps = index[rows, :longest].T  # (longest, n)
-        sorted_lengths = torch.tensor([lengths[row] for row in order], device=device)
-        time = torch.arange(longest, device=device).unsqueeze(1)
-        mirrored = torch.where(time < sorted_lengths, sorted_lengths - 1 - time, time)  # (longest, n)
-
-        projected = F.linear(table, torch.cat(self._all("weight_ih_l0")), torch.cat(self._all("bias_ih_l0")))
-        columns = projected.chunk(len(self.directions), dim=1)
-        reads = (steps, steps.gather(0, mirrored))
-        gates = torch.stack([F.embedding(read, column) for column, read in zip(columns, reads, strict=False)])
-        states: Tensor = _Recurrence.apply(  # type: ignore[no-untyped-call] # (directions, longest, n, dim)
-            gates, torch.stack(self._all("weight_hh_l0")), torch.stack(self._all("bias_hh_l0")), counts
+        weight_ih, weight_hh, bias_ih, bias_hh = (
+            torch.stack([self.get_parameter(name + direction) for direction in self.directions]) for name in _PARTS
         )
-        back = torch.empty_like(rows)
-        back[rows] = torch.arange(n, device=device)
-        if len(self.directions) == 2:
-            backward = states[1].gather(0, mirrored.unsqueeze(2).expand_as(states[1]))
-            out = (states[0] + backward) / 2
-        else:
-            out = states[0]
-        return F.pad(out.transpose(0, 1)[back], (0, 0, 0, width - longest))
+        rows = table.expand(len(self.directions), -1, -1)
+        projected = torch.baddbmm(bias_ih.unsqueeze(1), rows, weight_ih.transpose(1, 2))
+        schedule = _Schedule.of(lengths, width=index.shape[1], directions=len(self.directions))
+        places = schedule.places.to(index.device)
+        reads = index.flatten()[places]
+        states: Tensor = _Recurrence.apply(  # type: ignore[no-untyped-call]
+            projected, weight_hh, bias_hh, reads, places, schedule.counts, tuple(index.shape)
+        )
+        return states
+
+
+@dataclass(frozen=True)
+class _Schedule:
+    """Sequences in falling order of length, step after step, without padding: one row per sequence and step.
+
+    places  (directions, n_rows) int64, where each row stands in the padded (n, length) layout; the second
+            direction reads every sequence from its own end
+    counts  sequences that are still running at each step; they sum to n_rows
+    """
+
+    places: Tensor
+    counts: list[int]
+
+    @staticmethod
+    def of(lengths: list[int], *, width: int, directions: int) -> _Schedule:
+        length, order = torch.tensor(lengths).sort(descending=True, stable=True)
+        running = torch.arange(int(length[0])).unsqueeze(1) < length
+        step, rank = running.nonzero(as_tuple=True)
+        start = order[rank] * width
+        ways = (start + step, start + length[rank] - 1 - step)
+        return _Schedule(torch.stack(ways[:directions]), running.sum(1).tolist())
 
 
 class _Recurrence(torch.autograd.Function):
-    """h_t = (1 - z) n + z h_{t-1} with reset gate r, update gate z, candidate n; rows by falling length.
+    """h_t = (1 - z) c + z h_{t-1} with reset gate r, update gate z, candidate c (in torch's order r, z, c).
 
-    gates (directions, time, rows, 3 dim): projected inputs in torch's order r, z, n; weight (directions,
-    3 dim, dim); bias (directions, 3 dim); counts: rows still running at each time -> states (directions,
-    time, rows, dim), zero where a row has ended.
+    projected (directions, table rows, 3 dim), weight (directions, 3 dim, dim), bias (directions, 3 dim),
+    reads and places (directions, rows): the table row that each row of the schedule reads and where it
+    stands in the padded layout of `shape` -> the mean over directions (*shape, dim), zero on padding.
     """
 
     @staticmethod
     @torch.amp.custom_fwd(device_type="cuda", cast_inputs=torch.float32)  # type: ignore[untyped-decorator]
-    def forward(ctx: Any, gates: Tensor, weight: Tensor, bias: Tensor, counts: list[int]) -> Tensor:
-        directions, time, rows, triple = gates.shape
-        dim = triple // 3
-        states = gates.new_zeros(directions, time, rows, dim)
-        recurrent = gates.new_empty(directions, time, rows, dim)  # the candidate's share of h_{t-1}
-        opened = gates.new_empty(directions, time, rows, triple)  # r, z, n after their non-linearities
+    def forward(
+        ctx: Any,
+        projected: Tensor,
+        weight: Tensor,
+        bias: Tensor,
+        reads: Tensor,
+        places: Tensor,
+        counts: list[int],
+        shape: tuple[int, int],
+    ) -> Tensor:
+        directions, table_rows, triple = projected.shape
+        dim, rows = triple // 3, places.shape[1]
+        table = projected.flatten(0, 1)
+        reads = reads + table_rows * torch.arange(directions, device=reads.device).unsqueeze(1)
+        states = projected.new_empty(directions, rows, dim)
+        gates = projected.new_empty(directions, rows, 4 * dim)  # r, z, c, and the candidate's share of h_{t-1}
         transposed, offset = weight.transpose(1, 2), bias.unsqueeze(1)
-        previous = gates.new_zeros(directions, rows, dim)
-        for t, n in enumerate(counts):
-            previous = previous[:, :n]
+        previous = projected.new_zeros(directions, counts[0], dim)
+        end = 0
+        for count in counts:
+            start, end = end, end + count
+            previous = previous[:, :count]
             hidden = torch.baddbmm(offset, previous, transposed)
-            now, given = opened[:, t, :n], gates[:, t, :n]
-            rz, candidate = now[..., : 2 * dim], now[..., 2 * dim :]
+            given = torch.embedding(table, reads[:, start:end])
+            rz, candidate, recurrent = gates[:, start:end].split((2 * dim, dim, dim), dim=2)
             torch.add(given[..., : 2 * dim], hidden[..., : 2 * dim], out=rz).sigmoid_()
-            recurrent[:, t, :n] = hidden[..., 2 * dim :]
-            torch.addcmul(given[..., 2 * dim :], rz[..., :dim], hidden[..., 2 * dim :], out=candidate).tanh_()
-            previous = torch.lerp(candidate, previous, rz[..., dim:], out=states[:, t, :n])
-        ctx.save_for_backward(weight, states, opened, recurrent)
-        ctx.counts = counts
-        return states
+            recurrent.copy_(hidden[..., 2 * dim :])
+            torch.addcmul(given[..., 2 * dim :], rz[..., :dim], recurrent, out=candidate).tanh_()
+            previous = torch.lerp(candidate, previous, rz[..., dim:], out=states[:, start:end])
+        ctx.save_for_backward(weight, states, gates, reads, places)
+        ctx.counts, ctx.table_rows = counts, table_rows
+        out = states.new_zeros(shape[0] * shape[1], dim)
+        for place, state in zip(places, states, strict=True):
+            out.index_add_(0, place, state, alpha=1 / directions)
+        return out.view(*shape, dim)
 
     @staticmethod
     @once_differentiable
     @torch.amp.custom_bwd(device_type="cuda")  # type: ignore[untyped-decorator]
-    def backward(  # type: ignore[override]
-        ctx: Any, grad_states: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor, None]:
-        weight, states, opened, recurrent = ctx.saved_tensors
-        directions, time, rows, dim = states.shape
-        grad_gates = states.new_zeros(directions, time, rows, 3 * dim)
-        grad_hidden = states.new_zeros(directions, time, rows, 3 * dim)
-        zero = states.new_zeros(directions, rows, dim)
-        carried = states.new_zeros(directions, rows, dim)
-        for t in range(time - 1, -1, -1):
-            n = ctx.counts[t]
-            r, z, candidate = opened[:, t, :n].split(dim, dim=2)
-            previous = states[:, t - 1, :n] if t else zero[:, :n]
-            grad = grad_states[:, t, :n] + carried[:, :n]
-            given, hidden = grad_gates[:, t, :n], grad_hidden[:, t, :n]
-            d_r, d_z, d_n = given.split(dim, dim=2)
-            d_n.copy_(torch.ops.aten.tanh_backward(grad - grad * z, candidate))
-            d_z.copy_(torch.ops.aten.sigmoid_backward(grad * (previous - candidate), z))
-            d_r.copy_(torch.ops.aten.sigmoid_backward(d_n * recurrent[:, t, :n], r))
-            hidden[..., : 2 * dim] = given[..., : 2 * dim]
-            torch.mul(d_n, r, out=hidden[..., 2 * dim :])
-            carried[:, :n] = torch.baddbmm(grad * z, hidden, weight)
-        before = torch.cat([zero.unsqueeze(1), states[:, :-1]], dim=1).flatten(1, 2)
-        flat = grad_hidden.flatten(1, 2)
-        return grad_gates, torch.bmm(flat.transpose(1, 2), before), flat.sum(1), None
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+        weight, states, gates, reads, places = ctx.saved_tensors
+        directions, rows, dim = states.shape
+        grad_states = torch.embedding(grad.flatten(0, 1) / directions, places)
+        # One buffer c, r, z, r * c: the first three are the gradient of the inputs, the last three that of
+        # the recurrent products, whose candidate is scaled by the reset gate.
+        buffer = states.new_empty(directions, rows, 4 * dim)
+        before = states.new_zeros(directions, rows, dim)  # h_{t-1} of every row
+        end = rows
+        for step in range(len(ctx.counts) - 1, -1, -1):
+            count = ctx.counts[step]
+            start = end - count
+            r, z, candidate, recurrent = gates[:, start:end].split(dim, dim=2)
+            d_c, d_r, d_z, d_rc = buffer[:, start:end].split(dim, dim=2)
+            now, previous = grad_states[:, start:end], before[:, start:end]
+            if step:
+                previous.copy_(states[:, start - ctx.counts[step - 1] :][:, :count])
+            kept = now * z
+            _tanh_backward(now - kept, candidate, grad_input=d_c)
+            _sigmoid_backward((previous - candidate).mul_(now), z, grad_input=d_z)
+            _sigmoid_backward(d_c * recurrent, r, grad_input=d_r)
+            torch.mul(d_c, r, out=d_rc)
+            if step:
+                earlier = start - ctx.counts[step - 1]
+                hidden = buffer[:, start:end, dim:]
+                grad_states[:, earlier : earlier + count] += torch.baddbmm(kept, hidden, weight)
+            end = start
+        hidden = buffer[..., dim:]
+        inputs = torch.cat([buffer[..., dim : 3 * dim], buffer[..., :dim]], dim=2)
+        grad_table = torch.ops.aten.embedding_dense_backward(inputs, reads, directions * ctx.table_rows, -1, False)
+        grad_weight = torch.bmm(hidden.transpose(1, 2), before)
+        return grad_table.view(directions, ctx.table_rows, -1), grad_weight, hidden.sum(1), *[None] * 4
+
+
+_sigmoid_backward = torch.ops.aten.sigmoid_backward.grad_input
+_tanh_backward = torch.ops.aten.tanh_backward.grad_input
