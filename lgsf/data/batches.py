@@ -10,7 +10,7 @@ import queue
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from lgsf.data import augment
-from lgsf.data.layout import Split
+from lgsf.data.layout import RowReader, Split
 from lgsf.data.text import END, PAD, START, Vocabulary
 from lgsf.errors import LgsfError
 from lgsf.models.base import Batch
@@ -172,22 +172,20 @@ def _valid_regions(split: Split, images: Ints) -> Bools:
 
 def _regions(split: Split, images: Ints, keep: Bools) -> tuple[Tensor, Tensor, Tensor | None]:
     """The kept regions of `images` closed up to the left, trimmed to the longest; their mask; their boxes."""
-    places = augment.pack_left(keep)
-    regions = _packed(split.regions.read(images), *places)
-    boxes = None if split.boxes is None else _packed(split.boxes.read(images), *places)
-    return regions, torch.from_numpy(places[-1]), boxes
+    counts = keep.sum(axis=1)
+    mask = np.arange(counts.max(initial=0)) < counts[:, None]
+    regions = _packed(split.regions, images, keep, mask.shape[1])
+    boxes = None if split.boxes is None else _packed(split.boxes, images, keep, mask.shape[1])
+    return regions, torch.from_numpy(mask), boxes
 
 
-def _packed(
-    values: npt.NDArray[Any],
-    row: Ints,
-    source: Ints,
-    target: Ints,
-    mask: Bools,
-) -> Tensor:
-    """(n, width, dim) -> (n, longest, dim) float32, zero where `mask` is False."""
-    packed = np.zeros((*mask.shape, values.shape[2]), np.float32)
-    packed[row, target] = values[row, source]
+def _packed(file: RowReader, images: Ints, keep: Bools, longest: int) -> Tensor:
+    """(n, longest, dim) float32, zero behind the kept regions."""
+    packed = np.zeros((len(images), longest, file.shape[2]), np.float32)
+    # Image by image: what is read stays in the cache, and the batch itself is the only large array.
+    for place, kept in enumerate(keep):
+        values = file.read(images[place : place + 1])[0][kept]
+        packed[place, : len(values)] = values
     return torch.from_numpy(packed)
 
 
