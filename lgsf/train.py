@@ -7,7 +7,6 @@ an uninterrupted one (on one machine, CPU, with the same number of threads).
 
 from __future__ import annotations
 
-import json
 import logging
 import math
 import time
@@ -24,14 +23,15 @@ from lgsf.data.batches import TrainingBatches
 from lgsf.data.layout import Dataset, open_dataset, sha256
 from lgsf.data.text import Vocabulary
 from lgsf.errors import LgsfError
-from lgsf.files import write_json, write_text
+from lgsf.files import write_json
 from lgsf.interrupts import Interrupts
 from lgsf.logs import PROGRESS
 from lgsf.methods import build_method, read_settings, training_of
 from lgsf.models.base import Batch, Progress
-from lgsf.provenance import now, peak_gpu_memory_mb, peak_memory_mb, provenance
+from lgsf.models.losses import plateau
+from lgsf.provenance import now
+from lgsf.publish import Done, publish, write_log
 from lgsf.ranking import metrics, rank
-from lgsf.runs import save_weights, split_weights
 from lgsf.score import TiledScores, encode_split
 from lgsf.sources import sources
 
@@ -107,8 +107,7 @@ class Trainer:
             self.method.parameters(), lr=self.options.learning_rate, weight_decay=self.options.weight_decay
         )
         self.total_steps = len(self.batches) * self.options.epochs
-        self.done: dict[str, Any] = {"epoch": 0, "step": 0, "seconds": 0.0, "started": now(), "resumed": 0,
-                                     "best_epoch": 0, "best_rsum": -math.inf, "best": {}, "log": []}  # fmt: skip
+        self.done = Done()
 
     @property
     def name(self) -> str:
@@ -118,20 +117,40 @@ class Trainer:
         """Train what is left to train, then publish and forget the resume state."""
         if (state := resume.load()) is not None:
             self._restore(state)
-            logger.log(PROGRESS, "%s: resumed after epoch %d", self.name, self.done["epoch"])
-        self.clock = time.monotonic() - self.done["seconds"]
-        for epoch in range(self.done["epoch"] + 1, self.options.epochs + 1):
-            line = self._epoch(epoch, resume, interrupts)
-            self.done.update(epoch=epoch, seconds=time.monotonic() - self.clock, log=[*self.done["log"], line])
-            resume.save({"done": self.done, "method": self.method.state_dict(),
-                         "optimizer": self.optimizer.state_dict(), "rng": rng_state(self.device)})  # fmt: skip
-            write_text(out / "log.jsonl", "".join(json.dumps(entry) + "\n" for entry in self.done["log"]))
+            logger.log(PROGRESS, "%s: resumed after epoch %d", self.name, self.done.epoch)
+        self.clock = time.monotonic() - self.done.seconds
+        for epoch in range(self.done.epoch + 1, self.options.epochs + 1):
+            self.done.log.append(self._epoch(epoch, resume, interrupts))
+            self.done.epoch = epoch
+            self.done.seconds = time.monotonic() - self.clock
+            resume.save(
+                {
+                    "done": vars(self.done),
+                    "method": self.method.state_dict(),
+                    "optimizer": self.optimizer.state_dict(),
+                    "rng": rng_state(self.device),
+                }
+            )
+            write_log(out, self.done)
             interrupts.check()
-        self._publish(out)
+        publish(
+            out,
+            done=self.done,
+            method=self.method,
+            settings=self.settings,
+            settings_sha256=fingerprint(self.settings, [], ROOT),
+            dataset=self.data,
+            seed=self.seed,
+            steps_per_epoch=len(self.batches),
+            device=self.device,
+        )
         resume.clear()
+        best = f"best epoch {self.done.best_epoch}, dev rSum {self.done.best_rsum:.1f}"
+        logger.log(PROGRESS, "%s: done in %.0f s, %s", self.name, self.done.seconds, best)
 
     def _restore(self, state: dict[str, Any]) -> None:
-        self.done = {**state["done"], "resumed": state["done"]["resumed"] + 1}
+        self.done = Done(**state["done"])
+        self.done.resumed += 1
         self.method.load_state_dict(state["method"])
         self.optimizer.load_state_dict(state["optimizer"])
         set_rng_state(state["rng"], self.device)
@@ -140,7 +159,7 @@ class Trainer:
         """Train one pass, look at dev, return the epoch's log line."""
         self.method.train()
         sums: dict[str, Tensor] = {}
-        first_step = step = self.done["step"]
+        first_step = step = self.done.step
         for batch in self.batches.epoch(epoch):
             interrupts.check()
             for name, value in self._step(batch.to(self.device), step, epoch).items():
@@ -152,11 +171,8 @@ class Trainer:
                         raise NotFiniteError("the loss" if what == "loss" else "the gradient", step, epoch, resume.path)
         means = {name: float(total) / (step - first_step) for name, total in sums.items()}
         dev = self._dev()
-        best = dev["rsum"] > self.done["best_rsum"]
-        if best:
-            weights = {name: tensor.detach().cpu().clone() for name, tensor in self.method.state_dict().items()}
-            self.done.update(best_epoch=epoch, best_rsum=dev["rsum"], best=weights)
-        self.done["step"] = step
+        best = self.done.keep_best(epoch, dev["rsum"], self.method)
+        self.done.step = step
         line = {
             "epoch": epoch, "step": step, "seconds": time.monotonic() - self.clock,
             "learning_rate": self.optimizer.param_groups[0]["lr"],
@@ -191,11 +207,11 @@ class Trainer:
         return metrics(ranking.i2t, ranking.t2i)
 
     def _on_plateau(self, means: dict[str, float], first_step: int) -> bool:
-        """Whether the hardest-negative hinge sat all epoch at its value for equal embeddings, 2 * B * margin."""
+        """Whether the hardest-negative hinge sat all epoch at its value for equal embeddings."""
         margin = self.method.margin
         if margin is None or "hinge" not in means or first_step < self.options.sum_steps:
             return False
-        value = 2 * self.options.batch_size * margin
+        value = plateau(self.options.batch_size, margin)
         return abs(means["hinge"] - value) <= PLATEAU_WIDTH * value
 
     def _report(self, line: dict[str, Any]) -> None:
@@ -205,32 +221,6 @@ class Trainer:
         left = line["seconds"] / line["epoch"] * (self.options.epochs - line["epoch"])
         logger.info("%s: epoch %d/%d, loss %.2f, dev rSum %.1f%s, %.0f s left", self.name, line["epoch"],
                     self.options.epochs, line["loss"], line["dev"]["rsum"], " (best)" if line["best"] else "", left)  # fmt: skip
-
-    def _publish(self, out: Path) -> None:
-        """Write weights and record of the epoch that was best on dev."""
-        self.method.load_state_dict(self.done["best"])
-        deployed, training = split_weights(self.method)
-        save_weights(out, deployed, training)
-        count = {n: sum(t.numel() for t in ts.values()) for n, ts in (("deployed", deployed), ("training", training))}
-        record = {
-            **provenance(self.data, device=self.device),
-            "kind": "trained",
-            **{key: self.settings[key] for key in ("dataset", "method", "title", "threads")},
-            "seed": self.seed,
-            "config": self.settings,
-            "config_sha256": fingerprint(self.settings, [], ROOT),
-            "started": self.done["started"], "ended": now(), "seconds": self.done["seconds"],
-            "peak_memory_mb": peak_memory_mb(), "peak_gpu_memory_mb": peak_gpu_memory_mb(self.device),
-            "parameters": count["deployed"], "parameters_training_only": count["training"],
-            "steps": self.done["step"], "steps_per_epoch": len(self.batches),
-            "hardest_from_step": self.options.sum_steps, "best_epoch": self.done["best_epoch"],
-            "dev_looks": len(self.done["log"]),
-            "dev": self.done["log"][self.done["best_epoch"] - 1]["dev"],
-            "ending": "finished", "resumed": self.done["resumed"],
-        }  # fmt: skip
-        write_json(out / "run.json", record)
-        logger.log(PROGRESS, "%s: done in %.0f s, best epoch %d, dev rSum %.1f", self.name, record["seconds"],
-                       record["best_epoch"], self.done["best_rsum"])  # fmt: skip
 
 
 def learning_rate(options: Training, step: int, epoch: int) -> float:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -80,18 +83,43 @@ def write_tiny_dataset(root: Path, *, folds: int = 2, seed: int = 0) -> None:
 
 @pytest.fixture
 def tiny_config(tmp_path: Path) -> Callable[..., Path]:
-    """Write a method's config.json; `training` and other keys may be overridden."""
+    """`write_config` into the test's own folder."""
+    return partial(write_config, tmp_path / "config.json")
 
-    def write(*, model: str = "baselines.vsepp:VSEPP", parameters: dict[str, Any] | None = None,
-              **training: Any) -> Path:  # fmt: skip
-        settings = {
-            "schema_version": 1, "dataset": "tiny", "method": "tried", "title": "Tried", "model": model,
-            "parameters": {"embedding_dim": 16, "word_dim": 8} if parameters is None else parameters,
-            "choices": {}, "device": "cpu", "threads": 1,
-            "training": {"batch_size": 16, "epochs": 4, "sum_steps": 5, "learning_rate": 0.01, **training},
-        }  # fmt: skip
-        path = tmp_path / "config.json"
-        path.write_text(json.dumps(settings))
-        return path
 
-    return write
+def write_config(
+    path: Path, *, model: str = "baselines.vsepp:VSEPP", parameters: dict[str, Any] | None = None, **training: Any
+) -> Path:
+    """Write a method's config.json for the tiny dataset; `training` overrides the small defaults."""
+    settings = {
+        "schema_version": 1,
+        "dataset": "tiny",
+        "method": "tried",
+        "title": "Tried",
+        "model": model,
+        "parameters": {"embedding_dim": 16, "word_dim": 8} if parameters is None else parameters,
+        "choices": {},
+        "device": "cpu",
+        "threads": 1,
+        "training": {"batch_size": 16, "epochs": 4, "sum_steps": 5, "learning_rate": 0.01, **training},
+    }
+    path.write_text(json.dumps(settings))
+    return path
+
+
+@pytest.fixture(scope="session")
+def long_run(tmp_path_factory: pytest.TempPathFactory, tiny_dataset: Path) -> tuple[Path, Path]:
+    """(config, run) of a training with epochs long enough to be killed in the middle; never touched again."""
+    folder = tmp_path_factory.mktemp("long")
+    # region_drop and word_drop make every epoch draw numbers that a resumed one must draw again
+    config = write_config(
+        folder / "config.json",
+        parameters={"embedding_dim": 384, "word_dim": 128},
+        region_drop=0.3,
+        word_drop=0.3,
+        epochs=8,
+        batch_size=8,
+    )
+    command = [sys.executable, "-m", "lgsf", "train", "--config", config, "--dataset", tiny_dataset]
+    subprocess.run([*command, "--seed", "3", "--out", folder / "run"], cwd=REPOSITORY, check=True, capture_output=True)
+    return config, folder / "run"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -74,14 +75,10 @@ def same_run(one: Path, other: Path, dataset: Path) -> None:
 
 @pytest.mark.parametrize("stop", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
 def test_a_killed_run_ends_like_an_uninterrupted_one(
-    tmp_path: Path, tiny_dataset: Path, tiny_config, repository: Path, stop: signal.Signals
+    tmp_path: Path, tiny_dataset: Path, long_run, repository: Path, stop: signal.Signals
 ) -> None:
-    # region_drop and word_drop make every epoch draw; the size makes epochs long enough to be hit in the middle
-    config = tiny_config(
-        parameters={"embedding_dim": 512, "word_dim": 256}, region_drop=0.3, word_drop=0.3, epochs=12, batch_size=8
-    )
-    whole, killed = tmp_path / "whole", tmp_path / "killed"
-    subprocess.run(command(config, tiny_dataset, whole), cwd=repository, check=True, capture_output=True)
+    (config, finished), killed = long_run, tmp_path / "killed"
+    whole = shutil.copytree(finished, tmp_path / "whole")
     process = subprocess.Popen(command(config, tiny_dataset, killed), cwd=repository, stderr=subprocess.PIPE, text=True)
     state = killed / ".resume" / "state.pt"
     while not state.is_file() and process.poll() is None:
@@ -220,8 +217,6 @@ def test_bad_settings_are_one_sentence(tmp_path, tiny_dataset, tiny_config, chan
 
 
 def test_evaluation_refuses_other_data(tmp_path, tiny_dataset, tiny_config) -> None:
-    import shutil
-
     train(config=tiny_config(epochs=1), dataset=tiny_dataset, seed=0, out=tmp_path / "run")
     other = tmp_path / "other"
     shutil.copytree(tiny_dataset, other)
