@@ -1,0 +1,346 @@
+"""Cross-attention similarity of SCAN (Lee et al., ECCV 2018, eq. 1-10), batched, exact, in bounded memory.
+
+Every query fragment attends to all fragments of one source sample; the score of a pair of samples is the
+mean or LogSumExp of the cosines between the queries and what they attended to. With words as queries this
+is SCAN's t2i, with regions as queries its i2t. For query w, source fragments v_1..v_S and s_r = <v_r, w>:
+
+    a_r = LeakyReLU_0.1(s_r) / ||LeakyReLU_0.1(s_r) over all queries of the sample||     (cross-axis norm)
+    p   = softmax_r(inverse_temperature * a_r)
+    cos = <w, sum_r p_r v_r> / (||w|| ||sum_r p_r v_r||) = (p . s) / (||w|| sqrt(p' G p)),   G = V V'
+
+The last form needs no context vectors, hence no (images x captions x words x dim) tensor. The gradient is
+written out by hand and recomputes what it needs per block, so training is bounded as evaluation is.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+from torch.nn import functional as F
+
+Aggregation = Literal["mean", "lse"]
+
+LEAK = 0.1
+EPS = 1e-8  # as published: added to the cross-axis norm, and the least product of norms in the cosine
+
+# Products in one block: little enough for the caches of a CPU, enough to fill a GPU.
+_BLOCK_ELEMENTS = {"cpu": 2**20, "cuda": 2**26}
+_LIVE_BLOCKS = 8  # tensors of a block's size that are alive at once in the backward pass
+
+
+@dataclass(frozen=True, kw_only=True)
+class CrossAttention:
+    """What to compute, and in how much memory.
+
+    inverse_temperature  sharpness of the attention (lambda_softmax; lambda_1 in the paper)
+    aggregation          "mean" of the cosines, or "lse": log(sum(exp(lse_scale * cosine))) / lse_scale
+    lse_scale            lambda_lse; lambda_2 in the paper
+    memory_mb            memory for intermediate values beside embeddings, scores and gradients
+    """
+
+    inverse_temperature: float
+    aggregation: Aggregation
+    lse_scale: float = 6.0
+    memory_mb: int = 512
+
+    def __call__(self, queries: Tensor, query_mask: Tensor, sources: Tensor, source_mask: Tensor) -> Tensor:
+        """Scores (n_query_samples, n_source_samples) float32.
+
+        queries      (n_query_samples, n_query_fragments, dim) float32
+        query_mask   (n_query_samples, n_query_fragments) bool, at least one True per row
+        sources      (n_source_samples, n_source_fragments, dim) float32
+        source_mask  (n_source_samples, n_source_fragments) bool, at least one True per row
+
+        What is masked out has no influence, whatever it holds. Raises ValueError for a row without a fragment.
+        """
+        counts = query_mask.sum(1).tolist()
+        source_counts = source_mask.sum(1).tolist()
+        if min(counts, default=1) == 0 or min(source_counts, default=1) == 0:
+            raise ValueError("cross-attention needs at least one fragment in every sample")
+        if not counts or not source_counts:
+            return queries.new_zeros(len(counts), len(source_counts))
+        packed = queries.flatten(0, 1) if bool(query_mask.all()) else queries[query_mask]
+        differentiate = torch.is_grad_enabled() and (queries.requires_grad or sources.requires_grad)
+        scores: Tensor = _CrossAttention.apply(  # type: ignore[no-untyped-call]
+            packed, sources, source_mask, counts, source_counts, self, differentiate
+        )
+        return scores
+
+
+def attention_weights(
+    queries: Tensor, query_mask: Tensor, sources: Tensor, source_mask: Tensor, *, inverse_temperature: float
+) -> Tensor:
+    """Attention (n_query_samples, n_query_fragments, n_source_samples, n_source_fragments) float32 itself.
+
+    Arguments as for `CrossAttention`. Plain differentiable operations for a few samples at a time: for methods
+    that need the attended vectors, and for pictures. Sums to one over the valid fragments of a source sample;
+    rows of masked queries are meaningless but finite.
+    """
+    products = torch.einsum("cld,isd->clis", queries, sources)
+    logits = F.leaky_relu(products, LEAK) * query_mask[:, :, None, None]
+    square = (logits * logits).sum(1, keepdim=True)
+    inverse = torch.where(square > 0, 1 / (square.clamp(min=EPS**4).sqrt() + EPS), 0.0)
+    logits = (inverse_temperature * logits * inverse).masked_fill(~source_mask, -math.inf)
+    return torch.softmax(logits, -1)
+
+
+class _Sources(NamedTuple):
+    """A group of n source samples of similar length s; q queries of o samples meet it block by block."""
+
+    rows: slice | Tensor  # which samples
+    flat: Tensor  # (n * s, dim)
+    mask: Tensor | None  # (n, s), None where all are valid
+    gram: Tensor  # (n, s, s)
+
+
+class _Block(NamedTuple):
+    """What one block computes on its way to the cosines; the large tensors live in the scratch memory."""
+
+    products: Tensor  # (q, n, s) <v_r, w>
+    inverse_norm: Tensor  # (o, n, s) of the cross-axis norm; zero where all products are zero
+    weights: Tensor  # (q, n, s) the attention p
+    weights_by_source: Tensor  # (n, q, s) the same
+    gram_weights: Tensor  # (n, q, s) G p
+    context_square: Tensor  # (q, n) squared length of the attended vector
+    norms: Tensor  # (q, n) ||w|| ||context||, not clamped
+    cosine: Tensor  # (q, n)
+
+
+class _Scratch:
+    """Named buffers that every block uses again: fresh memory costs more than the arithmetic done on it."""
+
+    def __init__(self, like: Tensor) -> None:
+        self._like = like
+        self._buffers: dict[str, Tensor] = {}
+
+    def __call__(self, name: str, *shape: int) -> Tensor:
+        """An uninitialised tensor of this shape; overwrites what was last asked for under the name."""
+        size = math.prod(shape)
+        if name not in self._buffers or len(self._buffers[name]) < size:
+            self._buffers[name] = self._like.new_empty(size)
+        return self._buffers[name][:size].view(shape)
+
+
+class _CrossAttention(torch.autograd.Function):
+    """Blocks of (query samples) x (source samples); the backward pass computes every block again."""
+
+    @staticmethod
+    @torch.amp.custom_fwd(device_type="cuda", cast_inputs=torch.float32)  # type: ignore[untyped-decorator]
+    def forward(
+        ctx: Any,
+        queries: Tensor,
+        sources: Tensor,
+        source_mask: Tensor,
+        counts: list[int],
+        source_counts: list[int],
+        options: CrossAttention,
+        differentiate: bool,
+    ) -> Tensor:
+        plan = _Plan.make(queries.device, counts, source_counts, options.memory_mb)
+        scratch = _Scratch(queries)
+        scores = queries.new_empty(len(counts), len(source_counts))
+        # The products are the costly part: they are kept for the backward pass where they fit.
+        total = 4 * len(queries) * sum(source_counts)
+        kept: list[Tensor] | None = [] if differentiate and 2 * total <= options.memory_mb * 2**20 else None
+        for group in plan.source_groups(sources, source_mask):
+            for samples, rows, owner in plan.query_groups():
+                products = _products(queries[rows], group, scratch if kept is None else None)
+                if kept is not None:
+                    kept.append(products)
+                block = _block(queries[rows], owner, group, options, products, scratch)
+                scores[samples, group.rows] = _aggregate(block.cosine, owner, options)
+        ctx.save_for_backward(queries, sources, source_mask)
+        ctx.plan, ctx.options, ctx.kept = plan, options, kept
+        return scores
+
+    @staticmethod
+    @once_differentiable
+    @torch.amp.custom_bwd(device_type="cuda")  # type: ignore[untyped-decorator]
+    def backward(ctx: Any, grad_scores: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+        queries, sources, source_mask = ctx.saved_tensors
+        grad_queries, grad_sources = torch.zeros_like(queries), torch.zeros_like(sources)
+        kept = iter(ctx.kept) if ctx.kept is not None else None
+        scratch = _Scratch(queries)
+        for group in ctx.plan.source_groups(sources, source_mask):
+            grad_flat, grad_gram = torch.zeros_like(group.flat), torch.zeros_like(group.gram)
+            for samples, rows, owner in ctx.plan.query_groups():
+                query = queries[rows]
+                products = next(kept) if kept is not None else _products(query, group, scratch)
+                block = _block(query, owner, group, ctx.options, products, scratch)
+                grad_cosine = _aggregate_backward(block.cosine, owner, grad_scores[samples, group.rows], ctx.options)
+                grad_products, radial = _block_backward(block, grad_cosine, owner, ctx.options, grad_gram, scratch)
+                grad_flat.addmm_(grad_products.T, query)
+                square = query.square().sum(-1, keepdim=True).clamp(min=EPS**2)
+                grad_queries[rows] += torch.addmm(query * (-radial / square), grad_products, group.flat)
+            # G = V V', so a symmetric gradient M of G adds 2 M V; grad_gram holds 2 M.
+            n, length, _ = group.gram.shape
+            grad_flat = grad_flat.view(n, length, -1).baddbmm_(grad_gram, group.flat.view(n, length, -1))
+            grad_sources[group.rows, :length] += grad_flat
+        return grad_queries, grad_sources, None, None, None, None, None
+
+
+def _products(queries: Tensor, group: _Sources, scratch: _Scratch | None) -> Tensor:
+    """Inner products (q, n, s) of queries (q, dim) and a group of sources, in fresh memory without a scratch."""
+    out = scratch("products", len(queries), len(group.flat)) if scratch else None
+    return torch.mm(queries, group.flat.T, out=out).view(-1, *group.gram.shape[:2])
+
+
+def _activation(products: Tensor, out: Tensor) -> Tensor:
+    """LeakyReLU of the products: the larger of x and LEAK * x."""
+    return torch.maximum(products, torch.mul(products, LEAK, out=out), out=out)
+
+
+def _block(
+    queries: Tensor, owner: Tensor, group: _Sources, options: CrossAttention, products: Tensor, scratch: _Scratch
+) -> _Block:
+    """All cosines between queries (q, dim) and what they attend to in a group of sources."""
+    q, n, length = products.shape
+    weights, spare = scratch("weights", q, n, length), scratch("spare", q, n, length)
+    activation = _activation(products, weights)
+    square = products.new_zeros(int(owner[-1]) + 1, n, length)
+    square.index_add_(0, owner, torch.mul(activation, activation, out=spare))
+    # A source fragment that is orthogonal to all queries of a sample has a zero norm without a gradient.
+    inverse_norm = torch.where(square > 0, (square.sqrt() + EPS).reciprocal(), 0.0)
+    scale = torch.index_select(inverse_norm * options.inverse_temperature, 0, owner, out=spare)
+    logits = activation.mul_(scale)
+    if group.mask is not None:
+        logits.masked_fill_(~group.mask, -math.inf)
+    weights = logits.sub_(logits.amax(-1, keepdim=True)).exp_()
+    weights /= weights.sum(-1, keepdim=True)
+    by_source = scratch("weights by source", n, q, length).copy_(weights.transpose(0, 1))
+    gram_weights = torch.bmm(by_source, group.gram, out=scratch("gram weights", n, q, length))
+    context_square = torch.mul(gram_weights, by_source, out=spare.view(n, q, length)).sum(-1).T
+    context_square = context_square.clamp(min=0)  # rounding may leave it below zero
+    norms = queries.norm(dim=-1, keepdim=True) * context_square.sqrt()
+    cosine = torch.mul(weights, products, out=spare).sum(-1) / norms.clamp(min=EPS)
+    return _Block(products, inverse_norm, weights, by_source, gram_weights, context_square, norms, cosine)
+
+
+def _block_backward(
+    block: _Block,
+    grad_cosine: Tensor,
+    owner: Tensor,
+    options: CrossAttention,
+    grad_gram: Tensor,
+    scratch: _Scratch,
+) -> tuple[Tensor, Tensor]:
+    """From d loss / d cosine (q, n) to that of the products (q, n * s) and of log ||w|| (q, 1), sign reversed.
+
+    Adds twice the gradient of the Gram matrices to `grad_gram` (n, s, s). A pair with a vanishing norm has
+    cosine zero by definition and sends no gradient.
+    """
+    q, n, length = block.products.shape
+    alive = block.norms > EPS
+    through_product = torch.where(alive, grad_cosine / block.norms, 0.0)  # d loss / d (p . s)
+    radial = torch.where(alive, grad_cosine * block.cosine, 0.0)  # -d loss / d log of either norm
+    through_square = torch.where(alive, radial / block.context_square, 0.0)  # -2 d loss / d (p' G p)
+
+    # Softmax: the cosine does not change with the scale of p, so the usual centring term is zero.
+    grad, spare = scratch("gradient", q, n, length), scratch("spare", q, n, length)
+    temperature = options.inverse_temperature
+    torch.mul(block.products, (temperature * through_product)[..., None], out=grad)
+    grad -= torch.mul(block.gram_weights.transpose(0, 1), (temperature * through_square)[..., None], out=spare)
+    grad *= block.weights
+
+    by_source = block.weights_by_source
+    other = torch.mul(by_source, -through_square.T[..., None], out=block.gram_weights)
+    grad_gram.baddbmm_(other.transpose(1, 2), by_source)
+
+    # Cross-axis norm: y = x / (||x|| + EPS), where x are the activations of one sample's queries.
+    other = other.view(q, n, length)
+    activation = _activation(block.products, spare)
+    along = torch.zeros_like(block.inverse_norm).index_add_(0, owner, torch.mul(grad, activation, out=other))
+    norm = (block.inverse_norm.reciprocal() - EPS).clamp(min=EPS)  # infinite where the norm is zero
+    grad *= torch.index_select(block.inverse_norm, 0, owner, out=other)
+    radius = along * block.inverse_norm.square() / norm
+    grad -= activation.mul_(torch.index_select(radius, 0, owner, out=other))
+
+    torch.where(block.products > 0, grad, torch.mul(grad, LEAK, out=spare), out=grad)
+    grad += torch.mul(block.weights, through_product[..., None], out=spare)
+    return grad.flatten(1), radial.sum(1, keepdim=True)
+
+
+def _aggregate(cosine: Tensor, owner: Tensor, options: CrossAttention) -> Tensor:
+    """Cosines (q, n) -> scores (o, n); LogSumExp is taken about the largest cosine, so that it cannot overflow."""
+    counts = torch.bincount(owner)
+    if options.aggregation == "mean":
+        return cosine.new_zeros(len(counts), cosine.shape[1]).index_add_(0, owner, cosine) / counts[:, None]
+    largest = torch.segment_reduce(cosine, "max", lengths=counts)
+    terms = torch.exp(options.lse_scale * (cosine - largest[owner]))
+    return largest + torch.zeros_like(largest).index_add_(0, owner, terms).log() / options.lse_scale
+
+
+def _aggregate_backward(cosine: Tensor, owner: Tensor, grad_scores: Tensor, options: CrossAttention) -> Tensor:
+    """Gradient (q, n) of the cosines from that (o, n) of the scores."""
+    if options.aggregation == "mean":
+        return (grad_scores / torch.bincount(owner)[:, None])[owner]
+    scores = _aggregate(cosine, owner, options)
+    return grad_scores[owner] * torch.exp(options.lse_scale * (cosine - scores[owner]))
+
+
+class _Plan(NamedTuple):
+    """Which samples are computed together: whole query samples in order, source samples by length."""
+
+    query_samples: list[slice]
+    query_rows: list[slice]
+    owners: list[Tensor]
+    source_rows: list[slice | Tensor]
+    source_lengths: list[int]
+
+    @staticmethod
+    def make(device: torch.device, counts: Sequence[int], source_counts: Sequence[int], memory_mb: int) -> _Plan:
+        """Blocks of about `_BLOCK_ELEMENTS` products, fewer where the memory asks for it; at least one sample each."""
+        elements = min(_BLOCK_ELEMENTS.get(device.type, 2**22), memory_mb * 2**20 // (2 * 4 * _LIVE_BLOCKS))
+        ragged = min(source_counts) < max(source_counts)
+        order = sorted(range(len(source_counts)), key=source_counts.__getitem__) if ragged else None
+        lengths = [source_counts[i] for i in order] if order else source_counts
+        source_rows: list[slice | Tensor] = []
+        source_lengths: list[int] = []
+        for part in _runs(lengths, 6 * math.isqrt(elements), padded=True):
+            index = torch.tensor(order[part], device=device) if order else None
+            source_rows.append(part if index is None else index)
+            source_lengths.append(lengths[part.stop - 1])
+        widest = max(
+            (part.stop - part.start) * length if isinstance(part, slice) else len(part) * length
+            for part, length in zip(source_rows, source_lengths, strict=True)
+        )
+        query_samples = list(_runs(counts, max(1, elements // widest)))
+        query_rows, owners, start = [], [], 0
+        for part in query_samples:
+            own = torch.tensor(counts[part], device=device)
+            query_rows.append(slice(start, start := start + sum(counts[part])))
+            owners.append(torch.repeat_interleave(torch.arange(len(own), device=device), own))
+        return _Plan(query_samples, query_rows, owners, source_rows, source_lengths)
+
+    def query_groups(self) -> Iterator[tuple[slice, slice, Tensor]]:
+        """(samples, their rows among the packed queries, owner of each row within the group)."""
+        return zip(self.query_samples, self.query_rows, self.owners, strict=True)
+
+    def source_groups(self, sources: Tensor, mask: Tensor) -> Iterator[_Sources]:
+        """The source samples of each group, cut to the group's longest; masked fragments become zero."""
+        for rows, length in zip(self.source_rows, self.source_lengths, strict=True):
+            vectors, valid = sources[rows, :length], mask[rows, :length]
+            all_valid = bool(valid.all())
+            if not all_valid:
+                vectors = vectors.masked_fill(~valid[..., None], 0)
+            gram = torch.bmm(vectors, vectors.transpose(1, 2))
+            yield _Sources(rows, vectors.reshape(-1, sources.shape[2]), None if all_valid else valid, gram)
+
+
+def _runs(sizes: Sequence[int], limit: int, *, padded: bool = False) -> Iterator[slice]:
+    """Consecutive slices whose sizes add up to at most `limit`, or one item; `padded` counts the largest for each."""
+    start, total, largest = 0, 0, 0
+    for i, size in enumerate(sizes):
+        total, largest = total + size, max(largest, size)
+        weight = largest * (i + 1 - start) if padded else total
+        if weight > limit and i > start:
+            yield slice(start, i)
+            start, total, largest = i, size, size
+    if start < len(sizes):
+        yield slice(start, len(sizes))
