@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 
@@ -35,9 +37,10 @@ class Block:
 
 def value_cell(mean: float, sd: float, *, places: int = 1, sign: bool = False, css: str = "") -> Cell:
     """A mean with its SD behind it."""
-    if pd.isna(mean):
-        return Cell(NOTHING, sort=None)
-    return Cell(decimal(mean, places, sign=sign), "" if pd.isna(sd) else f"± {decimal(sd, places)}", float(mean), css)
+    if math.isnan(mean):
+        return Cell(NOTHING)
+    minor = "" if math.isnan(sd) else f"± {decimal(sd, places)}"
+    return Cell(decimal(mean, places, sign=sign), minor, float(mean), css)
 
 
 def _table(id_: str, caption: str, names: Sequence[str], numeric_from: int, rows: Sequence[Sequence[Cell]]) -> Block:
@@ -79,21 +82,19 @@ def differences_block(id_: str, caption: str, changes: pd.DataFrame) -> Block:
     """Each method minus the reference, in points and in percent of the reference, with the seed SDs of both."""
     names = ["method"]
     for metric in DIFFERENCE_METRICS:
-        label = metric_label(metric)
-        names += [f"Δ {label}", f"{label} relative %", "SD own / reference"]
+        names += [f"Δ {metric_label(metric)} (relative)", "SD own / reference"]
     rows = []
     for method in dict.fromkeys(changes["method"]):
         own = changes[changes["method"] == method].set_index("metric")
         cells = [Cell(own["title"].iloc[0])]
         for metric in DIFFERENCE_METRICS:
             row = own.loc[metric]
-            for key in ("difference", "relative_percent"):
-                cells.append(value_cell(row[key], float("nan"), sign=True))
-            cells.append(
-                Cell(f"{decimal(row['sd'])} / {decimal(row['sd_reference'])}", sort=_finite(row["sd"]), css="quiet")
-            )
-        seeds = Cell(f"{row['n']} / {row['n_reference']}", sort=float(row["n"]))
-        rows.append([*cells, seeds])
+            points, percent = (decimal(row[key], sign=True) for key in ("difference", "relative_percent"))
+            minor = "" if math.isnan(row["relative_percent"]) else f"({percent} %)"
+            cells.append(Cell(points, minor, _finite(row["difference"])))
+            spread = f"{decimal(row['sd'])} / {decimal(row['sd_reference'])}"
+            cells.append(Cell(spread, sort=_finite(row["sd"]), css="quiet"))
+        rows.append([*cells, Cell(f"{row['n']} / {row['n_reference']}", sort=float(row["n"]))])
     return _table(id_, caption, [*names, "seeds own / reference"], 1, rows)
 
 
@@ -133,14 +134,8 @@ def every_run_block(id_: str, caption: str, runs: pd.DataFrame) -> Block:
         css = "" if run["status"] == "finished" else "warn"
         best = Cell(decimal(run["best_epoch"], 0), sort=_finite(run["best_epoch"]))
         looks = Cell(decimal(run["dev_looks"], 0), sort=_finite(run["dev_looks"]))
-        rows.append(
-            [
-                _name(run["title"], run["kind"]),
-                Cell(str(run["seed"]), sort=float(run["seed"])),
-                Cell(run["status"], css=css),
-            ]
-            + [*numbers, best, looks]
-        )
+        seed, status = Cell(str(run["seed"]), sort=float(run["seed"])), Cell(run["status"], css=css)
+        rows.append([_name(run["title"], run["kind"]), seed, status, *numbers, best, looks])
     names = ["method", "seed", "status", *map(metric_label, HEADLINE), "best epoch", "dev looks"]
     block = _table(id_, caption, names, 3, rows)
     return Block(block.id, block.caption, block.columns, (False, True, False, *block.numeric[3:]), block.rows)
@@ -151,44 +146,68 @@ def absent_block(id_: str, caption: str, runs: pd.DataFrame) -> Block:
     absent = runs[runs["status"] != "finished"].drop_duplicates(["dataset", "method", "seed"])
     rows = [
         [Cell(run["title"]), Cell(run["dataset"]), Cell(str(run["seed"]), sort=float(run["seed"])),
-         Cell(run["status"], css="warn"), Cell(run["reason"])]
+         Cell(run["status"], css="warn"), Cell(run["reason"], css="prose")]
         for run in absent.to_dict("records")
     ]  # fmt: skip
     return _table(id_, caption, ["method", "dataset", "seed", "status", "reason"], 5, rows)
 
 
 def provenance_block(id_: str, caption: str, runs: pd.DataFrame) -> Block:
-    """Where every finished run comes from: code, configuration, data, ranks, machine, time."""
-    rows = []
-    for run in runs[runs["status"] == "finished"].drop_duplicates(["dataset", "method", "seed"]).to_dict("records"):
-        commit = run["git_commit"] if isinstance(run["git_commit"], str) else NOTHING
-        rows.append(
-            [
-                Cell(f"{run['dataset']}/{run['method']}/seed{run['seed']}"),
-                Cell(commit, "with changes" if run["git_dirty"] is True else "", css="hash"),
-                *(_hash(run[name]) for name in ("config_sha256", "dataset_sha256", "ranks_sha256")),
-                Cell(run["device"]),
-                *(Cell(moment(run[name])) for name in ("started", "ended")),
-                Cell(duration(run["seconds"]), sort=_finite(run["seconds"])),
-                Cell(decimal(run["resumed"], 0), sort=_finite(run["resumed"])),
-            ]
-        )
-    names = ["run", "git commit", "config sha256", "dataset sha256", "test ranks sha256", "device", "started (UTC)"]
-    return _table(id_, caption, [*names, "ended (UTC)", "duration", "resumed"], 8, rows)
-
-
-def data_block(id_: str, caption: str, data: dict[str, dict[str, object]]) -> Block:
-    """Images, captions and regions of each split of one dataset."""
+    """When and where every finished run was made, and whether it was interrupted."""
     rows = [
         [
-            Cell(split),
-            *(Cell(f"{facts[name]:,}", sort=float(str(facts[name]))) for name in ("images", "captions")),
-            Cell(decimal(_number(facts.get("mean_regions"))), sort=_number(facts.get("mean_regions"))),
-            Cell(decimal(_number(facts.get("region_dim")), 0), sort=_number(facts.get("region_dim"))),
+            Cell(run["folder"]),
+            Cell(run["device"], css="prose"),
+            *(Cell(moment(run[name])) for name in ("started", "ended")),
+            Cell(duration(run["seconds"]), sort=_finite(run["seconds"])),
+            Cell(decimal(run["resumed"], 0), sort=_finite(run["resumed"])),
         ]
-        for split, facts in data.items()
+        for run in _finished(runs)
     ]
-    return _table(id_, caption, ["split", "images", "captions", "regions per image", "feature size"], 1, rows)
+    return _table(id_, caption, ["run", "device", "started (UTC)", "ended (UTC)", "training", "resumed"], 4, rows)
+
+
+def checksum_block(id_: str, caption: str, runs: pd.DataFrame) -> Block:
+    """Code, configuration, dataset and ranks of every finished run, each by its hash."""
+    rows = []
+    for run in _finished(runs):
+        commit = run["git_commit"] if isinstance(run["git_commit"], str) else NOTHING
+        changed = "and uncommitted changes" if run["git_dirty"] is True else ""
+        hashes = (_hash(run[name]) for name in ("config_sha256", "dataset_sha256", "ranks_sha256"))
+        rows.append([Cell(run["folder"]), Cell(commit, changed, css="hash"), *hashes])
+    names = ["run", "git commit", "config sha256", "dataset.json sha256", "test ranks.npz sha256"]
+    return _table(id_, caption, names, 5, rows)
+
+
+def _finished(runs: pd.DataFrame) -> list[dict[Hashable, Any]]:
+    """Records of finished runs, each once whatever its protocols, with the name of its folder."""
+    once = runs[runs["status"] == "finished"].drop_duplicates(["dataset", "method", "seed"])
+    folder = once["dataset"] + "/" + once["method"] + "/seed" + once["seed"].astype(str)
+    return once.assign(folder=folder).to_dict("records")
+
+
+def data_block(id_: str, caption: str, splits: Mapping[str, Mapping[str, Any]]) -> Block:
+    """What the manifest knows of each split: its sizes, and every further number a source has noted."""
+    known = {
+        "images": "images",
+        "captions": "captions",
+        "mean_regions": "regions per image",
+        "region_dim": "feature size",
+    }
+    hidden = ("n_regions", "dtype")
+    further = dict.fromkeys(
+        k for facts in splits.values() for k, v in facts.items() if _is_number(v) and k not in hidden
+    )
+    columns = known | {key: key.replace("_", " ") for key in further if key not in known}
+    rows = []
+    for split, facts in splits.items():
+        cells = [Cell(split)]
+        for key in columns:
+            value = float(facts[key]) if _is_number(facts.get(key)) else math.nan
+            whole = value.is_integer()
+            cells.append(Cell(decimal(value, 0 if whole else 2 if abs(value) < 10 else 1), sort=_finite(value)))
+        rows.append(cells)
+    return _table(id_, caption, ["split", *columns.values()], 1, rows)
 
 
 def package_sentences(environments: dict[tuple[tuple[str, str], ...], list[str]]) -> list[str]:
@@ -209,5 +228,5 @@ def _finite(value: float) -> float | None:
     return None if pd.isna(value) else float(value)
 
 
-def _number(value: object) -> float | None:
-    return float(value) if isinstance(value, int | float) else None
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

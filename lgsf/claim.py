@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -107,33 +107,34 @@ def _claimed() -> list[str]:
 
 def _measured(experiment: Experiment, runs: pd.DataFrame, summary: pd.DataFrame) -> list[str]:
     subject, sentences = subject_of(experiment), []
-    changes = differences(summary, experiment.reference)
     for dataset in experiment.datasets:
         protocol = runs.loc[runs["dataset"] == dataset, "protocol"].iloc[0]
-        here = summary[(summary["dataset"] == dataset) & (summary["protocol"] == protocol)].set_index(
-            ["method", "metric"]
-        )
-        own = here.loc[(subject, "rsum")]
+        here = summary[(summary["dataset"] == dataset) & (summary["protocol"] == protocol)]
+        own = here[(here["method"] == subject) & (here["metric"] == "rsum")].iloc[0]
         if own["n"] == 0:
             sentences.append(f"{own['title']} on {dataset}: no finished run.")
             continue
-        sentence = f"{own['title']} on {dataset}: rSum {mean_sd(own['mean'], own['sd'])}"
-        if (experiment.reference, "rsum") in here.index and here.loc[(experiment.reference, "rsum"), "n"] > 0:
-            base = here.loc[(experiment.reference, "rsum")]
-            sentence += f"; {base['title']}, the reference: {mean_sd(base['mean'], base['sd'])}"
-        sentences.append(sentence + ".")
-        rows = changes[
-            (changes["dataset"] == dataset) & (changes["protocol"] == protocol) & (changes["method"] == subject)
-        ]
-        found = rows.set_index("metric")
-        if subject != experiment.reference and len(rows) and not pd.isna(found.loc["rsum", "difference"]):
-            parts = [
-                f"{task} {decimal(found.loc[metric, 'difference'], sign=True)} points "
-                f"({decimal(found.loc[metric, 'relative_percent'], sign=True)} % relative)"
-                for metric, (task, _) in CLAIM.items()
-            ]
-            sentences.append(f"R@1 against the reference: {listing(parts)}.")
+        sentences.append(f"{own['title']} on {dataset}: rSum {mean_sd(own['mean'], own['sd'])}.")
+        for reference in experiment.references:
+            changes = differences(here, reference)
+            found = changes[changes["method"] == subject].set_index("metric").to_dict("index")
+            if found and found["rsum"]["n_reference"]:
+                sentences.append(_against(found, here[here["method"] == reference]["title"].iloc[0]))
     return sentences
+
+
+def _against(found: Mapping[Hashable, Mapping[Hashable, Any]], title: str) -> str:
+    """The two R@1 differences that the claim is about, and rSum, in one sentence."""
+    parts = [
+        f"{task} {decimal(found[metric]['difference'], sign=True)} "
+        f"({decimal(found[metric]['relative_percent'], sign=True)} %)"
+        for metric, (task, _) in CLAIM.items()
+    ]
+    rsum = found["rsum"]
+    return (
+        f"Against {title} (rSum {mean_sd(rsum['mean_reference'], rsum['sd_reference'])}), R@1 in points "
+        f"and relative: {listing(parts)}."
+    )
 
 
 def _data_sentence(name: str, data: Mapping[str, Any]) -> str:
@@ -160,10 +161,32 @@ def _certainty(experiment: Experiment, runs: pd.DataFrame, summary: pd.DataFrame
         )
     elif seeds == 1:
         sentences.append("One seed shows no spread: a difference may be chance.")
+    sentences += _overlaps(experiment, runs)
     sentences.append("No test of significance is part of this report yet: seed variance is shown, never tested.")
     once = runs.drop_duplicates(["dataset", "method", "seed"])
     counts = once["status"].value_counts()
     absent = [f"{counts[status]} {status}" for status in ("failed", "missing") if status in counts]
     finished = f"{counts.get('finished', 0)} of {len(once)} runs finished"
     sentences.append(f"{finished}{'; ' + listing(absent) if absent else ''}.")
+    return sentences
+
+
+def _overlaps(experiment: Experiment, runs: pd.DataFrame) -> list[str]:
+    """Whether the seeds of the subject and of each reference can be told apart by eye, per dataset."""
+    subject, sentences = subject_of(experiment), []
+    for dataset in experiment.datasets:
+        here = runs[(runs["dataset"] == dataset) & (runs["status"] == "finished")]
+        here = here[here["protocol"] == here["protocol"].iloc[0]] if len(here) else here
+        own = here[here["method"] == subject]
+        for reference in experiment.references:
+            other = here[here["method"] == reference]
+            if reference == subject or own.empty or other.empty or len(experiment.seeds) == 1:
+                continue
+            one, two = own["title"].iloc[0], other["title"].iloc[0]
+            if own["rsum"].min() > other["rsum"].max():
+                sentences.append(f"Every seed of {one} has a higher rSum than every seed of {two} on {dataset}.")
+            elif own["rsum"].max() < other["rsum"].min():
+                sentences.append(f"Every seed of {one} has a lower rSum than every seed of {two} on {dataset}.")
+            else:
+                sentences.append(f"The seeds of {one} and {two} overlap in rSum on {dataset}.")
     return sentences

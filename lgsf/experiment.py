@@ -18,6 +18,8 @@ CONTROL_TITLES = {
     "truth": "Truth (scene graph)",
 }
 
+BASE = "base"
+
 
 class MethodEntry(Settings):
     """A method and how tables call it."""
@@ -48,6 +50,16 @@ class Experiment(Settings):
             return cls.model_validate_json(json_text)
         except ValidationError as error:
             raise LgsfError(f"--experiment: {explain(error)}") from None
+
+    @property
+    def references(self) -> tuple[str, ...]:
+        """What differences are taken against: the reference, and the arm `base` with all parts off.
+
+        The reference tells what a published method does on the same data; `base` shares encoders, pooling and
+        schedule with LGSF, so that only this difference is about LGSF's parts.
+        """
+        names = {method.name for method in self.methods}
+        return (self.reference, *({BASE} & names - {self.reference}))
 
     def expected(self) -> Iterator[ExpectedRun]:
         """Every run that should exist, in the order of the tables: methods as listed, then controls."""

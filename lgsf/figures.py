@@ -14,7 +14,7 @@ from lgsf.formatting import decimal, mean_sd, metric_label
 from lgsf.plots import Curve, DotRow, Labelled, Plot, Point, curve_plot, dot_plot, padded, scatter_plot
 from lgsf.results import Epoch, RunFacts
 
-SHOWN = ("t2i_r1", "i2t_r1", "rsum")
+SHOWN = ("i2t_r1", "t2i_r1", "rsum")
 TERM_LABELS = {
     "hinge": "hinge loss",
     "angular": "angular term (triangular constraint)",
@@ -64,9 +64,9 @@ def score_plots(prefix: str, runs: pd.DataFrame, subject: str) -> list[Plot]:
             rows.append(DotRow(title, values, mean, mean - sd, mean + sd, strong=method == subject))
             words.append(f"{title} {mean_sd(mean, sd)}" if values else f"{title}: no finished run")
         label = metric_label(metric)
+        title = label if metric == "rsum" else f"{label}, percent"
         description = f"{label}, mean ± SD over seeds: {'; '.join(words)}."
-        axis = label if metric == "rsum" else f"{label}, percent"
-        plots.append(dot_plot(f"{prefix}-{metric}", label, rows, axis=axis, description=description))
+        plots.append(dot_plot(f"{prefix}-{metric}", title, rows, description=description))
     return plots
 
 
@@ -88,13 +88,10 @@ def difference_plots(prefix: str, runs: pd.DataFrame, reference: str, subject: s
                 DotRow(title, [v - base for v in values], delta, delta - both, delta + both, strong=method == subject)
             )
             words.append(f"{title} {decimal(delta, sign=True)}" if values else f"{title}: no finished run")
-        label = f"Δ {metric_label(metric)}"
-        description = f"{label} against the reference: {'; '.join(words)}."
-        plots.append(
-            dot_plot(
-                f"{prefix}-diff-{metric}", label, rows, axis=f"{label}, points", description=description, zero=True
-            )
-        )
+        label = metric_label(metric)
+        description = f"{label} minus that of the reference: {'; '.join(words)}."
+        id_ = f"{prefix}-minus-{reference}-{metric}"
+        plots.append(dot_plot(id_, f"Δ {label}, points", rows, description=description, zero=True))
     return plots
 
 
@@ -153,7 +150,7 @@ def term_plots(prefix: str, runs: Sequence[Trained]) -> dict[str, list[Plot]]:
         for term in [*dict.fromkeys(name for run in own for e in run.log for name in e.terms), "grad_norm"]:
             curves = [Curve(f"seed {run.seed}", points) for run in own if (points := _term(run, term))]
             ys = [y for curve in curves for _, y in curve.points]
-            low, high = padded([0.0, *ys], least=0.05)
+            high = padded([0.0, *ys], least=0.05)[1]
             domain = ((0.0, max(x for c in curves for x, _ in c.points)), (min(ys) if min(ys) < 0 else 0.0, high))
             label = "gradient norm before clipping" if term == "grad_norm" else TERM_LABELS.get(term, term)
             ends = "; ".join(f"{c.label} from {c.points[0][1]:.3g} to {c.points[-1][1]:.3g}" for c in curves)

@@ -7,9 +7,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from lgsf.formatting import decimal
+
 WIDTH = 340.0
 LEFT, RIGHT, TOP, BOTTOM = 46.0, 12.0, 12.0, 36.0
-LETTER = 6.3  # width of a letter at the labels' size, enough to keep labels apart
+LETTER = 6.6  # width of a letter at the labels' size, enough to keep labels apart
 Point = tuple[float, float]
 Scale = Callable[[float], float]
 Tag = Literal["circle", "line", "path", "rect", "text"]
@@ -133,17 +135,18 @@ def polyline(css: str, lines: Iterable[Sequence[Point]]) -> Shape:
     return Shape("path", css, (("d", "".join(parts)),))
 
 
-def dot_plot(
-    id_: str, title: str, rows: Sequence[DotRow], *, axis: str, description: str, zero: bool = False, places: int = 1
-) -> Plot:
-    """Rows of dots on one scale, names above their dots so that long ones fit a narrow screen."""
-    row_height, edge = 36.0, 10.0
-    height = TOP + row_height * len(rows) + BOTTOM
-    everything = [v for row in rows for v in (*row.values, row.low, row.high)] + ([0.0] if zero else [])
+def dot_plot(id_: str, title: str, rows: Sequence[DotRow], *, description: str, zero: bool = False) -> Plot:
+    """Rows of dots on one scale, names above their dots so that long ones fit a narrow screen.
+
+    zero  values are differences: show where zero is, and signs
+    """
+    row_height, edge, below = 36.0, 5.0, 20.0
+    height = TOP + row_height * len(rows) + below
+    everything = [v for row in rows if row.values for v in (*row.values, row.low, row.high)] + ([0.0] if zero else [])
     domain = padded(everything or [0.0])
     x = scale(domain, (edge, WIDTH - edge))
-    floor = height - BOTTOM
-    shapes = [text("axis-label", WIDTH / 2, height - 4, axis, "middle")]
+    floor = height - below
+    shapes: list[Shape] = []
     for value in ticks(*domain):
         shapes += [line("grid", x(value), TOP, x(value), floor)]
         shapes += [text("tick", x(value), floor + 14, tick_text(value), "middle")]
@@ -156,11 +159,9 @@ def dot_plot(
         if not row.values:
             shapes.append(text("tick", edge, y + 4, "no finished run"))
             continue
-        shapes.append(
-            text("row-value" + strong, WIDTH - edge, y - 12, f"{row.mean:.{places}f}".replace("-", "−"), "end")
-        )
+        shapes.append(text("row-value" + strong, WIDTH - edge, y - 12, decimal(row.mean, sign=zero), "end"))
         shapes.append(line("spread" + strong, x(row.low), y, x(row.high), y))
-        shapes += [circle("seed" + strong, x(v), y, 3.5, f"{row.label}: {v:.{places}f}") for v in row.values]
+        shapes += [circle("seed" + strong, x(v), y, 3.5, f"{row.label}: {decimal(v, sign=zero)}") for v in row.values]
         shapes.append(line("mean" + strong, x(row.mean), y - 7, x(row.mean), y + 7))
     return Plot(id_, title, description, height, tuple(shapes))
 

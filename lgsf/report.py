@@ -33,14 +33,22 @@ from lgsf.tabletext import markdown_text
 
 
 @dataclass(frozen=True)
+class Comparison:
+    """All methods against one of them."""
+
+    reference: str
+    differences: Block
+    plots: list[Plot]
+
+
+@dataclass(frozen=True)
 class Protocol:
     """Results of one dataset under one protocol."""
 
     label: str
     results: Block
-    differences: Block | None
     score_plots: list[Plot]
-    difference_plots: list[Plot]
+    comparisons: list[Comparison]
 
 
 @dataclass(frozen=True)
@@ -83,7 +91,7 @@ def report_context(experiment: Experiment, *, results: Path, tables: Path) -> di
     runs = read_runs(experiment, tables)
     summary = summarise(runs)
     records = _records(experiment, results, runs)
-    data = {}
+    data: dict[str, dict[str, Any]] = {}
     for facts in records.values():
         data.setdefault(facts.dataset, facts.data)
     subject = subject_of(experiment)
@@ -101,7 +109,8 @@ def report_context(experiment: Experiment, *, results: Path, tables: Path) -> di
         ],
         "absent": blocks.absent_block("absent", "Runs without a result", runs),
         "cards": method_cards(records.values(), subject=subject),
-        "provenance": blocks.provenance_block("provenance-runs", "Where every finished run comes from", runs),
+        "checksums": blocks.checksum_block("checksums", "Checksums of every finished run", runs),
+        "provenance": blocks.provenance_block("provenance-runs", "When and where every finished run was trained", runs),
         "packages": blocks.package_sentences(_environments(records)),
         "papers": PAPERS,
         "version": lgsf.__version__,
@@ -162,18 +171,21 @@ def _dataset_part(
 
 def _protocol(experiment: Experiment, name: str, protocol: str, runs: pd.DataFrame, summary: pd.DataFrame) -> Protocol:
     own_runs, own = runs[runs["protocol"] == protocol], summary[summary["protocol"] == protocol]
-    changes = differences(own, experiment.reference)
-    subject = subject_of(experiment)
-    label = PROTOCOL_LABELS[protocol]
-    prefix = f"{name}-{protocol}"
+    subject, label, prefix = subject_of(experiment), PROTOCOL_LABELS[protocol], f"{name}-{protocol}"
+    comparisons = []
+    for reference in experiment.references:
+        changes = differences(own, reference)
+        if not changes.empty:
+            title = own.loc[own["method"] == reference, "title"].iloc[0]
+            caption = f"Differences to {title} on {name}, {label}"
+            block = blocks.differences_block(f"{prefix}-minus-{reference}", caption, changes)
+            plots = figures.difference_plots(prefix, own_runs, reference, subject)
+            comparisons.append(Comparison(title, block, plots))
     return Protocol(
         label=label,
         results=blocks.results_block(f"{prefix}-results", f"Retrieval on {name}, {label}: mean ± SD over seeds", own),
-        differences=None
-        if changes.empty
-        else blocks.differences_block(f"{prefix}-differences", f"Differences on {name}, {label}", changes),
         score_plots=figures.score_plots(prefix, own_runs, subject),
-        difference_plots=figures.difference_plots(prefix, own_runs, experiment.reference, subject),
+        comparisons=comparisons,
     )
 
 
@@ -201,7 +213,7 @@ def _all_plots(parts: list[DatasetPart]) -> list[Plot]:
     plots = []
     for part in parts:
         for protocol in part.protocols:
-            plots += [*protocol.score_plots, *protocol.difference_plots]
+            plots += [*protocol.score_plots, *(plot for c in protocol.comparisons for plot in c.plots)]
         plots += [*part.recall_plots, *part.learning_plots, *part.cost_plots]
         plots += [plot for group in part.term_plots.values() for plot in group]
     return plots

@@ -126,7 +126,8 @@ def write_tables(experiment: Experiment, *, results: Path, out: Path) -> None:
     write_atomically(out / "runs.parquet", lambda file: file.write(_parquet(runs)))
     write_text(out / "runs.csv", runs.to_csv(index=False))
     write_text(out / "summary.csv", summary.to_csv(index=False))
-    write_text(out / "differences.csv", differences(summary, experiment.reference).to_csv(index=False))
+    changes = pd.concat([differences(summary, reference) for reference in experiment.references])
+    write_text(out / "differences.csv", changes.to_csv(index=False))
     write_text(out / "summary.md", markdown(experiment, summary))
 
 
