@@ -120,7 +120,7 @@ class _Recurrence(torch.autograd.Function):
             previous = previous[:, :count]
             hidden = torch.baddbmm(offset, previous, transposed)
             given = torch.embedding(table, reads[:, start:end])
-            rz, candidate, recurrent = gates[:, start:end].split((2 * dim, dim, dim), dim=2)
+            rz, candidate, recurrent = torch.split(gates[:, start:end], [2 * dim, dim, dim], dim=2)
             torch.add(given[..., : 2 * dim], hidden[..., : 2 * dim], out=rz).sigmoid_()
             recurrent.copy_(hidden[..., 2 * dim :])
             torch.addcmul(given[..., 2 * dim :], rz[..., :dim], recurrent, out=candidate).tanh_()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -61,6 +62,16 @@ class GeneralizedPooling(nn.Module):
     def forward(self, fragments: Tensor, mask: Tensor) -> Tensor:
         """(n, length, dim) float32, (n, length) bool with at least one True per row -> (n, dim)."""
         return sorted_sum(fragments, mask, self.weights(mask.shape[1])[mask.sum(1) - 1])
+
+
+Pooling = MeanPooling | MaxKPooling | GeneralizedPooling
+
+
+def build_pooling(kind: Literal["mean", "maxk", "gpo"], *, k: int) -> Pooling:
+    """The pooling of that name; `k` counts for `maxk` alone."""
+    if kind == "mean":
+        return MeanPooling()
+    return MaxKPooling(k=k) if kind == "maxk" else GeneralizedPooling()
 
 
 def sorted_sum(fragments: Tensor, mask: Tensor, weights: Tensor) -> Tensor:

@@ -1,0 +1,160 @@
+"""Graph attention over each image's regions: GATv2 (Brody et al., ICLR 2022, eq. 7), GAT (Velickovic et al., 2018).
+
+Dense and batched: a graph is a boolean matrix per image. GATv2 scores the edge from region j to region i by
+a' leaky_relu(l_j + r_i), where leaky_relu(x) = (1 + s) / 2 x + (1 - s) / 2 |x|. The first part is linear in
+l_j and r_i; the second is a weighted L1 distance between r_i and -l_j, taken by `torch.cdist` on the positive
+and on the negative weights, so no tensor of (images, heads, regions, regions, channels) is ever made
+(benchmarks/gat.py compares the two).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from lgsf.errors import LgsfError
+from lgsf.models.base import Parameters
+
+SLOPE = 0.2  # of leaky_relu, as published
+NO_BOXES = "graph.edges: iou needs region boxes and this dataset has none; choose complete or topk."
+
+
+class GraphParameters(Parameters):
+    """Relations between the regions of one image."""
+
+    kind: Literal["none", "gatv2", "gat"] = Field("gatv2", description="none removes the block, its FFN included")
+    edges: Literal["complete", "self", "topk", "iou"] = Field(
+        "complete", description="self keeps only the self-edges: the same parameters without relations"
+    )
+    topk: int = Field(8, ge=1, description="neighbours of largest cosine for edges topk")
+    iou: float = Field(0.1, ge=0, lt=1, description="least overlap of boxes for edges iou")
+    layers: int = Field(1, ge=1, description="graph blocks, one after the other")
+    heads: int = Field(8, ge=1, description="attention heads; they divide embedding_dim")
+    ff: int = Field(512, ge=1, description="hidden width of the block's FFN")
+    dropout: float = Field(0.1, ge=0, lt=1, description="on the two residual branches and inside the FFN")
+    attention_dropout: float = Field(0.1, ge=0, lt=1, description="on the attention weights")
+    zero_init: bool = Field(True, description="start as the identity: residual gains begin at 0, not 1")
+
+
+def build_edges(options: GraphParameters, regions: Tensor, mask: Tensor, boxes: Tensor | None) -> Tensor:
+    """Which region hears which: (n, n_regions, n_regions) bool, [b, i, j] True where i receives from j.
+
+    regions (n, n_regions, region_dim) float32, mask (n, n_regions) bool, boxes (n, n_regions, 4) float32.
+    Every region hears itself, padding included, and valid regions hear valid ones alone. `topk` joins a
+    region to the k others of largest cosine, `iou` to those whose boxes overlap by more than `iou`.
+    Raises LgsfError if boxes are needed and missing.
+    """
+    valid = mask.unsqueeze(1) & mask.unsqueeze(2)
+    itself = torch.eye(mask.shape[1], dtype=torch.bool, device=mask.device)
+    if options.edges == "self":
+        return itself.expand_as(valid)
+    if options.edges == "topk":
+        unit = F.normalize(regions, dim=2)
+        cosine = (unit @ unit.transpose(1, 2)).masked_fill(~valid | itself, -math.inf)
+        nearest = cosine.topk(min(options.topk, cosine.shape[2]), dim=2).indices
+        valid = valid & torch.zeros_like(valid).scatter(2, nearest, True)
+    elif options.edges == "iou":
+        if boxes is None:
+            raise LgsfError(NO_BOXES)
+        valid = valid & (box_iou(boxes) > options.iou)
+    return valid | itself
+
+
+def box_iou(boxes: Tensor) -> Tensor:
+    """Overlap of the boxes of each image: (n, n_regions, 4) as x0 y0 x1 y1 -> (n, n_regions, n_regions) in 0..1."""
+    low = torch.maximum(boxes[:, :, None, :2], boxes[:, None, :, :2])
+    high = torch.minimum(boxes[:, :, None, 2:], boxes[:, None, :, 2:])
+    shared = (high - low).clamp(min=0).prod(3)
+    area = (boxes[..., 2:] - boxes[..., :2]).clamp(min=0).prod(2)
+    union = area.unsqueeze(1) + area.unsqueeze(2) - shared
+    return shared / union.clamp(min=1e-12)
+
+
+def edge_scores_v2(sources: Tensor, targets: Tensor, attention: Tensor) -> Tensor:
+    """GATv2's score of every edge, without the tensor of all sums.
+
+    sources l and targets r (n, heads, n_regions, channels), attention a (heads, channels) float32
+    -> (n, heads, n_regions, n_regions): [.., i, j] = a' leaky_relu(l_j + r_i).
+    """
+    linear = (targets @ attention.unsqueeze(2)) + (sources @ attention.unsqueeze(2)).transpose(2, 3)
+    weight = attention.unsqueeze(1)
+    positive, negative = weight.clamp(min=0), (-weight).clamp(min=0)
+    distance = torch.cdist(targets * positive, sources * -positive, p=1.0)
+    distance = distance - torch.cdist(targets * negative, sources * -negative, p=1.0)
+    return (1 + SLOPE) / 2 * linear + (1 - SLOPE) / 2 * distance
+
+
+class GraphAttention(nn.Module):
+    """One multi-head graph attention layer, heads concatenated: `torch_geometric.nn.GATv2Conv` or `GATConv`.
+
+    `gat` has one projection for both ends of an edge and scores leaky_relu(a_l' l_j + a_r' r_i); `gatv2` has
+    two projections and scores a' leaky_relu(l_j + r_i).
+    """
+
+    def __init__(self, options: GraphParameters, *, dim: int) -> None:
+        super().__init__()
+        kind, heads = options.kind, options.heads
+        if dim % heads:
+            raise LgsfError(f"graph.heads: {heads} does not divide the embedding dimension {dim}; change one.")
+        self.heads = heads
+        self.source = nn.Linear(dim, dim, bias=kind == "gatv2")
+        self.target = nn.Linear(dim, dim) if kind == "gatv2" else None
+        ends = 1 if kind == "gatv2" else 2
+        self.attention = nn.Parameter(torch.empty(ends, heads, dim // heads))
+        self.bias = nn.Parameter(torch.zeros(dim))
+        self.dropout = nn.Dropout(options.attention_dropout)
+        for layer in (self.source, self.target):
+            if layer is not None:
+                nn.init.xavier_uniform_(layer.weight)
+                if layer.bias is not None:
+                    nn.init.zeros_(layer.bias)
+        nn.init.xavier_uniform_(self.attention)
+
+    def forward(self, x: Tensor, edges: Tensor) -> tuple[Tensor, Tensor]:
+        """(n, n_regions, dim) float32, (n, n_regions, n_regions) bool -> the same shape as x, and the attention.
+
+        Attention (n, heads, n_regions, n_regions): [.., i, j] is what region i takes from j; rows sum to 1.
+        """
+        sources = self._split(self.source(x))
+        if self.target is not None:
+            scores = edge_scores_v2(sources, self._split(self.target(x)), self.attention[0])
+        else:
+            to_source, to_target = self.attention.unsqueeze(3)
+            scores = F.leaky_relu(sources @ to_target + (sources @ to_source).transpose(2, 3), SLOPE)
+        attention = scores.masked_fill(~edges.unsqueeze(1), -math.inf).softmax(dim=3)
+        mixed = self.dropout(attention) @ sources
+        return mixed.transpose(1, 2).flatten(2) + self.bias, attention
+
+    def _split(self, x: Tensor) -> Tensor:
+        """(n, n_regions, dim) -> (n, heads, n_regions, dim / heads)."""
+        return x.view(*x.shape[:2], self.heads, -1).transpose(1, 2)
+
+
+class GraphBlock(nn.Module):
+    """x + g1 * attention(norm(x)), then + g2 * FFN(norm(.)), with learned gains per channel.
+
+    Gains start at zero if `zero_init`: the block is then the identity when training starts, so that it cannot
+    hold back the encoders while they leave the collapsed state; it comes in as its gains grow.
+    """
+
+    def __init__(self, options: GraphParameters, *, dim: int) -> None:
+        super().__init__()
+        self.attention = GraphAttention(options, dim=dim)
+        self.ffn = nn.Sequential(
+            nn.Linear(dim, options.ff), nn.ReLU(), nn.Dropout(options.dropout), nn.Linear(options.ff, dim)
+        )
+        self.norms = nn.ModuleList([nn.LayerNorm(dim), nn.LayerNorm(dim)])
+        self.gains = nn.Parameter(torch.zeros(2, dim) if options.zero_init else torch.ones(2, dim))
+        self.dropout = nn.Dropout(options.dropout)
+
+    def forward(self, x: Tensor, mask: Tensor, edges: Tensor) -> tuple[Tensor, Tensor]:
+        """Regions (n, n_regions, dim), their mask and edges -> as x, zero off the mask; and the attention."""
+        mixed, attention = self.attention(self.norms[0](x), edges)
+        x = x + self.gains[0] * self.dropout(mixed)
+        x = x + self.gains[1] * self.dropout(self.ffn(self.norms[1](x)))
+        return x.masked_fill(~mask.unsqueeze(2), 0.0), attention

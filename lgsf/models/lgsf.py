@@ -1,0 +1,147 @@
+"""LGSF: local and global semantic fusion for image-text retrieval; graph attention, sample interaction, triangle.
+
+    regions -> FC -> graph attention over the image's regions -> pooling -> unit vector v       (local)
+    words   -> embedding -> BiGRU                             -> pooling -> unit vector u
+    v, u    -> interaction with the batch's samples of the same modality -> v~, u~    (global; training only)
+    loss    =  mean of L(v, u), L(v, u~), L(v~, u), L(v~, u~);  L = hinge triplet + weight * angular constraint
+
+The paper (Science Technology and Engineering 2025) was available as an abstract: it names these parts and no
+number, so every value below is a choice, marked as such in the configuration. Each part can be switched off
+by a parameter, and all other initial weights then stay what they were (lgsf.models.initial).
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import ClassVar, Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from lgsf.errors import LgsfError
+from lgsf.models.base import Batch, DataSpec, Encoded, Method, Parameters, Progress
+from lgsf.models.encoders import BiGRUEncoder, RegionEncoder, l2_normalize
+from lgsf.models.gat import NO_BOXES, GraphBlock, GraphParameters, build_edges
+from lgsf.models.initial import Initializer
+from lgsf.models.interaction import InteractionParameters, SampleInteraction
+from lgsf.models.losses import angular_constraint, hinge_triplet
+from lgsf.models.pooling import build_pooling
+
+
+class PoolingParameters(Parameters):
+    """From fragments to one vector; of the same kind for regions and words."""
+
+    kind: Literal["mean", "maxk", "gpo"] = Field("gpo", description="gpo learns a weight for each rank")
+    k: int = Field(2, ge=1, description="values that maxk averages in each dimension")
+
+
+class TriangleParameters(Parameters):
+    """The angular constraint on the triangle of image, caption and hardest negative."""
+
+    weight: float = Field(0.1, ge=0, description="0 is the plain triplet loss")
+    angle_degrees: float = Field(40.0, gt=0, lt=90, description="largest angle at the negative corner")
+    form: Literal["soft", "hinge"] = Field("soft", description="softplus without f's constant, or max(f, 0)")
+
+
+class LGSFParameters(Parameters):
+    """Options of LGSF."""
+
+    embedding_dim: int = Field(512, ge=1, description="width of regions, words and embeddings")
+    word_dim: int = Field(300, ge=1, description="width of the word vectors")
+    margin: float = Field(0.2, gt=0, description="of the hinge triplet loss")
+    pooling: PoolingParameters = PoolingParameters()
+    graph: GraphParameters = GraphParameters()
+    interaction: InteractionParameters = InteractionParameters()
+    triangle: TriangleParameters = TriangleParameters()
+
+
+class LGSF(Method):
+    """The model of the paper and, by its parameters, all of its ablations."""
+
+    Parameters = LGSFParameters
+    training_only: ClassVar[tuple[str, ...]] = ("interaction",)
+
+    def __init__(self, options: LGSFParameters, spec: DataSpec) -> None:
+        super().__init__(options, spec)
+        self.options: LGSFParameters = options
+        dim, graph, interaction = options.embedding_dim, options.graph, options.interaction
+        if graph.kind != "none" and graph.edges == "iou" and not spec.has_boxes:
+            raise LgsfError(NO_BOXES)
+        build = Initializer().build
+        self.image_encoder = build("image_encoder", partial(RegionEncoder, region_dim=spec.region_dim, dim=dim))
+        self.text_encoder = build(
+            "text_encoder",
+            partial(BiGRUEncoder, vocabulary_size=spec.vocabulary_size, word_dim=options.word_dim, dim=dim),
+        )
+        pooling = partial(build_pooling, options.pooling.kind, k=options.pooling.k)
+        self.image_pooling = build("image_pooling", pooling)
+        self.text_pooling = build("text_pooling", pooling)
+        self.graph = nn.ModuleList()
+        if graph.kind != "none":
+            for layer in range(graph.layers):
+                self.graph.append(build(f"graph.{layer}", partial(GraphBlock, graph, dim=dim)))
+        self.interaction: SampleInteraction | None = None
+        if interaction.kind != "none":
+            self.interaction = build("interaction", partial(SampleInteraction, interaction, dim=dim))
+
+    def encode_images(self, regions: Tensor, mask: Tensor, boxes: Tensor | None = None) -> Encoded:
+        """(n, n_regions, region_dim) float32, (n, n_regions) bool, (n, n_regions, 4) -> unit vectors (n, dim)."""
+        x = self._relate(regions, mask, boxes)[0]
+        return Encoded(vector=l2_normalize(self.image_pooling(x, mask)))
+
+    def encode_texts(self, tokens: Tensor, mask: Tensor) -> Encoded:
+        """(n, n_words) int64, (n, n_words) bool -> unit vectors (n, dim)."""
+        return Encoded(vector=l2_normalize(self.text_pooling(self.text_encoder(tokens, mask), mask)))
+
+    def region_attention(self, regions: Tensor, mask: Tensor, boxes: Tensor | None = None) -> Tensor | None:
+        """What region i takes from region j: (n, layers, heads, n_regions, n_regions), or None without a graph."""
+        attention = self._relate(regions, mask, boxes)[1]
+        return torch.stack(attention, dim=1) if attention else None
+
+    def loss(
+        self, batch: Batch, images: Encoded, texts: Encoded, progress: Progress
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """The pair loss of the plain embeddings or, once the interaction has started, the mean of all four.
+
+        The logged terms are those of the plain pair in every arm, so that they can be compared.
+        """
+        v, u = images.vector, texts.vector
+        assert v is not None and u is not None
+        plain, terms = self._pair_loss(v, u, batch.image_ids, hardest=progress.hardest)
+        if self.interaction is None:
+            return plain, terms
+        active = progress.fraction >= self.options.interaction.start
+        terms["interaction_active"] = plain.new_tensor(float(active))
+        if not active:
+            return plain, terms
+        enhanced_v, enhanced_u = self.interaction(v), self.interaction(u)
+        pairs = ((v, enhanced_u), (enhanced_v, u), (enhanced_v, enhanced_u))
+        others = [self._pair_loss(a, b, batch.image_ids, hardest=progress.hardest)[0] for a, b in pairs]
+        return torch.stack([plain, *others]).mean(), terms
+
+    def _relate(self, regions: Tensor, mask: Tensor, boxes: Tensor | None) -> tuple[Tensor, list[Tensor]]:
+        """Encoded regions after the graph (n, n_regions, dim), and each layer's attention."""
+        x = self.image_encoder(regions, mask)
+        attention = []
+        if len(self.graph):
+            edges = build_edges(self.options.graph, regions, mask, boxes)
+            for block in self.graph:
+                x, weights = block(x, mask, edges)
+                attention.append(weights)
+        return x, attention
+
+    def _pair_loss(self, v: Tensor, u: Tensor, image_ids: Tensor, *, hardest: bool) -> tuple[Tensor, dict[str, Tensor]]:
+        """L(v, u) of unit vectors (batch, dim): the hinge and, if it has a weight, the angular constraint.
+
+        The constraint takes the hardest negatives from the first step on, also while the hinge still sums
+        over all of them: one triangle per query and direction, whatever the hinge does.
+        """
+        hinge, terms, negatives = hinge_triplet(v @ u.T, image_ids, margin=self.options.margin, hardest=hardest)
+        triangle = self.options.triangle
+        if triangle.weight == 0:
+            return hinge, terms
+        angular, activity = angular_constraint(
+            v, u, negatives, angle_degrees=triangle.angle_degrees, form=triangle.form
+        )
+        return hinge + triangle.weight * angular, terms | activity
