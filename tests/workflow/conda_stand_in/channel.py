@@ -1,0 +1,100 @@
+"""Build a conda channel from what is installed here: the running CPython and its pip, as real packages.
+
+The packages are what a channel serves (an archive with info/index.json and info/paths.json, listed in a
+repodata.json), so that a real solver and installer can work with them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import platform
+import sys
+import tarfile
+from collections.abc import Iterator
+from importlib import metadata
+from pathlib import Path
+
+from rattler import Platform
+
+VERSION = platform.python_version()
+LIBRARY = f"lib/python{sys.version_info.major}.{sys.version_info.minor}"
+LEFT_OUT = {"__pycache__", "test", "tests", "idlelib", "lib2to3", "tkinter", "turtledemo", "ensurepip", "site-packages"}
+# Every start of the environment's Python is written down, so that a test can tell what ran in it.
+WITNESS = """\
+import os, sys
+with open(os.path.join(sys.prefix, "started.txt"), "a") as file:
+    file.write(" ".join(sys.orig_argv[1:]) + "\\n")
+"""
+
+
+def build_channel(root: Path, name: str) -> None:
+    """Write the channel `name` with the packages python and pip into `root`."""
+    subdir = str(Platform.current())
+    here = {f"python-{VERSION}-0.tar.bz2": _package(root / name / subdir, "python", VERSION, subdir, [], _python())}
+    pip = metadata.version("pip")
+    anywhere = {f"pip-{pip}-0.tar.bz2": _package(root / name / "noarch", "pip", pip, "noarch", ["python"], _pip())}
+    for folder, packages in ((subdir, here), ("noarch", anywhere)):
+        repodata = {"info": {"subdir": folder}, "packages": packages, "packages.conda": {}, "repodata_version": 1}
+        (root / name / folder / "repodata.json").write_text(json.dumps(repodata))
+
+
+def _python() -> Iterator[tuple[str, Path | bytes]]:
+    """(place in the environment, content) of the running Python without its tests and installed packages."""
+    base = Path(sys.base_prefix)
+    short = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    for name in ("python", "python3", short):
+        yield f"bin/{name}", Path(os.path.realpath(sys.executable))
+    for library in base.glob("lib/libpython*.so*"):
+        yield f"lib/{library.name}", library
+    for folder, below, files in os.walk(base / LIBRARY):
+        below[:] = [name for name in below if name not in LEFT_OUT and not name.startswith("config-")]
+        for name in files:
+            path = Path(folder, name)
+            yield str(path.relative_to(base)), path
+    yield f"{LIBRARY}/site-packages/sitecustomize.py", WITNESS.encode()
+
+
+def _pip() -> Iterator[tuple[str, Path | bytes]]:
+    for file in metadata.files("pip") or []:
+        if not str(file).startswith("..") and file.suffix != ".pyc":
+            yield f"site-packages/{file}", Path(str(file.locate()))
+
+
+def _package(
+    folder: Path, name: str, version: str, subdir: str, depends: list[str], files: Iterator[tuple[str, Path | bytes]]
+) -> dict[str, object]:
+    """Write one package; returns its entry of repodata.json."""
+    folder.mkdir(parents=True)
+    record: dict[str, object] = {
+        **{"name": name, "version": version, "build": "0", "build_number": 0},
+        **{"depends": depends, "subdir": subdir},
+    }
+    if subdir == "noarch":
+        record["noarch"] = "python"
+    path = folder / f"{name}-{version}-0.tar.bz2"
+    paths = []
+    with tarfile.open(path, "w:bz2", compresslevel=1) as archive:
+
+        def add(place: str, data: bytes, mode: int = 0o644) -> None:
+            entry = tarfile.TarInfo(place)
+            entry.size, entry.mode = len(data), mode
+            archive.addfile(entry, io.BytesIO(data))
+
+        for place, content in files:
+            data = content if isinstance(content, bytes) else content.read_bytes()
+            add(place, data, 0o644 if isinstance(content, bytes) else content.stat().st_mode & 0o777)
+            paths.append(
+                {
+                    **{"_path": place, "path_type": "hardlink"},
+                    **{"sha256": hashlib.sha256(data).hexdigest(), "size_in_bytes": len(data)},
+                }
+            )
+        add("info/index.json", json.dumps(record).encode())
+        add("info/paths.json", json.dumps({"paths": paths, "paths_version": 1}).encode())
+        add("info/files", "\n".join(str(entry["_path"]) for entry in paths).encode())
+        if subdir == "noarch":
+            add("info/link.json", json.dumps({"noarch": {"type": "python"}, "package_metadata_version": 1}).encode())
+    return {**record, "size": path.stat().st_size, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}

@@ -1,0 +1,139 @@
+"""One copy of the repository per session, in which the smoke test has run; tests edit it and put it back."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+SMOKE = ("--configfile", "config/smoke.yaml")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a command said and how it ended."""
+
+    code: int
+    text: str
+
+    @property
+    def jobs(self) -> Counter[str]:
+        """Planned jobs per rule, from the first table of job counts; targets are no jobs."""
+        table = re.search(r"^job +count\n[- ]+\n(.*?)\n\n", self.text, re.DOTALL | re.MULTILINE)
+        rows = (line.split() for line in table[1].splitlines()) if table else ()
+        targets = {"total", "default", "all", "tables", "ablations", "baselines"}
+        return Counter({name: int(count) for name, count in rows if name not in targets})
+
+    @property
+    def trained(self) -> set[tuple[str, int]]:
+        """(method, seed) of the trainings that were planned or run."""
+        return {(name, int(seed)) for name, seed in re.findall(r"Train (\w+) on \w+, seed (\d+)", self.text)}
+
+
+@dataclass(frozen=True)
+class Tree:
+    """A working copy of the repository."""
+
+    root: Path
+
+    def run(self, *command: str | Path, env: dict[str, str] | None = None) -> Outcome:
+        """Run a program of this Python in the copy; both of its outputs in one text."""
+        done = subprocess.run(
+            [sys.executable, *command],
+            cwd=self.root,
+            env=clean_environment() | (env or {}),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        return Outcome(done.returncode, done.stdout)
+
+    def snakemake(self, *options: str | Path, env: dict[str, str] | None = None) -> Outcome:
+        return self.run("-m", "snakemake", *options, env=env)
+
+    def plan(self, *options: str | Path) -> Outcome:
+        """A dry run, which has to succeed."""
+        outcome = self.snakemake("--dry-run", *options)
+        assert outcome.code == 0, outcome.text
+        return outcome
+
+    @contextmanager
+    def edited(self, name: str) -> Iterator[None]:
+        """The file `name` with one more line, as long as the block lasts."""
+        path = self.root / name
+        before = path.read_bytes()
+        comment = b"\n{# edited #}\n" if path.suffix == ".j2" else b"\n# edited\n"
+        path.write_bytes(before + comment)
+        try:
+            yield
+        finally:
+            path.write_bytes(before)
+
+    def files(self) -> set[str]:
+        """All files but Snakemake's own and byte code."""
+        paths = (path.relative_to(self.root) for path in self.root.rglob("*") if path.is_file())
+        return {str(path) for path in paths if not {".snakemake", "__pycache__"} & set(path.parts)}
+
+
+def clean_environment() -> dict[str, str]:
+    """This environment without what pytest or a surrounding Snakemake might have put into it."""
+    return {k: v for k, v in os.environ.items() if not k.startswith(("PYTEST", "SNAKEMAKE", "PYTHONPATH", "OMP_"))}
+
+
+def copy_repository(repository: Path, target: Path) -> Tree:
+    """The files that git knows or would know, without history."""
+    listing = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=repository,
+        capture_output=True,
+        check=True,
+    )
+    for name in filter(None, listing.stdout.decode().split("\0")):
+        source, copy = repository / name, target / name
+        if source.is_symlink() or source.is_file():
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(source, copy, follow_symlinks=False)
+    return Tree(target)
+
+
+@pytest.fixture(scope="session")
+def tree(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Tree:
+    """A copy in which nothing has run."""
+    return copy_repository(repository, tmp_path_factory.mktemp("tree"))
+
+
+@pytest.fixture(scope="session")
+def first_run(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Tree, Outcome]:
+    """A copy in which the smoke test ran once, and what it said."""
+    tree = copy_repository(repository, tmp_path_factory.mktemp("smoke"))
+    return tree, tree.snakemake("--cores", "2", *SMOKE)
+
+
+@pytest.fixture(scope="session")
+def finished(first_run: tuple[Tree, Outcome]) -> Tree:
+    """The copy in which the smoke test has run."""
+    tree, outcome = first_run
+    assert outcome.code == 0, outcome.text
+    return tree
+
+
+@pytest.fixture
+def overlay(tmp_path: Path) -> Iterator[object]:
+    """Writes a further config file and gives the options that lay it over the smoke test's."""
+
+    def write(text: str) -> tuple[str, ...]:
+        path = tmp_path / "overlay.yaml"
+        path.write_text(text)
+        return (*SMOKE, str(path))
+
+    yield write
