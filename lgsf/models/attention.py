@@ -4,7 +4,7 @@ Every query fragment attends to all fragments of one source sample; the score of
 mean or LogSumExp of the cosines between the queries and what they attended to. With words as queries this
 is SCAN's t2i, with regions as queries its i2t. For query w, source fragments v_1..v_S and s_r = <v_r, w>:
 
-    a_r = LeakyReLU_0.1(s_r) / ||LeakyReLU_0.1(s_r) over all queries of the sample||     (cross-axis norm)
+    a_r = LeakyReLU(s_r) / ||LeakyReLU(s_r) over all queries of the sample||     (cross-axis norm)
     p   = softmax_r(inverse_temperature * a_r)
     cos = <w, sum_r p_r v_r> / (||w|| ||sum_r p_r v_r||) = (p . s) / (||w|| sqrt(p' G p)),   G = V V'
 
@@ -26,7 +26,6 @@ from torch.nn import functional as F
 
 Aggregation = Literal["mean", "lse"]
 
-LEAK = 0.1
 EPS = 1e-8  # as published: added to the cross-axis norm, and the least product of norms in the cosine
 
 # Products in one block: little enough for the caches of a CPU, enough to fill a GPU.
@@ -41,12 +40,14 @@ class CrossAttention:
     inverse_temperature  sharpness of the attention (lambda_softmax; lambda_1 in the paper)
     aggregation          "mean" of the cosines, or "lse": log(sum(exp(lse_scale * cosine))) / lse_scale
     lse_scale            lambda_lse; lambda_2 in the paper
+    leak                 slope for negative products, in 0..1: 0.1 in the published code, 0 in the paper
     memory_mb            memory for intermediate values beside embeddings, scores and gradients
     """
 
     inverse_temperature: float
     aggregation: Aggregation
     lse_scale: float = 6.0
+    leak: float = 0.1
     memory_mb: int = 512
 
     def __call__(self, queries: Tensor, query_mask: Tensor, sources: Tensor, source_mask: Tensor) -> Tensor:
@@ -74,7 +75,13 @@ class CrossAttention:
 
 
 def attention_weights(
-    queries: Tensor, query_mask: Tensor, sources: Tensor, source_mask: Tensor, *, inverse_temperature: float
+    queries: Tensor,
+    query_mask: Tensor,
+    sources: Tensor,
+    source_mask: Tensor,
+    *,
+    inverse_temperature: float,
+    leak: float = 0.1,
 ) -> Tensor:
     """Attention (n_query_samples, n_query_fragments, n_source_samples, n_source_fragments) float32 itself.
 
@@ -83,7 +90,7 @@ def attention_weights(
     rows of masked queries are meaningless but finite.
     """
     products = torch.einsum("cld,isd->clis", queries, sources)
-    logits = F.leaky_relu(products, LEAK) * query_mask[:, :, None, None]
+    logits = F.leaky_relu(products, leak) * query_mask[:, :, None, None]
     square = (logits * logits).sum(1, keepdim=True)
     inverse = torch.where(square > 0, 1 / (square.clamp(min=EPS**4).sqrt() + EPS), 0.0)
     logits = (inverse_temperature * logits * inverse).masked_fill(~source_mask, -math.inf)
@@ -191,9 +198,9 @@ def _products(queries: Tensor, group: _Sources, scratch: _Scratch | None) -> Ten
     return torch.mm(queries, group.flat.T, out=out).view(-1, *group.gram.shape[:2])
 
 
-def _activation(products: Tensor, out: Tensor) -> Tensor:
-    """LeakyReLU of the products: the larger of x and LEAK * x."""
-    return torch.maximum(products, torch.mul(products, LEAK, out=out), out=out)
+def _activation(products: Tensor, leak: float, out: Tensor) -> Tensor:
+    """LeakyReLU of the products: the larger of x and leak * x."""
+    return torch.maximum(products, torch.mul(products, leak, out=out), out=out)
 
 
 def _block(
@@ -202,7 +209,7 @@ def _block(
     """All cosines between queries (q, dim) and what they attend to in a group of sources."""
     q, n, length = products.shape
     weights, spare = scratch("weights", q, n, length), scratch("spare", q, n, length)
-    activation = _activation(products, weights)
+    activation = _activation(products, options.leak, weights)
     square = products.new_zeros(int(owner[-1]) + 1, n, length)
     square.index_add_(0, owner, torch.mul(activation, activation, out=spare))
     # A source fragment that is orthogonal to all queries of a sample has a zero norm without a gradient.
@@ -254,14 +261,14 @@ def _block_backward(
 
     # Cross-axis norm: y = x / (||x|| + EPS), where x are the activations of one sample's queries.
     other = other.view(q, n, length)
-    activation = _activation(block.products, spare)
+    activation = _activation(block.products, options.leak, spare)
     along = torch.zeros_like(block.inverse_norm).index_add_(0, owner, torch.mul(grad, activation, out=other))
     norm = (block.inverse_norm.reciprocal() - EPS).clamp(min=EPS)  # infinite where the norm is zero
     grad *= torch.index_select(block.inverse_norm, 0, owner, out=other)
     radius = along * block.inverse_norm.square() / norm
     grad -= activation.mul_(torch.index_select(radius, 0, owner, out=other))
 
-    torch.where(block.products > 0, grad, torch.mul(grad, LEAK, out=spare), out=grad)
+    torch.where(block.products > 0, grad, torch.mul(grad, options.leak, out=spare), out=grad)
     grad += torch.mul(block.weights, through_product[..., None], out=spare)
     return grad.flatten(1), radial.sum(1, keepdim=True)
 

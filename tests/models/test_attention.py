@@ -28,8 +28,8 @@ def loop(queries: Ragged, sources: Ragged, options: CrossAttention) -> Tensor:
     for query, query_mask in zip(*queries, strict=True):
         for source, source_mask in zip(*sources, strict=True):
             words, regions = query[query_mask], source[source_mask]
-            raw = F.leaky_relu(words @ regions.T, 0.1)
-            raw = raw / (raw.pow(2).sum(0, keepdim=True).sqrt() + 1e-8)  # over the queries
+            raw = F.leaky_relu(words @ regions.T, options.leak)
+            raw = raw / (raw.pow(2).sum(0, keepdim=True).clamp(min=1e-30).sqrt() + 1e-8)  # over the queries
             attended = torch.softmax(options.inverse_temperature * raw, 1) @ regions
             cosine = F.cosine_similarity(words, attended, dim=1, eps=1e-8)
             if options.aggregation == "mean":
@@ -43,15 +43,16 @@ def options(aggregation: Aggregation = "lse", **changes: float) -> CrossAttentio
     return CrossAttention(inverse_temperature=9.0, aggregation=aggregation, **changes)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("aggregation", ["mean", "lse"])
+@pytest.mark.parametrize(("aggregation", "leak"), [("mean", 0.1), ("lse", 0.1), ("lse", 0.0)])
 @pytest.mark.parametrize(("query_counts", "source_counts"), [([4, 7, 1, 5], [6] * 5), ([6] * 5, [4, 7, 1, 5, 2])])
 def test_scores_and_gradients_equal_the_loop(
-    aggregation: Aggregation, query_counts: list[int], source_counts: list[int]
+    aggregation: Aggregation, leak: float, query_counts: list[int], source_counts: list[int]
 ) -> None:
+    how = options(aggregation, leak=leak)
     queries, sources = ragged(query_counts, seed=1), ragged(source_counts, seed=2)
     weight = torch.randn(len(query_counts), len(source_counts), generator=torch.Generator().manual_seed(3))
     results = []
-    for function in (lambda q, s: options(aggregation)(*q, *s), lambda q, s: loop(q, s, options(aggregation))):
+    for function in (lambda q, s: how(*q, *s), lambda q, s: loop(q, s, how)):
         leaves = [queries[0].clone().requires_grad_(), sources[0].clone().requires_grad_()]
         scores = function((leaves[0], queries[1]), (leaves[1], sources[1]))
         (scores * weight).sum().backward()
