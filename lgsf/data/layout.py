@@ -20,6 +20,7 @@ import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -59,7 +60,7 @@ class RowReader:
             raise LgsfError(f"{path} is missing: {remedy}.") from None
         except (ValueError, IsADirectoryError) as error:
             raise LgsfError(f"{path} is not a .npy array ({error}): {remedy}.") from None
-        if fortran or self.dtype.hasobject or not self.shape:
+        if fortran or self.dtype.hasobject or not self.shape or min(self.shape) < 0:
             raise LgsfError(
                 f"{path} is not a C-ordered array of plain numbers: write it again with numpy.save, "
                 "from numpy.ascontiguousarray and without objects."
@@ -100,20 +101,17 @@ class RowReader:
                 raise LgsfError(f"{self.path} ended early, it changed while it was read: {self._remedy}.")
             done += got
 
-    def blocks(self, size: int) -> Iterator[tuple[int, npt.NDArray[Any]]]:
-        """(first row, rows) for consecutive blocks of at most `size` rows."""
-        for start in range(0, len(self), size):
-            yield start, self.read(np.arange(start, min(start + size, len(self))))
-
 
 def _read_header(file: BinaryIO) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
     """Shape, Fortran order and dtype; the file then stands at the first byte of the data."""
     version = np.lib.format.read_magic(file)
-    if version == (1, 0):
-        return np.lib.format.read_array_header_1_0(file)
-    if version == (2, 0):
-        return np.lib.format.read_array_header_2_0(file)
-    raise ValueError(f"format version {version[0]}.{version[1]} is for tables, not for arrays of numbers")
+    if version not in ((1, 0), (2, 0)):
+        raise ValueError(f"format version {version[0]}.{version[1]} is for tables, not for arrays of numbers")
+    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    try:
+        return read(file)
+    except TokenError:  # numpy's second try, made for headers of Python 2, lets this one through
+        raise ValueError("its header is damaged") from None
 
 
 def _runs(rows: npt.NDArray[np.integer[Any]]) -> Iterator[tuple[int, int]]:
