@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import re
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -241,6 +243,19 @@ def test_a_faulty_pack_is_one_sentence_and_leaves_nothing(tmp_path: Path, damage
     assert message.startswith(str(folder))
     assert message.endswith(".")
     assert "\n" not in message
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_command_line_says_it_without_a_traceback(tmp_path: Path) -> None:
+    folder = write_pack(tmp_path / "pack")
+    FAULTS["NaN"][0](folder)
+    given = settings(folder).model_dump_json(exclude_unset=True)
+    command = [sys.executable, "-m", "lgsf", "prepare", "--name", "m", "--settings", given, "--out", tmp_path / "out"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 2
+    lines = (done.stdout + done.stderr).strip().splitlines()
+    assert len(lines) == 1
+    assert "train_ims.npy: row 5" in lines[0]
     assert not (tmp_path / "out").exists()
 
 
