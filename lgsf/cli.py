@@ -66,6 +66,17 @@ def _report(a: Arguments) -> None:
     print(write_report(Experiment.parse(a.experiment), results=a.results, tables=a.tables, out=a.out))
 
 
+def _import_scores(a: Arguments) -> None:
+    from lgsf.import_scores import import_scores
+
+    print(
+        import_scores(
+            dataset=a.dataset, split=a.split, name=a.name, seed=a.seed, results=a.results,
+            scores=a.scores, images=a.images, captions=a.captions, ids=a.ids,
+        )
+    )  # fmt: skip
+
+
 def _schema(a: Arguments) -> None:
     from lgsf.schema import write_schema
 
@@ -101,6 +112,10 @@ def parser() -> argparse.ArgumentParser:
     verb("control", _control, "write a control's run", kind={"choices": CONTROLS}, dataset=path, seed=seed, out=path)
     verb("tables", _tables, "collect runs into tables", experiment={}, results=path, out=path)
     verb("report", _report, "render the report", experiment={}, results=path, tables=path, out=path)
+    optional: dict[str, Any] = {"type": Path, "default": None}
+    verb("import-scores", _import_scores, "turn the scores of any code into a run", dataset=path, split={}, name={},
+         seed={"type": int, "default": 0}, results=path, scores=optional, images=optional, captions=optional,
+         ids=optional)  # fmt: skip
     verb("schema", _schema, "write the JSON schema of the configuration", out=path)
     return top
 
