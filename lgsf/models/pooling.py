@@ -54,7 +54,7 @@ class GeneralizedPooling(nn.Module):
         device = self.linear.weight.device
         ranks = torch.arange(longest, device=device)
         states = self.gru.look_up(
-            _positions(longest).to(device), ranks.expand(longest, -1), list(range(1, longest + 1))
+            _positions(longest).to(self.linear.weight), ranks.expand(longest, -1), list(range(1, longest + 1))
         )
         logits = self.linear(states).squeeze(2).masked_fill(ranks > ranks.unsqueeze(1), -math.inf)
         return torch.softmax(logits / GPO_TEMPERATURE, dim=1)
