@@ -8,9 +8,12 @@ and a caption of the same image is never a negative.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from pydantic import Field
 from torch import Tensor
 
+from baselines.published import rename
 from lgsf.models.base import Batch, DataSpec, Encoded, Method, Parameters, Progress
 from lgsf.models.encoders import GRUEncoder, l2_normalize, last_state, xavier_linear
 from lgsf.models.losses import hinge_triplet
@@ -54,3 +57,10 @@ class VSEPP(Method):
         scores = self.similarity(images, texts)
         loss, terms, _ = hinge_triplet(scores, batch.image_ids, margin=self.options.margin, hardest=progress.hardest)
         return loss, terms
+
+
+def from_published(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The weights of the authors' checkpoint (img_enc., txt_enc.) under our names."""
+    return rename(
+        state, {"img_enc.fc.": "fc.", "txt_enc.embed.": "text_encoder.embed.", "txt_enc.rnn.": "text_encoder.rnn."}
+    )

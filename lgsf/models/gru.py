@@ -51,7 +51,7 @@ class RaggedGRU(nn.Module):
         each -> states (n, length, dim) float32, zero on padding.
         """
         weight_ih, weight_hh, bias_ih, bias_hh = (
-            torch.stack([self.get_parameter(name + direction) for direction in self.directions]) for name in _PARTS
+            torch.stack([getattr(self, name + direction) for direction in self.directions]) for name in _PARTS
         )
         rows = table.expand(len(self.directions), -1, -1)
         projected = torch.baddbmm(bias_ih.unsqueeze(1), rows, weight_ih.transpose(1, 2))
