@@ -9,9 +9,17 @@ from typing import Any
 
 import pandas as pd
 
-from lgsf.formatting import HEADLINE, NOTHING, decimal, duration, listing, metric_label, moment
+from lgsf.formatting import HEADLINE, NOTHING, decimal, duration, interval, listing, metric_label, moment
+from lgsf.statistics import format_p
 
 DIFFERENCE_METRICS = ("i2t_r1", "t2i_r1", "rsum")
+FACTS = {
+    "mean_regions": "regions per image, mean",
+    "n_regions": "regions per image, at most",
+    "region_dim": "feature size",
+    "proposal_recall": "share of drawn objects that a region covers",
+}
+MARKS = {"beats": "\u202f†", "is beaten by": "\u202f‡"}
 
 
 @dataclass(frozen=True)
@@ -78,24 +86,63 @@ def results_block(id_: str, caption: str, summary: pd.DataFrame, *, twins: bool 
     return _table(id_, caption, ["method", *map(metric_label, metrics), "seeds"], 1, rows)
 
 
-def differences_block(id_: str, caption: str, changes: pd.DataFrame) -> Block:
-    """Each method minus the reference, in points and in percent of the reference, with the seed SDs of both."""
+def differences_block(id_: str, caption: str, tests: pd.DataFrame, titles: Mapping[str, str]) -> Block:
+    """Each method minus the reference: points, percent, 95 % interval and corrected p of the claim about methods.
+
+    tests  rows of one dataset, protocol and reference with claim "methods" (lgsf.significance)
+    """
     names = ["method"]
     for metric in DIFFERENCE_METRICS:
-        names += [f"Δ {metric_label(metric)} (relative)", "SD own / reference"]
+        names += [f"Δ {metric_label(metric)}", "95 %", "p"]
     rows = []
-    for method in dict.fromkeys(changes["method"]):
-        own = changes[changes["method"] == method].set_index("metric")
-        cells = [Cell(own["title"].iloc[0])]
+    for method in dict.fromkeys(tests["method"]):
+        own = tests[tests["method"] == method].set_index("metric").to_dict("index")
+        cells = [Cell(titles[method])]
         for metric in DIFFERENCE_METRICS:
-            row = own.loc[metric]
-            points, percent = (decimal(row[key], sign=True) for key in ("difference", "relative_percent"))
-            minor = "" if math.isnan(row["relative_percent"]) else f"({percent} %)"
-            cells.append(Cell(points, minor, _finite(row["difference"])))
-            spread = f"{decimal(row['sd'])} / {decimal(row['sd_reference'])}"
-            cells.append(Cell(spread, sort=_finite(row["sd"]), css="quiet"))
-        rows.append([*cells, Cell(f"{row['n']} / {row['n_reference']}", sort=float(row["n"]))])
+            row = own[metric]
+            mark = MARKS.get(row["finding"], "")
+            minor = "" if math.isnan(row["relative"]) else f"({decimal(row['relative'], sign=True)} %)"
+            cells.append(Cell(decimal(row["difference"], sign=True) + mark, minor, _finite(row["difference"])))
+            cells.append(Cell(interval(row["low"], row["high"]), sort=_finite(row["low"]), css="quiet"))
+            cells.append(Cell(format_p(row["p_corrected"]), sort=_finite(row["p_corrected"]), css="quiet"))
+        seeds = own["rsum"]["seeds"], own["rsum"]["seeds_other"]
+        rows.append([*cells, Cell(f"{seeds[0]} / {seeds[1]}", sort=float(seeds[0]))])
     return _table(id_, caption, [*names, "seeds own / reference"], 1, rows)
+
+
+def design_block(
+    id_: str, caption: str, tests: pd.DataFrame, changes: pd.DataFrame, titles: Mapping[str, str]
+) -> Block:
+    """What the design can resolve, and what holds for these checkpoints alone; one row per method and metric.
+
+    tests    rows of one dataset, protocol and reference, both claims
+    changes  the same comparison from lgsf.tables.differences, for the SDs over seeds
+    """
+    spread = changes.set_index(["method", "metric"]).to_dict("index")
+    by_claim = {claim: rows.set_index(["method", "metric"]).to_dict("index") for claim, rows in tests.groupby("claim")}
+    rows = []
+    chosen = tests[(tests["claim"] == "methods") & tests["metric"].isin(DIFFERENCE_METRICS)]
+    for key in zip(chosen["method"], chosen["metric"], strict=True):
+        method, metric = key
+        row, these, sds = by_claim["methods"][key], by_claim["checkpoints"][key], spread[key]
+        share = row["superiority"]
+        rows.append(
+            [
+                Cell(titles[method]),
+                Cell(metric_label(metric)),
+                Cell(f"{decimal(sds['sd'])} / {decimal(sds['sd_reference'])}", sort=_finite(sds["sd"])),
+                Cell(decimal(share, 2), sort=_finite(share)),
+                Cell(decimal(row["detectable"]), sort=_finite(row["detectable"])),
+                Cell(row["equivalence"], row["note"], css="prose"),
+                Cell(interval(these["low"], these["high"]), sort=_finite(these["low"])),
+                Cell(format_p(these["p_corrected"]), sort=_finite(these["p_corrected"])),
+            ]
+        )
+    names = ["method", "metric", "SD own / reference", "seed pairs above", "smallest detectable Δ"]
+    block = _table(id_, caption, [*names, "equivalent within the margin?", "these checkpoints: 95 %", "p"], 2, rows)
+    return Block(
+        block.id, block.caption, block.columns, (False, False, True, True, True, False, True, True), block.rows
+    )
 
 
 def cost_block(id_: str, caption: str, runs: pd.DataFrame) -> Block:
@@ -187,27 +234,28 @@ def _finished(runs: pd.DataFrame) -> list[dict[Hashable, Any]]:
 
 
 def data_block(id_: str, caption: str, splits: Mapping[str, Mapping[str, Any]]) -> Block:
-    """What the manifest knows of each split: its sizes, and every further number a source has noted."""
-    known = {
-        "images": "images",
-        "captions": "captions",
-        "mean_regions": "regions per image",
-        "region_dim": "feature size",
-    }
-    hidden = ("n_regions", "dtype")
-    further = dict.fromkeys(
-        k for facts in splits.values() for k, v in facts.items() if _is_number(v) and k not in hidden
-    )
-    columns = known | {key: key.replace("_", " ") for key in further if key not in known}
+    """Every number that the manifest knows of the splits: one row per fact, one column per split."""
+    facts = {split: flatten_numbers(values) for split, values in splits.items()}
     rows = []
-    for split, facts in splits.items():
-        cells = [Cell(split)]
-        for key in columns:
-            value = float(facts[key]) if _is_number(facts.get(key)) else math.nan
-            whole = value.is_integer()
-            cells.append(Cell(decimal(value, 0 if whole else 2 if abs(value) < 10 else 1), sort=_finite(value)))
+    for name in dict.fromkeys(key for values in facts.values() for key in values):
+        cells = [Cell(FACTS.get(name, name.replace("_", " ").replace(".", ": ")))]
+        for values in facts.values():
+            value = values.get(name, math.nan)
+            places = 0 if value.is_integer() else 2 if abs(value) < 10 else 1
+            cells.append(Cell(decimal(value, places), sort=_finite(value)))
         rows.append(cells)
-    return _table(id_, caption, ["split", *columns.values()], 1, rows)
+    return _table(id_, caption, ["fact", *splits], 1, rows)
+
+
+def flatten_numbers(values: Mapping[str, Any], prefix: str = "") -> dict[str, float]:
+    """Numbers of a nested mapping under dotted names; text, flags and hashes are left out."""
+    out: dict[str, float] = {}
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            out |= flatten_numbers(value, f"{prefix}{key}.")
+        elif isinstance(value, int | float) and not isinstance(value, bool):
+            out[prefix + key] = float(value)
+    return out
 
 
 def package_sentences(environments: dict[tuple[tuple[str, str], ...], list[str]]) -> list[str]:
@@ -226,7 +274,3 @@ def _hash(value: object) -> Cell:
 
 def _finite(value: float) -> float | None:
     return None if pd.isna(value) else float(value)
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)

@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
-from lgsf.formatting import decimal, mean_sd, metric_label
+from lgsf.formatting import decimal, interval, mean_sd, metric_label
 from lgsf.plots import Curve, DotRow, Labelled, Plot, Point, curve_plot, dot_plot, padded, scatter_plot
 from lgsf.results import Epoch, RunFacts
 
+RankPair = tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]  # i2t, t2i
 SHOWN = ("i2t_r1", "t2i_r1", "rsum")
 TERM_LABELS = {
     "hinge": "hinge loss",
@@ -70,24 +72,27 @@ def score_plots(prefix: str, runs: pd.DataFrame, subject: str) -> list[Plot]:
     return plots
 
 
-def difference_plots(prefix: str, runs: pd.DataFrame, reference: str, subject: str) -> list[Plot]:
-    """Every seed minus the reference's mean; the bar is the mean difference ± the root of both variances over seeds."""
+def difference_plots(prefix: str, runs: pd.DataFrame, tests: pd.DataFrame, reference: str, subject: str) -> list[Plot]:
+    """A forest plot per headline metric: every seed minus the reference's mean, the mean, its 95 % interval.
+
+    tests  rows of one dataset, protocol and reference with claim "methods"; no interval, no bar
+    """
     plots = []
     for metric in SHOWN:
-        base_values, base, base_sd = _scores(runs, reference, metric)
-        if not base_values:
-            return []
+        base = _scores(runs, reference, metric)[1]
+        found = tests[tests["metric"] == metric].set_index("method").to_dict("index")
         rows, words = [], []
         for method, title in _competitors(runs).items():
             if method == reference:
                 continue
-            values, mean, sd = _scores(runs, method, metric)
-            both = math.hypot(sd, base_sd)
-            delta = mean - base
-            rows.append(
-                DotRow(title, [v - base for v in values], delta, delta - both, delta + both, strong=method == subject)
-            )
-            words.append(f"{title} {decimal(delta, sign=True)}" if values else f"{title}: no finished run")
+            values, mean, _ = _scores(runs, method, metric)
+            delta, low, high = mean - base, math.nan, math.nan
+            if method in found:
+                low, high = found[method]["low"], found[method]["high"]
+            bar = (delta, delta) if math.isnan(low) else (low, high)
+            rows.append(DotRow(title, [v - base for v in values], delta, *bar, strong=method == subject))
+            reach = "" if math.isnan(low) else f" (95 % interval {interval(low, high)})"
+            words.append(f"{title} {decimal(delta, sign=True)}{reach}" if values else f"{title}: no finished run")
         label = metric_label(metric)
         description = f"{label} minus that of the reference: {'; '.join(words)}."
         id_ = f"{prefix}-minus-{reference}-{metric}"
@@ -174,7 +179,7 @@ def _switch(run: Trained) -> float | None:
 
 
 def recall_plots(
-    prefix: str, ranks: Mapping[str, Sequence[tuple[np.ndarray, np.ndarray]]], titles: Mapping[str, str], subject: str
+    prefix: str, ranks: Mapping[str, Sequence[RankPair]], titles: Mapping[str, str], subject: str
 ) -> list[Plot]:
     """R@K over K (log scale, up to 100), mean over seeds: the subject before all other methods in grey.
 

@@ -44,6 +44,13 @@ def mean_sd(mean: float, sd: float, places: int = 1) -> str:
     return f"{decimal(mean, places)} ± {decimal(sd, places)}"
 
 
+def interval(low: float, high: float) -> str:
+    """`+1.2 to +3.4`, or a dash where there is none."""
+    if math.isnan(low) or math.isnan(high):
+        return NOTHING
+    return f"{decimal(low, sign=True)} to {decimal(high, sign=True)}"
+
+
 def duration(seconds: float | None) -> str:
     """`42 s`, `12 min 5 s`, `3 h 20 min`."""
     if seconds is None or math.isnan(seconds):

@@ -15,14 +15,16 @@ from lgsf.experiment import ExpectedRun, Experiment
 from lgsf.files import write_atomically, write_text
 from lgsf.formatting import RECALLS
 from lgsf.results import RunFacts, read_facts, read_failure, read_ranks, twin_accuracy
+from lgsf.significance import compare_runs
 from lgsf.tabletext import markdown
 
 RANK_METRICS = (*RECALLS, "rsum", "i2t_medr", "i2t_meanr", "t2i_medr", "t2i_meanr")
 COSTS = ("seconds", "peak_memory_mb", "peak_gpu_memory_mb", "parameters", "parameters_training_only")
+GRAPH_CONTROL = "truth"  # reads the scene graph, which only drawn scenes have
 GROUP = ["dataset", "protocol", "method"]
 RUN_COLUMNS = (
     *("dataset", "protocol", "method", "title", "kind", "seed", "status", "reason", *RANK_METRICS, *COSTS),
-    *("steps", "best_epoch", "dev_looks", "dev_rsum", "images", "captions", "evaluation", "queries_sha256"),
+    *("steps", "best_epoch", "dev_looks", "dev_rsum", "images", "captions", "evaluation", "queries_sha256", "source"),
     *(
         "ranks_sha256",
         "dataset_sha256",
@@ -43,6 +45,8 @@ def collect(experiment: Experiment, results: Path) -> pd.DataFrame:
     `status` is finished, failed or missing; the latter two have a `reason` and no numbers. Twin accuracies
     are further columns `twin_<kind>`. Nothing is read but run.json, failure.json and the test split's arrays.
 
+    The control `truth` is not expected of data without a scene graph.
+
     Raises LgsfError for a broken run folder, or for runs of one dataset that ranked different queries.
     """
     rows: list[dict[str, Any]] = []
@@ -50,7 +54,10 @@ def collect(experiment: Experiment, results: Path) -> pd.DataFrame:
         expected = [run for run in experiment.expected() if run.dataset == dataset]
         read = [(run, _read(run, results / run.folder)) for run in expected]
         protocols = list(dict.fromkeys(row["protocol"] for _, found in read for row in found)) or ["full"]
+        has_no_graph = any(row["source"] != "scenes" for _, found in read for row in found)
         for run, found in read:
+            if not found and run.method == GRAPH_CONTROL and has_no_graph:
+                continue
             rows += found or [_absent(run, results / run.folder, protocol) for protocol in protocols]
     twins = sorted({key for row in rows for key in row if key.startswith("twin_")})
     table = pd.DataFrame(rows, columns=[*RUN_COLUMNS, *twins])
@@ -120,7 +127,10 @@ def differences(summary: pd.DataFrame, reference: str) -> pd.DataFrame:
 
 
 def write_tables(experiment: Experiment, *, results: Path, out: Path) -> None:
-    """Write runs.parquet, runs.csv, summary.csv, summary.md and differences.csv into `out`, each atomic."""
+    """Write runs, summary, differences and comparisons into `out`, each file atomically.
+
+    runs.parquet, runs.csv, comparisons.parquet, comparisons.csv, differences.csv, summary.csv, summary.md
+    """
     runs = collect(experiment, results)
     summary = summarise(runs)
     write_atomically(out / "runs.parquet", lambda file: file.write(_parquet(runs)))
@@ -128,19 +138,31 @@ def write_tables(experiment: Experiment, *, results: Path, out: Path) -> None:
     write_text(out / "summary.csv", summary.to_csv(index=False))
     changes = pd.concat([differences(summary, reference) for reference in experiment.references])
     write_text(out / "differences.csv", changes.to_csv(index=False))
+    comparisons = compare_runs(experiment, runs, results)
+    write_atomically(out / "comparisons.parquet", lambda file: file.write(_parquet(comparisons)))
+    write_text(out / "comparisons.csv", comparisons.to_csv(index=False))
     write_text(out / "summary.md", markdown(experiment, summary))
 
 
 def read_runs(experiment: Experiment, tables: Path) -> pd.DataFrame:
     """The table of runs that `write_tables` left; LgsfError where it is absent or of another experiment."""
-    path = tables / "runs.parquet"
+    runs = _read_parquet(tables / "runs.parquet")
+    wanted = {(run.dataset, run.method, run.seed) for run in experiment.expected() if run.method != GRAPH_CONTROL}
+    listed = set(zip(runs["dataset"], runs["method"], runs["seed"], strict=True))
+    if {run for run in listed if run[1] != GRAPH_CONTROL} != wanted:
+        raise LgsfError(f"{tables}/runs.parquet lists other runs than this experiment: run the tables step again.")
+    return runs
+
+
+def read_comparisons(tables: Path) -> pd.DataFrame:
+    """The table of tests that `write_tables` left (lgsf.significance)."""
+    return _read_parquet(tables / "comparisons.parquet")
+
+
+def _read_parquet(path: Path) -> pd.DataFrame:
     if not path.is_file():
         raise LgsfError(f"{path} is missing: run the tables step first.")
-    runs = pd.read_parquet(path)
-    wanted = {(run.dataset, run.method, run.seed) for run in experiment.expected()}
-    if set(zip(runs["dataset"], runs["method"], runs["seed"], strict=True)) != wanted:
-        raise LgsfError(f"{path} lists other runs than this experiment: run the tables step again.")
-    return runs
+    return pd.read_parquet(path)
 
 
 def _parquet(table: pd.DataFrame) -> bytes:
@@ -215,6 +237,7 @@ def _provenance(facts: RunFacts) -> dict[str, Any]:
         "dev_rsum": None if facts.dev is None else facts.dev.get("rsum"),
         "git_commit": facts.git.commit,
         "git_dirty": facts.git.dirty,
+        "source": facts.data.get("source", {}).get("kind", ""),
         "device": " ".join(dict.fromkeys((facts.device.type, facts.device.name))).strip(),
     }
 

@@ -133,7 +133,11 @@ def page(executable: str, profile: Path) -> Iterator[Page]:
             return message
 
         try:
-            yield Page(send, read)
+            tab = Page(send, read)
+            yield tab
+            send({"id": 0, "method": "Browser.close"})
+            process.wait(timeout=20)  # its helpers write into the profile until then
         finally:
-            process.kill()
-            process.wait()
+            if process.poll() is None:
+                process.kill()
+                process.wait()

@@ -12,7 +12,9 @@ import pytest
 
 from lgsf.errors import LgsfError
 from lgsf.experiment import Experiment
-from lgsf.results import twin_accuracy
+from lgsf.results import read_ranks, twin_accuracy
+from lgsf.significance import compare_runs
+from lgsf.statistics import compare_methods
 from lgsf.tables import collect, differences, read_runs, summarise, write_tables
 from lgsf.tabletext import markdown_text
 from tests import synthetic
@@ -186,7 +188,9 @@ def test_files_agree_with_each_other_and_come_out_equal_twice(tmp_path: Path) ->
     for out in ("a", "b"):
         write_tables(experiment, results=results, out=tmp_path / out)
     names = {path.name for path in (tmp_path / "a").iterdir()}
-    assert names == {"runs.parquet", "runs.csv", "summary.csv", "summary.md", "differences.csv"}
+    assert names == {f"{name}.csv" for name in ("runs", "summary", "differences", "comparisons")} | {
+        *("runs.parquet", "comparisons.parquet", "summary.md")
+    }
     for name in names:
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
     parquet = read_runs(experiment, tmp_path / "a")
@@ -225,3 +229,38 @@ def test_a_bad_experiment_is_one_sentence(text: str, message: str) -> None:
     with pytest.raises(LgsfError, match=message) as caught:
         Experiment.parse(text)
     assert "\n" not in str(caught.value)
+
+
+def test_tests_are_made_against_reference_and_base_and_only_with_three_seeds(tmp_path: Path) -> None:
+    results = synthetic.write_results(tmp_path)
+    experiment = synthetic.experiment()
+    table = compare_runs(experiment, collect(experiment, results), results)
+    assert set(table["reference"]) == {"vsepp", "base"}
+    assert not {"random", "oracle"} & set(table["method"])
+    methods = table[table["claim"] == "methods"].set_index(["reference", "method", "metric"])
+    assert methods.loc[("vsepp", "lgsf", "rsum"), "finding"] == "n/a"  # the reference has two seeds
+    tested = methods.loc[("base", "lgsf", "rsum")]
+    assert tested["low"] < tested["difference"] < tested["high"]
+    ranks = [read_ranks(results / f"toy/{method}/seed{seed}") for method in ("lgsf", "base") for seed in (0, 1, 2)]
+    expected = compare_methods({"lgsf": ranks[:3], "base": ranks[3:]}, "base")
+    alone = expected[(expected["claim"] == "methods") & (expected["metric"] == "rsum")].iloc[0]
+    assert tested["p"] == pytest.approx(alone["p"])
+
+
+def test_nothing_to_compare_is_an_empty_table(tmp_path: Path) -> None:
+    experiment = synthetic.experiment()
+    table = compare_runs(experiment, collect(experiment, tmp_path), tmp_path)
+    assert table.empty
+    assert {"dataset", "reference", "p_corrected"} <= set(table.columns)
+
+
+def test_the_scene_graph_control_is_expected_of_scenes_alone(tmp_path: Path) -> None:
+    results = synthetic.write_results(tmp_path)
+    experiment = synthetic.experiment(controls=["random", "oracle", "truth"])
+    assert (collect(experiment, results)["method"] == "truth").sum() == 3
+    for path in results.rglob("run.json"):
+        path.write_text(path.read_text().replace('"kind": "scenes"', '"kind": "precomp"'))
+    runs = collect(experiment, results)
+    assert (runs["method"] == "truth").sum() == 0
+    write_tables(experiment, results=results, out=tmp_path / "tables")
+    assert len(read_runs(experiment, tmp_path / "tables")) == len(runs)

@@ -1,0 +1,179 @@
+"""What the report shows of each dataset: tables and plots, from the files of its runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from lgsf import blocks, figures
+from lgsf.blocks import Block
+from lgsf.claim import subject_of
+from lgsf.experiment import Experiment
+from lgsf.figures import Trained
+from lgsf.formatting import PROTOCOL_LABELS
+from lgsf.plots import Plot
+from lgsf.results import RunFacts, read_facts, read_log, read_ranks
+from lgsf.tables import differences, read_comparisons, read_runs, summarise
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """All methods against one of them; `untested` says why there is no test, if so for every method."""
+
+    reference: str
+    differences: Block
+    design: Block
+    plots: list[Plot]
+    untested: str
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """Results of one dataset under one protocol."""
+
+    label: str
+    results: Block
+    score_plots: list[Plot]
+    comparisons: list[Comparison]
+
+
+@dataclass(frozen=True)
+class DatasetPart:
+    """Everything that the page shows of one dataset."""
+
+    name: str
+    data: Block | None
+    protocols: list[Protocol]
+    twins: Block | None
+    recall_plots: list[Plot]
+    learning_plots: list[Plot]
+    term_plots: dict[str, list[Plot]]
+    cost: Block
+    cost_plots: list[Plot]
+    every_run: Block
+
+    def plots(self) -> Iterator[Plot]:
+        """All plots, in the order of the page."""
+        for protocol in self.protocols:
+            yield from protocol.score_plots
+            for comparison in protocol.comparisons:
+                yield from comparison.plots
+        yield from (*self.recall_plots, *self.learning_plots)
+        for group in self.term_plots.values():
+            yield from group
+        yield from self.cost_plots
+
+
+class Collected:
+    """The tables of an experiment and the records of its finished runs, read once.
+
+    records  folder of a run, relative to the results -> its run.json, in the order of the tables
+    data     dataset -> what its runs' records say of it
+    """
+
+    def __init__(self, experiment: Experiment, *, results: Path, tables: Path) -> None:
+        self.experiment, self._results = experiment, results
+        self.runs = read_runs(experiment, tables)
+        self.summary = summarise(self.runs)
+        self.comparisons = read_comparisons(tables)
+        self.titles = {method.name: method.title for method in experiment.methods}
+        self.subject = subject_of(experiment)
+        rows = self.runs[self.runs["status"] == "finished"]
+        finished = set(zip(rows["dataset"], rows["method"], rows["seed"], strict=True))
+        self._finished = [run for run in experiment.expected() if (run.dataset, run.method, run.seed) in finished]
+        self.records: dict[str, RunFacts] = {run.folder: read_facts(results / run.folder) for run in self._finished}
+        self.data: dict[str, dict[str, Any]] = {}
+        for facts in self.records.values():
+            self.data.setdefault(facts.dataset, facts.data)
+
+    def part(self, dataset: str) -> DatasetPart:
+        """The part of the page about one dataset."""
+        here = self.runs[self.runs["dataset"] == dataset]
+        first = str(here["protocol"].iloc[0])
+        runs, summary = self._of(dataset, first, self.runs), self._of(dataset, first, self.summary)
+        trained = self._trained(dataset)
+        twins = None
+        if any(str(metric).startswith("twin_") for metric in summary["metric"]):
+            twins = blocks.results_block(
+                f"{dataset}-twins", f"Twin accuracy on {dataset}, percent", summary, twins=True
+            )
+        data = None
+        if dataset in self.data:
+            data = blocks.data_block(f"{dataset}-data", f"What {dataset} holds", self.data[dataset]["splits"])
+        return DatasetPart(
+            name=dataset,
+            data=data,
+            protocols=[self._protocol(dataset, str(name)) for name in dict.fromkeys(here["protocol"])],
+            twins=twins,
+            recall_plots=self._recall_plots(dataset, first, trained),
+            learning_plots=figures.learning_plots(dataset, trained),
+            term_plots=figures.term_plots(dataset, trained),
+            cost=blocks.cost_block(f"{dataset}-cost", f"What training on {dataset} cost, mean over seeds", runs),
+            cost_plots=figures.cost_plots(dataset, runs, self.subject),
+            every_run=blocks.every_run_block(f"{dataset}-runs", f"Every run on {dataset}", runs),
+        )
+
+    @staticmethod
+    def _of(dataset: str, protocol: str, table: pd.DataFrame) -> pd.DataFrame:
+        return table[(table["dataset"] == dataset) & (table["protocol"] == protocol)]
+
+    def _trained(self, dataset: str) -> list[Trained]:
+        """Finished runs of one dataset that were no controls, with their logs."""
+        return [
+            Trained(run.method, run.title, run.seed, folder, self.records[run.folder], read_log(folder))
+            for run in self._finished
+            if run.dataset == dataset and not run.is_control and (folder := self._results / run.folder)
+        ]
+
+    def _protocol(self, dataset: str, protocol: str) -> Protocol:
+        runs, summary = self._of(dataset, protocol, self.runs), self._of(dataset, protocol, self.summary)
+        label, prefix = PROTOCOL_LABELS[protocol], f"{dataset}-{protocol}"
+        comparisons = [self._comparison(dataset, protocol, reference) for reference in self.experiment.references]
+        return Protocol(
+            label=label,
+            results=blocks.results_block(
+                f"{prefix}-results", f"Retrieval on {dataset}, {label}: mean ± SD over seeds", summary
+            ),
+            score_plots=figures.score_plots(prefix, runs, self.subject),
+            comparisons=[comparison for comparison in comparisons if comparison is not None],
+        )
+
+    def _comparison(self, dataset: str, protocol: str, reference: str) -> Comparison | None:
+        """None where the reference, or everything else, has no finished run."""
+        tests = self.comparisons
+        tests = tests[
+            (tests["dataset"] == dataset) & (tests["gallery"] == protocol) & (tests["reference"] == reference)
+        ]
+        if tests.empty:
+            return None
+        runs, summary = self._of(dataset, protocol, self.runs), self._of(dataset, protocol, self.summary)
+        methods = tests[tests["claim"] == "methods"]
+        title, place = self.titles[reference], f"{dataset}, {PROTOCOL_LABELS[protocol]}"
+        prefix = f"{dataset}-{protocol}"
+        return Comparison(
+            reference=title,
+            differences=blocks.differences_block(
+                f"{prefix}-minus-{reference}", f"Differences to {title} on {place}", methods, self.titles
+            ),
+            design=blocks.design_block(
+                f"{prefix}-design-{reference}",
+                f"Against {title} on {place}: spread, power, equivalence, and these checkpoints",
+                tests,
+                differences(summary, reference),
+                self.titles,
+            ),
+            plots=figures.difference_plots(prefix, runs, methods, reference, self.subject),
+            untested=str(methods["note"].iloc[0]) if (methods["finding"] == "n/a").all() else "",
+        )
+
+    def _recall_plots(self, dataset: str, protocol: str, trained: list[Trained]) -> list[Plot]:
+        ranks: dict[str, list[figures.RankPair]] = {}
+        for run in trained:
+            found = read_ranks(run.folder)
+            pair = (found.i2t, found.t2i) if protocol == "full" else (found.i2t_fold, found.t2i_fold)
+            ranks.setdefault(run.method, []).append(pair)
+        return figures.recall_plots(dataset, ranks, self.titles, self.subject)
