@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+Floats = npt.NDArray[np.float64]
+
 
 @dataclass(frozen=True)
 class HandRanks:
@@ -32,9 +34,9 @@ def hand(
 
 
 def drawn(
-    generator: np.random.Generator, captions: npt.NDArray[np.int64], *, folds: int = 1, chance: float = 0.3
+    generator: np.random.Generator, captions: npt.NDArray[np.int64], *, folds: int = 1, chance: float | Floats = 0.3
 ) -> HandRanks:
-    """Ranks of a made-up run: geometric, easier on some images than on others."""
+    """Ranks of a made-up run: geometric, easier on some images than on others; `chance` may be one per image."""
     n = len(captions)
     image = np.repeat(np.arange(n), captions)
     ease = generator.uniform(0.5, 1.5, n) * chance
