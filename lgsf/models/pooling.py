@@ -19,7 +19,7 @@ class MeanPooling(nn.Module):
 
     def forward(self, fragments: Tensor, mask: Tensor) -> Tensor:
         """(n, length, dim) float32, (n, length) bool with at least one True per row -> (n, dim)."""
-        weights = mask / mask.sum(1, keepdim=True)
+        weights = mask.to(fragments.dtype) / mask.sum(1, keepdim=True)
         return torch.bmm(weights.unsqueeze(1), fragments).squeeze(1)
 
 
@@ -81,7 +81,7 @@ def sorted_sum(fragments: Tensor, mask: Tensor, weights: Tensor) -> Tensor:
     """
     values = fragments.masked_fill(~mask.unsqueeze(2), -math.inf).sort(dim=1, descending=True).values
     values = values.masked_fill(values == -math.inf, 0.0)
-    return torch.bmm(weights.unsqueeze(1), values).squeeze(1)
+    return torch.bmm(weights.to(values.dtype).unsqueeze(1), values).squeeze(1)
 
 
 def _positions(length: int) -> Tensor:

@@ -58,7 +58,7 @@ def scatter_statistics(method: Method) -> None:
                 module.weight.uniform_(0.5, 1.5, generator=generator)  # type: ignore[operator, union-attr]
 
 
-@torch.no_grad()
+@torch.inference_mode()
 def check_evaluation(method: Method, *, order_matters: bool = False) -> None:
     """Scores depend on the two samples alone: not on the batch, the chunk, padding or the order of regions."""
     scatter_statistics(method)
