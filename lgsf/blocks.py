@@ -9,15 +9,25 @@ from typing import Any
 
 import pandas as pd
 
+from lgsf.data.layout import SPLITS
 from lgsf.formatting import HEADLINE, NOTHING, decimal, duration, interval, listing, metric_label, moment
 from lgsf.statistics import format_p
 
 DIFFERENCE_METRICS = ("i2t_r1", "t2i_r1", "rsum")
 FACTS = {
+    "images": "images",
+    "captions": "captions",
     "mean_regions": "regions per image, mean",
     "n_regions": "regions per image, at most",
     "region_dim": "feature size",
-    "proposal_recall": "share of drawn objects that a region covers",
+    "objects": "objects drawn",
+    "proposal_recall": "share of objects that a region covers",
+    "true_pairs": "pairs of image and caption that are true",
+    "false_negative_pairs": "of these counted as wrong (false negatives)",
+    "false_negatives_i2t.queries": "images with a false negative",
+    "false_negatives_i2t.mean": "false negatives per image",
+    "false_negatives_t2i.queries": "captions with a false negative",
+    "false_negatives_t2i.mean": "false negatives per caption",
 }
 MARKS = {"beats": "\u202f†", "is beaten by": "\u202f‡"}
 
@@ -107,7 +117,7 @@ def differences_block(id_: str, caption: str, tests: pd.DataFrame, titles: Mappi
             cells.append(Cell(format_p(row["p_corrected"]), sort=_finite(row["p_corrected"]), css="quiet"))
         seeds = own["rsum"]["seeds"], own["rsum"]["seeds_other"]
         rows.append([*cells, Cell(f"{seeds[0]} / {seeds[1]}", sort=float(seeds[0]))])
-    return _table(id_, caption, [*names, "seeds own / reference"], 1, rows)
+    return _table(id_, caption, [*names, "seeds"], 1, rows)
 
 
 def design_block(
@@ -156,8 +166,8 @@ def cost_block(id_: str, caption: str, runs: pd.DataFrame) -> Block:
                 Cell(duration(cost["seconds"]), sort=_finite(cost["seconds"])),
                 value_cell(cost["peak_memory_mb"], float("nan"), places=0),
                 value_cell(cost["peak_gpu_memory_mb"], float("nan"), places=0),
-                value_cell(cost["parameters"] / 1e6, float("nan"), places=2),
-                value_cell(cost["parameters_training_only"] / 1e6, float("nan"), places=2),
+                value_cell(cost["parameters"], float("nan"), places=0),
+                value_cell(cost["parameters_training_only"], float("nan"), places=0),
                 value_cell(own["rsum"].mean(), own["rsum"].std()),
             ]
         )
@@ -166,8 +176,8 @@ def cost_block(id_: str, caption: str, runs: pd.DataFrame) -> Block:
         "training time",
         "peak memory MiB",
         "peak GPU memory MiB",
-        "parameters M",
-        "training only M",
+        "parameters",
+        "training only",
         "rSum",
     ]
     return _table(id_, caption, names, 1, rows)
@@ -235,16 +245,22 @@ def _finished(runs: pd.DataFrame) -> list[dict[Hashable, Any]]:
 
 def data_block(id_: str, caption: str, splits: Mapping[str, Mapping[str, Any]]) -> Block:
     """Every number that the manifest knows of the splits: one row per fact, one column per split."""
-    facts = {split: flatten_numbers(values) for split, values in splits.items()}
+    facts = {split: flatten_numbers(splits[split]) for split in SPLITS if split in splits}
+    found = dict.fromkeys(key for values in facts.values() for key in values)
     rows = []
-    for name in dict.fromkeys(key for values in facts.values() for key in values):
-        cells = [Cell(FACTS.get(name, name.replace("_", " ").replace(".", ": ")))]
+    for name in [*(key for key in FACTS if key in found), *(key for key in found if key not in FACTS)]:
+        cells = [Cell(FACTS.get(name, _plain(name)))]
         for values in facts.values():
             value = values.get(name, math.nan)
             places = 0 if value.is_integer() else 2 if abs(value) < 10 else 1
             cells.append(Cell(decimal(value, places), sort=_finite(value)))
         rows.append(cells)
-    return _table(id_, caption, ["fact", *splits], 1, rows)
+    return _table(id_, caption, ["fact", *facts], 1, rows)
+
+
+def _plain(name: str) -> str:
+    """`captions_per_image.5` -> `captions per image: 5`."""
+    return name.replace("_", " ").replace(".", ": ")
 
 
 def flatten_numbers(values: Mapping[str, Any], prefix: str = "") -> dict[str, float]:

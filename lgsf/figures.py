@@ -17,6 +17,7 @@ from lgsf.results import Epoch, RunFacts
 
 RankPair = tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]  # i2t, t2i
 SHOWN = ("i2t_r1", "t2i_r1", "rsum")
+UNITS = ((3600, "hours"), (60, "minutes"), (1, "seconds"))
 TERM_LABELS = {
     "hinge": "hinge loss",
     "angular": "angular term (triangular constraint)",
@@ -25,9 +26,9 @@ TERM_LABELS = {
     "hardest_score": "score of hardest negatives",
 }
 COSTS = (
-    ("seconds", 1 / 60, "training time, minutes"),
-    ("peak_memory_mb", 1.0, "peak memory, MiB"),
-    ("parameters", 1e-6, "deployed parameters, millions"),
+    ("seconds", "training time"),
+    ("peak_memory_mb", "peak memory, MiB"),
+    ("parameters", "deployed parameters"),
 )
 
 
@@ -214,9 +215,15 @@ def cost_plots(prefix: str, runs: pd.DataFrame, subject: str) -> list[Plot]:
     """rSum against training time, memory and size, mean over seeds."""
     plots = []
     finished = runs[(runs["kind"] != "control") & (runs["status"] == "finished")]
-    for column, factor, label in COSTS:
+    for column, label in COSTS:
         means = finished.groupby("method", sort=False)[[column, "rsum"]].mean().dropna()
         titles = _competitors(runs)
+        factor = 1.0
+        if column == "seconds":
+            factor, unit = next(
+                (1 / size, unit) for size, unit in UNITS if means[column].max() >= 2 * size or size == 1
+            )
+            label = f"{label}, {unit}"
         points = [
             Labelled(titles[str(method)], row[column] * factor, row["rsum"], strong=method == subject)
             for method, row in means.iterrows()

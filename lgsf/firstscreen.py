@@ -10,6 +10,7 @@ import pandas as pd
 
 from lgsf.claim import CLAIM, NOT_TESTABLE, subject_of, untestable
 from lgsf.compare import claim_table
+from lgsf.data.layout import SPLITS
 from lgsf.experiment import Experiment
 from lgsf.formatting import decimal, interval, listing, mean_sd
 from lgsf.statistics import format_p
@@ -133,7 +134,7 @@ def _data_sentence(name: str, data: Mapping[str, Any]) -> str:
     if not data:
         return f"{name}: no run has finished."
     kind = data["source"].get("kind", "")
-    counts = ", ".join(f"{split} {decimal(facts['images'], 0)}" for split, facts in data["splits"].items())
+    counts = ", ".join(f"{split} {decimal(data['splits'][split]['images'], 0)}" for split in SPLITS)
     folds, test = data["protocol"]["folds"], data["splits"]["test"]
     gallery = f"{folds} folds of {decimal(test['images'] // folds, 0)} images" if folds > 1 else "the whole test split"
     return (
@@ -153,9 +154,8 @@ def _certainty(
     spread = summary[(summary["metric"] == "rsum") & (summary["kind"] != "control")]["sd"].dropna()
     sentences = [f"{seeds} {'seed' if seeds == 1 else 'seeds'} per method."]
     if len(spread):
-        sentences[0] = (
-            f"{seeds} seeds per method; their SD of rSum is {decimal(spread.min())} to {decimal(spread.max())}."
-        )
+        bounds = dict.fromkeys((decimal(spread.min()), decimal(spread.max())))
+        sentences[0] = f"{seeds} seeds per method; their SD of rSum is {' to '.join(bounds)}."
     elif seeds == 1:
         sentences.append("One seed shows no spread: a difference may be chance.")
     subject = subject_of(experiment)

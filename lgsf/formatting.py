@@ -52,9 +52,11 @@ def interval(low: float, high: float) -> str:
 
 
 def duration(seconds: float | None) -> str:
-    """`42 s`, `12 min 5 s`, `3 h 20 min`."""
+    """`4.2 s`, `42 s`, `12 min 5 s`, `3 h 20 min`."""
     if seconds is None or math.isnan(seconds):
         return NOTHING
+    if seconds < 10:
+        return f"{seconds:.1f} s"
     whole = round(seconds)
     if whole < 60:
         return f"{whole} s"

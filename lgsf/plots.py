@@ -232,29 +232,33 @@ def scatter_plot(
     for point in sorted(points, key=lambda p: (not p.strong, -p.y, p.label)):
         strong = " strong" if point.strong else ""
         label = shorten(point.label, 24)
-        left, top, box = _free_place(x(point.x), y(point.y), len(label) * LETTER, placed, height)
+        at, baseline, anchor, box = _free_place(x(point.x), y(point.y), len(label) * LETTER, placed, height)
         placed.append(box)
         shapes.append(circle("dot" + strong, x(point.x), y(point.y), 4.5, point.label))
-        shapes.append(text("point-label" + strong, left, top, label))
+        shapes.append(text("point-label" + strong, at, baseline, label, anchor))
     return Plot(id_, title, description, height, tuple(shapes))
 
 
 Box = tuple[float, float, float, float]
 
 
-def _free_place(x: float, y: float, width: float, taken: Sequence[Box], height: float) -> tuple[float, float, Box]:
-    """Left edge and baseline of a label near (x, y) that overlaps least with what is there, and its box."""
-    best: tuple[float, float, float, Box] | None = None
+def _free_place(x: float, y: float, width: float, taken: Sequence[Box], height: float) -> tuple[float, float, str, Box]:
+    """Position, baseline and anchor of a label near (x, y) that overlaps least with what is there, and its box."""
+    best: tuple[float, tuple[float, float, str, Box]] | None = None
     for dy in (4.0, -8.0, 16.0, -20.0, 28.0, -32.0, 40.0):
-        for left in (x + 8, x - 8 - width, x - width / 2):
+        for at, anchor, left in (
+            (x + 8, "start", x + 8),
+            (x - 8, "end", x - 8 - width),
+            (x, "middle", x - width / 2),
+        ):
             box = (left, y + dy - 9, left + width, y + dy + 3)
             beside = max(0, LEFT - box[0]) + max(0, box[2] - WIDTH)
             outside = beside + max(0, TOP - box[1]) + max(0, box[3] - height + BOTTOM)
             cost = 100 * outside + sum(_overlap(box, other) for other in taken) + 0.01 * abs(dy - 4)
             if best is None or cost < best[0]:
-                best = (cost, left, y + dy, box)
+                best = (cost, (at, y + dy, anchor, box))
     assert best is not None
-    return best[1], best[2], best[3]
+    return best[1]
 
 
 def _overlap(a: Box, b: Box) -> float:

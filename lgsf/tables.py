@@ -14,6 +14,7 @@ from lgsf.errors import LgsfError
 from lgsf.experiment import ExpectedRun, Experiment
 from lgsf.files import write_atomically, write_text
 from lgsf.formatting import RECALLS
+from lgsf.latex import latex
 from lgsf.results import RunFacts, read_facts, read_failure, read_ranks, twin_accuracy
 from lgsf.significance import compare_runs
 from lgsf.tabletext import markdown
@@ -129,7 +130,7 @@ def differences(summary: pd.DataFrame, reference: str) -> pd.DataFrame:
 def write_tables(experiment: Experiment, *, results: Path, out: Path) -> None:
     """Write runs, summary, differences and comparisons into `out`, each file atomically.
 
-    runs.parquet, runs.csv, comparisons.parquet, comparisons.csv, differences.csv, summary.csv, summary.md
+    runs.parquet, runs.csv, comparisons.parquet, comparisons.csv, differences.csv, summary.csv, .md and .tex
     """
     runs = collect(experiment, results)
     summary = summarise(runs)
@@ -142,6 +143,7 @@ def write_tables(experiment: Experiment, *, results: Path, out: Path) -> None:
     write_atomically(out / "comparisons.parquet", lambda file: file.write(_parquet(comparisons)))
     write_text(out / "comparisons.csv", comparisons.to_csv(index=False))
     write_text(out / "summary.md", markdown(experiment, summary))
+    write_text(out / "summary.tex", latex(experiment, summary, comparisons))
 
 
 def read_runs(experiment: Experiment, tables: Path) -> pd.DataFrame:

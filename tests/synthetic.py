@@ -178,8 +178,9 @@ def _facts(folder: Path, method: str, title: str, seed: int, quality: float, fol
         **{"config_sha256": None if control else "c0ffee" * 10 + "abcd", "dataset_sha256": "da7a" * 16},
         "data": {
             "splits": {
-                "train": {"images": 400, "captions": 2000},
-                "test": {"images": IMAGES, "captions": 300},
+                "train": {"images": 4000, "captions": 20000, "mean_regions": 4.25, "captions_per_image": {"5": 4000}},
+                "dev": {"images": 50, "captions": 250, "mean_regions": 4.5},
+                "test": {"images": IMAGES, "captions": 300, "mean_regions": 4.0, "dtype": "float32"},
             },
             "source": {"kind": "scenes", "seed": 2026},
             "protocol": {"folds": folds},

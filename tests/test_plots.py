@@ -108,8 +108,10 @@ def test_names_of_near_points_do_not_cover_each_other() -> None:
     labels = [s for s in plot.shapes if s.css.startswith("point-label")]
     boxes = []
     for label in labels:
-        at = {k: float(v) for k, v in label.attributes if k in "xy"}
-        boxes.append((at["x"], at["y"] - 9, at["x"] + 6 * len(label.text), at["y"] + 2))
+        at = dict(label.attributes)
+        width = 6 * len(label.text)
+        left = float(at["x"]) - {"start": 0, "middle": width / 2, "end": width}[at["text-anchor"]]
+        boxes.append((left, float(at["y"]) - 9, left + width, float(at["y"]) + 2))
     for i, a in enumerate(boxes):
         for b in boxes[i + 1 :]:
             assert a[2] <= b[0] or b[2] <= a[0] or a[3] <= b[1] or b[3] <= a[1]

@@ -1,0 +1,83 @@
+"""The summary table as LaTeX (booktabs), ready for a paper: best values bold, daggers where a test allows them."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from lgsf.experiment import Experiment
+from lgsf.formatting import HEADLINE, PROTOCOL_LABELS
+
+SPECIAL = {
+    **{character: f"\\{character}" for character in "&%$#_{}"},
+    **{"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"},
+    **{"<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}"},
+}
+MARKS = {"beats": r"\textsuperscript{\dag}", "is beaten by": r"\textsuperscript{\ddag}"}
+
+
+def latex_text(text: object) -> str:
+    """Free text that LaTeX prints literally, on one line."""
+    return "".join(SPECIAL.get(character, character) for character in " ".join(str(text).split()))
+
+
+def latex(experiment: Experiment, summary: pd.DataFrame, comparisons: pd.DataFrame) -> str:
+    """`summary.tex`: one table environment per dataset and protocol; needs the package booktabs.
+
+    comparisons  as lgsf.significance.compare_runs makes them; only the claim about methods earns a dagger
+    """
+    parts = ["% needs \\usepackage{booktabs}"]
+    titles = {method.name: method.title for method in experiment.methods}
+    for (dataset, protocol), group in summary.groupby(["dataset", "protocol"], sort=False):
+        tests = comparisons[
+            (comparisons["dataset"] == dataset)
+            & (comparisons["gallery"] == protocol)
+            & (comparisons["reference"] == experiment.reference)
+            & (comparisons["claim"] == "methods")
+        ]
+        findings = dict(zip(zip(tests["method"], tests["metric"], strict=True), tests["finding"], strict=True))
+        reference = latex_text(titles.get(experiment.reference, experiment.reference))
+        caption = (
+            f"Retrieval on {latex_text(dataset)}, {PROTOCOL_LABELS[str(protocol)]}: mean and standard deviation over "
+            f"seeds. Bold: highest mean. $\\dag$ ($\\ddag$): better (worse) than {reference}, corrected $p < 0.05$ over "
+            "seeds and images."
+        )
+        label = f"tab:{dataset}-{protocol}"
+        parts += ["", *_table(group, findings, caption, label)]
+    return "\n".join(parts) + "\n"
+
+
+def _table(group: pd.DataFrame, findings: dict[tuple[str, str], str], caption: str, label: str) -> list[str]:
+    """The lines of one table; a row that lacks seeds says how many it has."""
+    scores = group[group["kind"] != "control"]
+    best = scores.groupby("metric")["mean"].max().to_dict()
+    lines = [
+        r"\begin{table}",
+        r"\centering",
+        f"\\caption{{{caption}}}",
+        f"\\label{{{label}}}",
+        r"\begin{tabular}{l" + "r" * len(HEADLINE) + "}",
+        r"\toprule",
+        r" & \multicolumn{3}{c}{image to text} & \multicolumn{3}{c}{text to image} & \\",
+        r"\cmidrule(lr){2-4}\cmidrule(lr){5-7}",
+        r"Method & R@1 & R@5 & R@10 & R@1 & R@5 & R@10 & rSum \\",
+        r"\midrule",
+    ]
+    for method in dict.fromkeys(group["method"]):
+        own = group[group["method"] == method].set_index("metric").to_dict("index")
+        first = own["rsum"]
+        name = latex_text(first["title"]) + (r" \emph{(control)}" if first["kind"] == "control" else "")
+        if not first["complete"]:
+            name += f" ({first['n']} of {first['expected']} seeds)"
+        cells = []
+        for metric in HEADLINE:
+            mean, sd = own[metric]["mean"], own[metric]["sd"]
+            if pd.isna(mean):
+                cells.append("--")
+                continue
+            value = f"{mean:.1f}"
+            if first["kind"] != "control" and mean == best[metric]:
+                value = f"\\textbf{{{value}}}"
+            spread = "" if pd.isna(sd) else f" {{\\scriptsize$\\pm$\\,{sd:.1f}}}"
+            cells.append(value + MARKS.get(findings.get((method, metric), ""), "") + spread)
+        lines.append(f"{name} & {' & '.join(cells)} \\\\")
+    return [*lines, r"\bottomrule", r"\end{tabular}", r"\end{table}"]

@@ -1,0 +1,72 @@
+"""The LaTeX table: every row has its columns, text is literal, and it compiles where there is a LaTeX."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from lgsf.latex import latex, latex_text
+from lgsf.significance import compare_runs
+from lgsf.tables import collect, summarise
+from tests import synthetic
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory: pytest.TempPathFactory) -> str:
+    results = synthetic.write_results(tmp_path_factory.mktemp("results"))
+    methods = [{"name": n, "title": t} for n, t, *_ in synthetic.METHODS]
+    methods[1]["title"] = r"50% {A_B} \ #1 & more"
+    experiment = synthetic.experiment(methods=methods, reference="base")
+    runs = collect(experiment, results)
+    return latex(experiment, summarise(runs), compare_runs(experiment, runs, results))
+
+
+def test_special_characters_are_printed_literally() -> None:
+    assert latex_text("50% {A_B} \\ #1\n& ~^") == (
+        r"50\% \{A\_B\} \textbackslash{} \#1 \& \textasciitilde{}\textasciicircum{}"
+    )
+
+
+def test_every_row_has_all_columns(table: str) -> None:
+    body = table[table.index(r"\midrule") : table.index(r"\bottomrule")]
+    rows = [line for line in body.splitlines() if line.endswith(r"\\")]
+    assert len(rows) == 6
+    for row in rows:
+        assert len(re.findall(r"(?<!\\)&", row)) == 7
+
+
+def test_gaps_controls_and_best_values_are_marked(table: str) -> None:
+    assert "VSE++ (2 of 3 seeds) &" in table
+    assert r"Oracle (ground truth) \emph{(control)} & 100.0" in table
+    assert r"\textbf{478.9}" in table
+    assert r"\textbf{600.0}" not in table
+
+
+def test_a_dagger_stands_only_where_a_test_says_so(tmp_path: Path) -> None:
+    results = synthetic.write_results(tmp_path)
+    experiment = synthetic.experiment(reference="base")
+    runs = collect(experiment, results)
+    summary, comparisons = summarise(runs), compare_runs(experiment, runs, results)
+    comparisons["finding"] = "no difference shown"
+    assert r"\textsuperscript" not in latex(experiment, summary, comparisons)
+    chosen = (comparisons["method"] == "lgsf") & (comparisons["metric"] == "t2i_r1")
+    comparisons.loc[chosen & (comparisons["claim"] == "checkpoints"), "finding"] = "scored higher than"
+    assert r"\textsuperscript" not in latex(experiment, summary, comparisons)
+    comparisons.loc[chosen & (comparisons["claim"] == "methods"), "finding"] = "beats"
+    assert latex(experiment, summary, comparisons).count(r"\textsuperscript{\dag}") == 1
+
+
+def test_it_compiles(table: str, tmp_path: Path) -> None:
+    compiler = shutil.which("pdflatex")
+    if compiler is None:
+        pytest.skip("no pdflatex on this machine; on Debian: apt-get install texlive-latex-recommended")
+    document = f"\\documentclass{{article}}\n\\usepackage{{booktabs}}\n\\begin{{document}}\n{table}\\end{{document}}\n"
+    (tmp_path / "table.tex").write_text(document, encoding="utf-8")
+    done = subprocess.run(
+        [compiler, "-interaction=nonstopmode", "-halt-on-error", "table.tex"], cwd=tmp_path, capture_output=True
+    )
+    assert done.returncode == 0, done.stdout.decode(errors="replace")[-2000:]
