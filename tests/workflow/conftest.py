@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 SMOKE = ("--configfile", "config/smoke.yaml")
+Overlay = Callable[[str], tuple[str, ...]]
 
 
 @dataclass(frozen=True)
@@ -128,7 +129,7 @@ def finished(first_run: tuple[Tree, Outcome]) -> Tree:
 
 
 @pytest.fixture
-def overlay(tmp_path: Path) -> Iterator[object]:
+def overlay(tmp_path: Path) -> Overlay:
     """Writes a further config file and gives the options that lay it over the smoke test's."""
 
     def write(text: str) -> tuple[str, ...]:
@@ -136,4 +137,4 @@ def overlay(tmp_path: Path) -> Iterator[object]:
         path.write_text(text)
         return (*SMOKE, str(path))
 
-    yield write
+    return write

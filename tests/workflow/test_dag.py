@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from tests.workflow.conftest import SMOKE, Tree
+from tests.workflow.conftest import SMOKE, Overlay, Tree
 
 METHODS = {"lgsf", "no_gat", "vsepp"}
 ALL_SEEDS = (0, 1)
@@ -41,13 +41,6 @@ def test_targets(tree: Tree) -> None:
     assert tree.plan("tables", *SMOKE).jobs["report"] == 0
     assert tree.plan("report", *SMOKE).jobs["report"] == 1
     assert set(tree.plan("partial_report", *SMOKE).jobs) == {"partial_report"}
-
-
-def test_gpu_is_claimed_on_cuda_alone(tree: Tree, overlay) -> None:  # type: ignore[no-untyped-def]
-    assert "gpu=1" not in tree.plan("--quiet", "host", *SMOKE).text
-    assert tree.plan("--quiet", "host", *overlay("device: cuda\n")).text.count("gpu=1") == 0  # messages hide resources
-    plan = tree.snakemake("--dry-run", "--verbose", *overlay("device: cuda\n")).text
-    assert plan
 
 
 def test_touching_every_source_changes_nothing(finished: Tree) -> None:
@@ -114,7 +107,7 @@ def test_editing_the_command_line_repeats_nothing(finished: Tree) -> None:
     ],
 )
 def test_changing_the_config_trains_what_it_reaches(
-    finished: Tree, overlay, change: str, trained: set[tuple[str, int]]  # type: ignore[no-untyped-def]
+    finished: Tree, overlay: Overlay, change: str, trained: set[tuple[str, int]]
 ) -> None:
     assert finished.plan(*overlay(change)).trained == trained
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from tests.workflow.conftest import SMOKE, Outcome, Tree
+from tests.workflow.conftest import SMOKE, Outcome, Overlay, Tree
 
 
 def sentence(outcome: Outcome) -> str:
@@ -24,7 +26,7 @@ def sentence(outcome: Outcome) -> str:
         ("training: {learning_rate: 5e-4}", ["training.learning_rate", "number", "'5e-4'"]),
         ("methods: {no_gat: {training: {epoch: 3}}}", ["methods.no_gat.training", "epoch"]),
         ("methods: {'my method': {extends: lgsf}}", ["methods", "small letters", "'my method'"]),
-        ("methods: {\"it's\": {extends: lgsf}}", ["methods", "small letters", "it's"]),
+        ('methods: {"it\'s": {extends: lgsf}}', ["methods", "small letters", "it's"]),
         ("methods: {'a;b': {extends: lgsf}}", ["methods", "small letters", "'a;b'"]),
         ("run: {methods: [lgsf, nothing]}", ["run.methods", "'nothing'", "not defined"]),
         ("run: {seeds: [0, 0]}", ["run.seeds", "twice"]),
@@ -33,7 +35,7 @@ def sentence(outcome: Outcome) -> str:
         ("pathvars: {result: elsewhere}", ["pathvars", "result"]),
     ],
 )
-def test_config(tree: Tree, overlay, change: str, words: list[str]) -> None:  # type: ignore[no-untyped-def]
+def test_config(tree: Tree, overlay: Overlay, change: str, words: list[str]) -> None:
     before = tree.files()
     line = sentence(tree.snakemake("--cores", "1", *overlay(change)))
     assert line.startswith("Error in the configuration: ") and line.endswith(".")
@@ -42,12 +44,12 @@ def test_config(tree: Tree, overlay, change: str, words: list[str]) -> None:  # 
     assert tree.files() == before
 
 
-def test_missing_pack(tree: Tree, overlay) -> None:  # type: ignore[no-untyped-def]
+def test_missing_pack(tree: Tree, overlay: Overlay) -> None:
     options = overlay(
         "datasets: {nopack: {source: precomp, path: data/is_not_here}}\nrun: {datasets: [nopack], controls: [random]}\n"
     )
     before = tree.files()
-    outcome = tree.snakemake("--cores", "1", *options, "resources/smoke/nopack/dataset.json")
+    outcome = tree.snakemake("--cores", "1", "resources/smoke/nopack/dataset.json", *options)
     assert outcome.code != 0
     assert "Traceback" not in outcome.text
     lines = [line for line in outcome.text.splitlines() if "data/is_not_here" in line and "error" in line.lower()]
@@ -56,7 +58,7 @@ def test_missing_pack(tree: Tree, overlay) -> None:  # type: ignore[no-untyped-d
     assert not left
 
 
-def test_wrong_directory(tree: Tree, tmp_path) -> None:  # type: ignore[no-untyped-def]
+def test_wrong_directory(tree: Tree, tmp_path: Path) -> None:
     outcome = tree.snakemake("--dry-run", "--directory", tmp_path, *SMOKE)
     assert outcome.code != 0 and "Traceback" not in outcome.text
     assert f"Run Snakemake in {tree.root.resolve()}" in outcome.text

@@ -6,7 +6,7 @@ import json
 import shutil
 from pathlib import Path
 
-from tests.workflow.conftest import SMOKE, Outcome, Tree
+from tests.workflow.conftest import SMOKE, Outcome, Overlay, Tree
 
 REPORT = "reports/smoke/index.html"
 
@@ -46,8 +46,9 @@ def test_second_run_has_nothing_to_do(finished: Tree) -> None:
 def test_every_job_leaves_a_log_and_a_benchmark(finished: Tree) -> None:
     logs = finished.root / "logs/smoke"
     for name in ("scenes/prepare", "scenes/lgsf/configure", "scenes/lgsf/seed0/train", "scenes/vsepp/seed1/evaluate"):
-        assert (logs / f"{name}.log").stat().st_size > 0, name
+        assert (logs / f"{name}.log").is_file(), name
         assert (logs / "benchmarks" / f"{name}.tsv").read_text().startswith("s\t"), name
+    assert "epoch 2/2" in (logs / "scenes/lgsf/seed0/train.log").read_text()
 
 
 def test_run_carries_its_settings(finished: Tree) -> None:
@@ -79,14 +80,15 @@ def test_partial_report_of_the_runs_that_exist(finished: Tree) -> None:
         shutil.move(results / "aside", results / "vsepp/seed1")
 
 
-def test_one_failure_stops_only_what_needs_it(finished: Tree, overlay) -> None:  # type: ignore[no-untyped-def]
+def test_one_failure_stops_only_what_needs_it(finished: Tree, overlay: Overlay) -> None:
     options = overlay(
-        "methods: {broken: {extends: lgsf, parameters: {graph: {heads: 0}}}}\nrun: {methods: [broken, vsepp], seeds: [2]}\n"
+        "methods: {broken: {extends: lgsf, parameters: {graph: {heads: 0}}}}\n"
+        "run: {methods: [broken, vsepp], seeds: [2], controls: []}\n"
     )
     outcome = finished.snakemake("--cores", "2", *options)
     assert outcome.code == 1
     assert outcome.trained == {("vsepp", 2)}
     assert (finished.root / "results/smoke/scenes/vsepp/seed2/test/ranks.npz").is_file()
-    assert "partial_report" in outcome.text
+    assert "Target partial_report" in outcome.text
     assert "lgsf: error: " in outcome.text and "graph.heads" in outcome.text
     assert not (finished.root / "results/smoke/scenes/broken").exists()

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
 
-from rattler import Platform
+from rattler import Subdir
 
 VERSION = platform.python_version()
 LIBRARY = f"lib/python{sys.version_info.major}.{sys.version_info.minor}"
@@ -32,7 +32,7 @@ with open(os.path.join(sys.prefix, "started.txt"), "a") as file:
 
 def build_channel(root: Path, name: str) -> None:
     """Write the channel `name` with the packages python and pip into `root`."""
-    subdir = str(Platform.current())
+    subdir = str(Subdir.current())
     here = {f"python-{VERSION}-0.tar.bz2": _package(root / name / subdir, "python", VERSION, subdir, [], _python())}
     pip = metadata.version("pip")
     anywhere = {f"pip-{pip}-0.tar.bz2": _package(root / name / "noarch", "pip", pip, "noarch", ["python"], _pip())}
