@@ -162,7 +162,7 @@ def term_plots(prefix: str, runs: Sequence[Trained]) -> dict[str, list[Plot]]:
             ends = "; ".join(f"{c.label} from {c.points[0][1]:.3g} to {c.points[-1][1]:.3g}" for c in curves)
             words = f"{label} of {own[0].title} over training steps, mean of each epoch: {ends}."
             plots.append(
-                curve_plot(f"{prefix}-term-{method}-{term}", label, curves, axes=("step", label), domain=domain,
+                curve_plot(f"{prefix}-term-{method}-{term}", label, curves, axes=("step", ""), domain=domain,
                            description=words, switch=_switch(own[0]), height=170.0)
             )  # fmt: skip
         out[own[0].title] = plots

@@ -188,7 +188,8 @@ def frame(
         shapes.append(text("tick", x(value), floor + 16, label, "middle"))
     shapes.append(line("axis", LEFT, floor, WIDTH - RIGHT, floor))
     shapes.append(text("axis-label", (LEFT + WIDTH - RIGHT) / 2, height - 4, axes[0], "middle"))
-    shapes.append(text("axis-label", 0, 10, axes[1]))
+    if axes[1]:
+        shapes.append(text("axis-label", 0, 10, axes[1]))
     return shapes, x, y
 
 

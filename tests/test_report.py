@@ -276,3 +276,15 @@ def test_provenance_reaches_down_to_checksums(root: Path, page: str) -> None:
     assert record["dataset_sha256"] in page
     assert record["config_sha256"] in page
     assert "torch 2.8.0" in page
+
+
+def test_on_coco_1k_the_claim_is_judged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import lgsf.claim
+
+    monkeypatch.setattr(lgsf.claim, "COCO_TEST_IMAGES", synthetic.IMAGES)
+    experiment = synthetic.experiment(datasets=["coco"], reference="base")
+    page = _render(tmp_path, experiment, dataset="coco", folds=5)
+    verdict = re.search(r'<p class="verdict">(.*?)</p>', page, re.DOTALL)
+    assert verdict is not None
+    assert "not testable" not in verdict[1]
+    assert re.search(r"read as relative gains over the reference: image retrieval [+−][\d.]+ % \(", verdict[1])
