@@ -7,14 +7,10 @@ from pathlib import Path
 
 ROOT = Path(str(workflow.current_basedir)).parents[1]
 if Path.cwd() != ROOT.resolve():
-    sys.exit(
-        f"Run Snakemake in {ROOT}: the rules call this repository's code from there."
-    )
+    sys.exit(f"Run Snakemake in {ROOT}: the rules call this repository's code from there.")
 sys.path.insert(0, str(ROOT))
 # Rules call `python`: the one that runs Snakemake, unless --use-conda puts its own in front.
-os.environ.update(
-    PATH=os.pathsep.join([str(Path(sys.executable).parent), *os.get_exec_path()])
-)
+os.environ.update(PATH=os.pathsep.join([str(Path(sys.executable).parent), *os.get_exec_path()]))
 
 from lgsf.config import CONTROLS, Config
 from lgsf.errors import LgsfError
@@ -39,12 +35,8 @@ SPLIT_FILES = (
     "images.parquet",
     "captions.parquet",
 )
-TEMPLATES = sorted(
-    str(path.relative_to(ROOT)) for path in ROOT.glob("lgsf/templates/*")
-)
-ABLATIONS = [
-    m for m in CONFIG.run.methods if CONFIG.method(m).model.startswith("lgsf.")
-]
+TEMPLATES = sorted(str(path.relative_to(ROOT)) for path in ROOT.glob("lgsf/templates/*"))
+ABLATIONS = [m for m in CONFIG.run.methods if CONFIG.method(m).model.startswith("lgsf.")]
 BASELINES = [m for m in CONFIG.run.methods if m not in ABLATIONS]
 # Which methods a table compares; controls stand in every table.
 TABLES = {"comparison": list(CONFIG.run.methods)}
@@ -65,11 +57,7 @@ def runs(methods):
 
 def table_ranks(wildcards):
     """The files that a table is made from."""
-    return [
-        f"{run}/{split}/ranks.npz"
-        for run in runs(TABLES[wildcards.table])
-        for split in SPLITS[1:]
-    ]
+    return [f"{run}/{split}/ranks.npz" for run in runs(TABLES[wildcards.table]) for split in SPLITS[1:]]
 
 
 def table_experiment(wildcards):
@@ -90,9 +78,7 @@ def code(*modules):
 
 def method_code(*stages):
     """Input function: the code of `stages` and of the method's own class."""
-    return lambda wildcards: code(
-        *stages, CONFIG.method(wildcards.method).model.partition(":")[0]
-    )
+    return lambda wildcards: code(*stages, CONFIG.method(wildcards.method).model.partition(":")[0])
 
 
 def reader_code(wildcards):
@@ -132,10 +118,7 @@ def experiment(methods):
             "experiment": CONFIG.experiment,
             "title": CONFIG.title or CONFIG.experiment,
             "datasets": CONFIG.run.datasets,
-            "methods": [
-                {"name": name, "title": CONFIG.method(name).title or name}
-                for name in methods
-            ],
+            "methods": [{"name": name, "title": CONFIG.method(name).title or name} for name in methods],
             "controls": CONFIG.run.controls,
             "seeds": CONFIG.run.seeds,
             "reference": reference if reference in methods else methods[0],
