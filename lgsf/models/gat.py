@@ -36,8 +36,8 @@ class GraphParameters(Parameters):
     layers: int = Field(1, ge=1, description="graph blocks, one after the other")
     heads: int = Field(8, ge=1, description="attention heads; they divide embedding_dim")
     ff: int = Field(512, ge=1, description="hidden width of the block's FFN")
-    dropout: float = Field(0.1, ge=0, lt=1, description="on the two residual branches and inside the FFN")
-    attention_dropout: float = Field(0.1, ge=0, lt=1, description="on the attention weights")
+    dropout: float = Field(0.1, ge=0, lt=1, description="on the two residual branches")
+    attention_dropout: float = Field(0.0, ge=0, lt=1, description="on the attention weights")
     zero_init: bool = Field(True, description="start as the identity: residual gains begin at 0, not 1")
 
 
@@ -78,15 +78,26 @@ def box_iou(boxes: Tensor) -> Tensor:
 def edge_scores_v2(sources: Tensor, targets: Tensor, attention: Tensor) -> Tensor:
     """GATv2's score of every edge, without the tensor of all sums.
 
-    sources l and targets r (n, heads, n_regions, channels), attention a (heads, channels) float32
-    -> (n, heads, n_regions, n_regions): [.., i, j] = a' leaky_relu(l_j + r_i).
+    sources l and targets r (n, n_regions, dim), attention a (heads, dim / heads) float32
+    -> (n, heads, n_regions, n_regions): [.., i, j] = a' leaky_relu(l_j + r_i) over the channels of a head.
     """
-    linear = (targets @ attention.unsqueeze(2)) + (sources @ attention.unsqueeze(2)).transpose(2, 3)
-    weight = attention.unsqueeze(1)
-    positive, negative = weight.clamp(min=0), (-weight).clamp(min=0)
-    distance = torch.cdist(targets * positive, sources * -positive, p=1.0)
-    distance = distance - torch.cdist(targets * negative, sources * -negative, p=1.0)
+    linear = _along(targets, attention).unsqueeze(3) + _along(sources, attention).unsqueeze(2)
+    right, left = _heads(targets, len(attention)), _heads(-sources, len(attention))
+    positive, negative = attention.clamp(min=0).unsqueeze(1), (-attention).clamp(min=0).unsqueeze(1)
+    distance = torch.cdist(right * positive, left * positive, p=1.0)
+    distance = distance - torch.cdist(right * negative, left * negative, p=1.0)
     return (1 + SLOPE) / 2 * linear + (1 - SLOPE) / 2 * distance
+
+
+def _heads(x: Tensor, heads: int) -> Tensor:
+    """(n, n_regions, dim) -> (n, heads, n_regions, dim / heads), copied once so that no later product has to."""
+    return x.view(*x.shape[:2], heads, -1).transpose(1, 2).contiguous()
+
+
+def _along(x: Tensor, vectors: Tensor) -> Tensor:
+    """Each head's channels times that head's vector: (n, n_regions, dim), (heads, dim / heads) -> (n, heads, n_regions)."""
+    blocks = vectors.unsqueeze(2) * torch.eye(len(vectors), device=x.device).unsqueeze(1)
+    return (x @ blocks.flatten(0, 1)).transpose(1, 2)
 
 
 class GraphAttention(nn.Module):
@@ -120,41 +131,40 @@ class GraphAttention(nn.Module):
 
         Attention (n, heads, n_regions, n_regions): [.., i, j] is what region i takes from j; rows sum to 1.
         """
-        sources = self._split(self.source(x))
+        sources = self.source(x)
         if self.target is not None:
-            scores = edge_scores_v2(sources, self._split(self.target(x)), self.attention[0])
+            scores = edge_scores_v2(sources, self.target(x), self.attention[0])
         else:
-            to_source, to_target = self.attention.unsqueeze(3)
-            scores = F.leaky_relu(sources @ to_target + (sources @ to_source).transpose(2, 3), SLOPE)
+            given, taken = (_along(sources, vectors) for vectors in self.attention)
+            scores = F.leaky_relu(taken.unsqueeze(3) + given.unsqueeze(2), SLOPE)
         attention = scores.masked_fill(~edges.unsqueeze(1), -math.inf).softmax(dim=3)
-        mixed = self.dropout(attention) @ sources
+        mixed = self.dropout(attention) @ _heads(sources, self.heads)
         return mixed.transpose(1, 2).flatten(2) + self.bias, attention
-
-    def _split(self, x: Tensor) -> Tensor:
-        """(n, n_regions, dim) -> (n, heads, n_regions, dim / heads)."""
-        return x.view(*x.shape[:2], self.heads, -1).transpose(1, 2)
 
 
 class GraphBlock(nn.Module):
     """x + g1 * attention(norm(x)), then + g2 * FFN(norm(.)), with learned gains per channel.
 
     Gains start at zero if `zero_init`: the block is then the identity when training starts, so that it cannot
-    hold back the encoders while they leave the collapsed state; it comes in as its gains grow.
+    hold back the encoders while they leave the collapsed state; it comes in as its gains grow. Dropout takes
+    the same channels from all regions of an image, which needs a tenth of the random numbers.
     """
 
     def __init__(self, options: GraphParameters, *, dim: int) -> None:
         super().__init__()
         self.attention = GraphAttention(options, dim=dim)
-        self.ffn = nn.Sequential(
-            nn.Linear(dim, options.ff), nn.ReLU(), nn.Dropout(options.dropout), nn.Linear(options.ff, dim)
-        )
+        self.ffn = nn.Sequential(nn.Linear(dim, options.ff), nn.ReLU(), nn.Linear(options.ff, dim))
         self.norms = nn.ModuleList([nn.LayerNorm(dim), nn.LayerNorm(dim)])
         self.gains = nn.Parameter(torch.zeros(2, dim) if options.zero_init else torch.ones(2, dim))
-        self.dropout = nn.Dropout(options.dropout)
+        self.dropout = options.dropout
 
     def forward(self, x: Tensor, mask: Tensor, edges: Tensor) -> tuple[Tensor, Tensor]:
         """Regions (n, n_regions, dim), their mask and edges -> as x, zero off the mask; and the attention."""
         mixed, attention = self.attention(self.norms[0](x), edges)
-        x = x + self.gains[0] * self.dropout(mixed)
-        x = x + self.gains[1] * self.dropout(self.ffn(self.norms[1](x)))
+        x = x + self._gain(0, x) * mixed
+        x = x + self._gain(1, x) * self.ffn(self.norms[1](x))
         return x.masked_fill(~mask.unsqueeze(2), 0.0), attention
+
+    def _gain(self, branch: int, x: Tensor) -> Tensor:
+        """A residual branch's gains for each image, some of them dropped in training: (n, 1, dim)."""
+        return F.dropout(self.gains[branch].expand(len(x), 1, -1), self.dropout, self.training)

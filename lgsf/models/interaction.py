@@ -7,6 +7,7 @@ take up what the interaction teaches, and an embedding never depends on a batch 
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
 import torch
@@ -30,7 +31,7 @@ class InteractionParameters(Parameters):
     mask_weight: float = Field(1.0, ge=0, description="weight of the relevance in the attention's logits")
     heads: int = Field(8, ge=1, description="attention heads; they divide embedding_dim")
     ff: int = Field(512, ge=1, description="hidden width of the layer's FFN")
-    dropout: float = Field(0.1, ge=0, lt=1, description="on attention weights and residual branches")
+    dropout: float = Field(0.1, ge=0, lt=1, description="on the two residual branches")
 
 
 class SampleInteraction(nn.Module):
@@ -50,9 +51,7 @@ class SampleInteraction(nn.Module):
         self.connect_top, self.mask_weight = options.connect_top, options.mask_weight
         self.project = nn.Linear(dim, 3 * dim)
         self.merge = nn.Linear(dim, dim)
-        self.ffn = nn.Sequential(
-            nn.Linear(dim, options.ff), nn.ReLU(), nn.Dropout(options.dropout), nn.Linear(options.ff, dim)
-        )
+        self.ffn = nn.Sequential(nn.Linear(dim, options.ff), nn.ReLU(), nn.Linear(options.ff, dim))
         self.norms = nn.ModuleList([nn.LayerNorm(dim), nn.LayerNorm(dim)])
         nn.init.xavier_uniform_(self.project.weight)
         nn.init.zeros_(self.project.bias)
@@ -61,10 +60,8 @@ class SampleInteraction(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Embeddings of one modality (n, dim) float32 of unit length -> enhanced ones, the same shape and length."""
         query, key, value = self.project(x).view(len(x), 3, self.heads, -1).permute(1, 2, 0, 3)
-        mixed = F.scaled_dot_product_attention(
-            query, key, value, self.relations(x), dropout_p=self.dropout if self.training else 0.0
-        )
-        mixed = self.merge(mixed.transpose(0, 1).flatten(1))
+        scores = query @ key.transpose(1, 2) / math.sqrt(query.shape[2]) + self.relations(x)
+        mixed = self.merge((scores.softmax(dim=2) @ value).transpose(0, 1).flatten(1))
         x = self.norms[0](x + F.dropout(mixed, self.dropout, self.training))
         x = self.norms[1](x + F.dropout(self.ffn(x), self.dropout, self.training))
         return l2_normalize(x)
@@ -82,4 +79,4 @@ class SampleInteraction(nn.Module):
             connected = connected.scatter(1, nearest, True)
         # Unit vectors: squared distance 2 - 2 cos. The bound keeps the root's gradient finite at distance 0.
         distance = (2 - 2 * (x @ x.T)).clamp(min=1e-6).sqrt()
-        return (self.mask_weight * torch.exp(-distance)).masked_fill(~connected, -torch.inf)
+        return (self.mask_weight * torch.exp(-distance)).masked_fill(~connected, -math.inf)

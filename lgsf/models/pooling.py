@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
 from lgsf.models.gru import RaggedGRU
+from lgsf.models.sorting import sort_descending
 
 GPO_DIM = 32  # positional encoding and recurrent state, as published
 GPO_TEMPERATURE = 0.1
@@ -79,9 +81,31 @@ def sorted_sum(fragments: Tensor, mask: Tensor, weights: Tensor) -> Tensor:
 
     (n, length, dim) float32, (n, length) bool, (n, length) float32, zero beyond the valid count -> (n, dim).
     """
-    values = fragments.masked_fill(~mask.unsqueeze(2), -math.inf).sort(dim=1, descending=True).values
-    values = values.masked_fill(values == -math.inf, 0.0)
-    return torch.bmm(weights.to(values.dtype).unsqueeze(1), values).squeeze(1)
+    pooled: Tensor = _SortedSum.apply(fragments, mask, weights)  # type: ignore[no-untyped-call]
+    return pooled
+
+
+class _SortedSum(torch.autograd.Function):
+    """Each value receives the weight of its rank: the gradient is one scatter, the sorted values stay constant."""
+
+    @staticmethod
+    @torch.amp.custom_fwd(device_type="cuda", cast_inputs=torch.float32)  # type: ignore[untyped-decorator]
+    def forward(ctx: Any, fragments: Tensor, mask: Tensor, weights: Tensor) -> Tensor:
+        last = torch.finfo(fragments.dtype).min  # padding comes behind all values
+        values, places = sort_descending(fragments.masked_fill(~mask.unsqueeze(2), last).transpose(0, 1))
+        beyond = torch.arange(len(values), device=mask.device).unsqueeze(1) >= mask.sum(1)
+        values.masked_fill_(beyond.unsqueeze(2), 0.0)
+        ctx.save_for_backward(values, places, weights)
+        return torch.bmm(weights.unsqueeze(1), values.transpose(0, 1)).squeeze(1)
+
+    @staticmethod
+    @once_differentiable
+    @torch.amp.custom_bwd(device_type="cuda")  # type: ignore[untyped-decorator]
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, Tensor]:  # type: ignore[override]
+        values, places, weights = ctx.saved_tensors
+        shares = weights.T.unsqueeze(2) * grad
+        grad_fragments = torch.empty_like(values).scatter_(0, places, shares).transpose(0, 1)
+        return grad_fragments, None, torch.bmm(values.transpose(0, 1), grad.unsqueeze(2)).squeeze(2)
 
 
 def _positions(length: int) -> Tensor:

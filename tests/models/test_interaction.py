@@ -58,7 +58,7 @@ def test_equals_torchs_transformer_layer() -> None:
         library.self_attn.in_proj_bias.copy_(layer.project.bias)
         library.self_attn.out_proj.load_state_dict(layer.merge.state_dict())
         library.linear1.load_state_dict(layer.ffn[0].state_dict())
-        library.linear2.load_state_dict(layer.ffn[3].state_dict())
+        library.linear2.load_state_dict(layer.ffn[2].state_dict())
         library.norm1.load_state_dict(layer.norms[0].state_dict())
         library.norm2.load_state_dict(layer.norms[1].state_dict())
     x = _unit(9)
