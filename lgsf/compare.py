@@ -124,7 +124,7 @@ def verdict(own: Own, row: Published, spread: Sequence[Spread]) -> Verdict:
 
 
 def verdict_table(owns: Sequence[Own], rows: Sequence[Published], spread: Sequence[Spread]) -> pd.DataFrame:
-    """Every method beside every published row that has its key and is of its dataset; one line per metric."""
+    """Every method beside every published row that has its key; one line per metric."""
     verdicts = [verdict(own, row, spread) for own in owns for row in rows if row.key and row.key == own.key]
     table = [
         {
