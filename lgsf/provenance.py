@@ -38,7 +38,7 @@ def provenance(dataset: Dataset, *, device: torch.device | None) -> dict[str, An
         "git": _git(),
         "packages": _packages(),
         "python": platform.python_version(),
-        "device": {"type": device.type if device else "cpu", "name": _device_name(device)},
+        "device": {"type": device.type if device else "cpu", "name": device_name(device)},
     }
 
 
@@ -85,7 +85,8 @@ def _packages() -> dict[str, str]:
     return {name: found[name] for name in PACKAGES if name in found}
 
 
-def _device_name(device: torch.device | None) -> str:
+def device_name(device: torch.device | None) -> str:
+    """What the device calls itself; the processor for None."""
     if device is not None and device.type == "cuda":
         return torch.cuda.get_device_name(device)
     cpu = Path("/proc/cpuinfo")
