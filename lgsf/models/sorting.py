@@ -14,11 +14,11 @@ from torch import Tensor
 
 
 def sort_descending(x: Tensor) -> tuple[Tensor, Tensor]:
-    """`x.sort(dim=0, descending=True)` for finite float32: sorted values, and the int64 row each came from.
+    """`x.sort(dim=0, descending=True)` for finite values: sorted, and the int64 row each came from.
 
     The order of equal values is not defined.
     """
-    if x.device.type == "cpu":
+    if x.device.type == "cpu" and x.dtype == torch.float32:
         return _sort_by_network(x)
     values, indices = x.sort(dim=0, descending=True)
     return values, indices
