@@ -1,10 +1,6 @@
 """Graph attention over each image's regions: GATv2 (Brody et al., ICLR 2022, eq. 7), GAT (Velickovic et al., 2018).
 
-Dense and batched: a graph is a boolean matrix per image. GATv2 scores the edge from region j to region i by
-a' leaky_relu(l_j + r_i), where leaky_relu(x) = (1 + s) / 2 x + (1 - s) / 2 |x|. The first part is linear in
-l_j and r_i; the second is a weighted L1 distance between r_i and -l_j, taken by `torch.cdist` on the positive
-and on the negative weights, so no tensor of (images, heads, regions, regions, channels) is ever made
-(benchmarks/gat.py compares the two).
+Dense and batched: a graph is a boolean matrix per image (lgsf/models/edge_scores.py has the scores of GATv2).
 """
 
 from __future__ import annotations
@@ -19,8 +15,8 @@ from torch.nn import functional as F
 
 from lgsf.errors import LgsfError
 from lgsf.models.base import Parameters
+from lgsf.models.edge_scores import SLOPE, along_heads, edge_scores_v2
 
-SLOPE = 0.2  # of leaky_relu, as published
 NO_BOXES = "graph.edges: iou needs region boxes and this dataset has none; choose complete or topk."
 
 
@@ -75,29 +71,9 @@ def box_iou(boxes: Tensor) -> Tensor:
     return shared / union.clamp(min=1e-12)
 
 
-def edge_scores_v2(sources: Tensor, targets: Tensor, attention: Tensor) -> Tensor:
-    """GATv2's score of every edge, without the tensor of all sums.
-
-    sources l and targets r (n, n_regions, dim), attention a (heads, dim / heads) float32
-    -> (n, heads, n_regions, n_regions): [.., i, j] = a' leaky_relu(l_j + r_i) over the channels of a head.
-    """
-    linear = _along(targets, attention).unsqueeze(3) + _along(sources, attention).unsqueeze(2)
-    right, left = _heads(targets, len(attention)), _heads(-sources, len(attention))
-    positive, negative = attention.clamp(min=0).unsqueeze(1), (-attention).clamp(min=0).unsqueeze(1)
-    distance = torch.cdist(right * positive, left * positive, p=1.0)
-    distance = distance - torch.cdist(right * negative, left * negative, p=1.0)
-    return (1 + SLOPE) / 2 * linear + (1 - SLOPE) / 2 * distance
-
-
 def _heads(x: Tensor, heads: int) -> Tensor:
     """(n, n_regions, dim) -> (n, heads, n_regions, dim / heads), copied once so that no later product has to."""
     return x.view(*x.shape[:2], heads, -1).transpose(1, 2).contiguous()
-
-
-def _along(x: Tensor, vectors: Tensor) -> Tensor:
-    """Each head's channels times that head's vector: (n, n_regions, dim), (heads, dim / heads) -> (n, heads, n_regions)."""
-    blocks = vectors.unsqueeze(2) * torch.eye(len(vectors), device=x.device).unsqueeze(1)
-    return (x @ blocks.flatten(0, 1)).transpose(1, 2)
 
 
 class GraphAttention(nn.Module):
@@ -135,7 +111,7 @@ class GraphAttention(nn.Module):
         if self.target is not None:
             scores = edge_scores_v2(sources, self.target(x), self.attention[0])
         else:
-            given, taken = (_along(sources, vectors) for vectors in self.attention)
+            given, taken = (along_heads(sources, vectors) for vectors in self.attention)
             scores = F.leaky_relu(taken.unsqueeze(3) + given.unsqueeze(2), SLOPE)
         attention = scores.masked_fill(~edges.unsqueeze(1), -math.inf).softmax(dim=3)
         mixed = self.dropout(attention) @ _heads(sources, self.heads)
