@@ -6,7 +6,7 @@ The score of the edge from region j to region i is a' leaky_relu(l_j + r_i) in e
 
 so the score is two terms that belong to one region each, and the sum over channels of a max(l_j, -r_i). That
 sum is taken for one i after the other: three passes over a tensor of the size of l that stays in the cache,
-four in the gradient. No tensor of (images, heads, regions, regions, channels) is ever made (benchmarks/gat.py
+four in the gradient. No tensor of (images, heads, regions, regions, channels) is ever made (benchmarks/blocks.py
 compares with the plain form and with the same sum as an L1 distance by `torch.cdist`).
 """
 

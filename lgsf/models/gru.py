@@ -2,7 +2,7 @@
 
 The same function as `torch.nn.GRU` on packed sequences, with the same parameters under the same names. It
 is written out because a training step of the library's CPU version takes about twice as long at the sizes
-of this field (benchmarks/gru.py): here both directions share every kernel, inputs that occur many times
+of this field (benchmarks/blocks.py): here both directions share every kernel, inputs that occur many times
 (words, positions) are projected once, and the gradient is one explicit pass that forms the gradient of the
 recurrent weights in a single product.
 """

@@ -58,25 +58,30 @@ class SampleInteraction(nn.Module):
         nn.init.zeros_(self.merge.bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Embeddings of one modality (n, dim) float32 of unit length -> enhanced ones, the same shape and length."""
-        query, key, value = self.project(x).view(len(x), 3, self.heads, -1).permute(1, 2, 0, 3)
-        scores = query @ key.transpose(1, 2) / math.sqrt(query.shape[2]) + self.relations(x)
-        mixed = self.merge((scores.softmax(dim=2) @ value).transpose(0, 1).flatten(1))
+        """Enhanced embeddings: (..., n, dim) float32 of unit length -> the same shape and length.
+
+        Leading axes are groups that do not hear each other, such as images and captions.
+        """
+        parts = self.project(x).view(*x.shape[:-1], 3, self.heads, -1).movedim(-3, 0).transpose(-3, -2)
+        query, key, value = parts  # (..., heads, n, channels)
+        scores = query @ key.mT / math.sqrt(query.shape[-1]) + self.relations(x).unsqueeze(-3)
+        mixed = self.merge((scores.softmax(dim=-1) @ value).transpose(-3, -2).flatten(-2))
         x = self.norms[0](x + F.dropout(mixed, self.dropout, self.training))
         x = self.norms[1](x + F.dropout(self.ffn(x), self.dropout, self.training))
         return l2_normalize(x)
 
     def relations(self, x: Tensor) -> Tensor:
-        """What is added to the attention's logits: (n, n) float32.
+        """What is added to the attention's logits: (..., n, dim) -> (..., n, n) float32.
 
         `mask_weight` times the relevance exp(-distance), and minus infinity where two samples are not
         connected. The relevance passes gradients to the embeddings, the choice of neighbours does not.
         """
-        n = len(x)
-        connected = torch.eye(n, dtype=torch.bool, device=x.device)
+        n = x.shape[-2]
+        cosine = x @ x.mT
+        connected = torch.eye(n, dtype=torch.bool, device=x.device).expand_as(cosine)
         if self.kind == "attention":
-            nearest = (x @ x.T).detach().topk(max(1, int(n * self.connect_top)), dim=1).indices
-            connected = connected.scatter(1, nearest, True)
+            nearest = cosine.detach().topk(max(1, int(n * self.connect_top)), dim=-1, sorted=False).indices
+            connected = connected.scatter(-1, nearest, True)
         # Unit vectors: squared distance 2 - 2 cos. The bound keeps the root's gradient finite at distance 0.
-        distance = (2 - 2 * (x @ x.T)).clamp(min=1e-6).sqrt()
+        distance = (2 - 2 * cosine).clamp(min=1e-6).sqrt()
         return (self.mask_weight * torch.exp(-distance)).masked_fill(~connected, -math.inf)

@@ -115,7 +115,7 @@ class LGSF(Method):
         terms["interaction_active"] = plain.new_tensor(float(active))
         if not active:
             return plain, terms
-        enhanced_v, enhanced_u = self.interaction(v), self.interaction(u)
+        enhanced_v, enhanced_u = self.interaction(torch.stack([v, u]))
         pairs = ((v, enhanced_u), (enhanced_v, u), (enhanced_v, enhanced_u))
         others = [self._pair_loss(a, b, batch.image_ids, hardest=progress.hardest)[0] for a, b in pairs]
         return torch.stack([plain, *others]).mean(), terms

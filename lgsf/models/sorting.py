@@ -2,7 +2,7 @@
 
 Pooling sorts tens of values in each of tens of thousands of columns. There a network (merge exchange, Batcher
 1968; Knuth, TAOCP 3, algorithm 5.2.2M) of vectorised minima and maxima is faster than sorting column by column
-(benchmarks/pooling.py).
+(benchmarks/blocks.py).
 """
 
 from __future__ import annotations

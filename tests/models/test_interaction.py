@@ -98,3 +98,10 @@ def test_gradient_is_finite_for_equal_samples(n: int) -> None:
 def test_heads_that_do_not_divide_are_refused() -> None:
     with pytest.raises(LgsfError, match=r"interaction\.heads: 5 does not divide.*12"):
         _layer(heads=5)
+
+
+def test_groups_do_not_hear_each_other() -> None:
+    torch.manual_seed(0)
+    layer, images, captions = _layer(), _unit(8), _unit(8, seed=1)
+    both = layer(torch.stack([images, captions]))
+    torch.testing.assert_close(both, torch.stack([layer(images), layer(captions)]), atol=1e-6, rtol=0)
