@@ -31,7 +31,7 @@ from lgsf.models.losses import hinge_triplet
 from lgsf.models.masked_norm import MaskedBatchNorm, moments
 from lgsf.models.pooling import MeanPooling
 
-CHUNK_MB = 192  # memory for the attended vectors and similarity vectors of one chunk of pairs
+CHUNK_MB = 48  # memory for the attended vectors and similarity vectors of one chunk of pairs
 IMAGE_CHUNK = 256  # images per chunk in evaluation
 
 Moments = tuple[Tensor, ...]  # count, mean and variance (n_texts, 1), or nothing
