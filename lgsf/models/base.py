@@ -130,7 +130,7 @@ class Method(nn.Module):
     Parameters: ClassVar[type[Parameters]] = Parameters
     training_only: ClassVar[tuple[str, ...]] = ()
 
-    def __init__(self, options: Parameters, spec: DataSpec) -> None:
+    def __init__(self, options: BaseModel, spec: DataSpec) -> None:
         """Every method is built as `Class(Class.Parameters(...), DataSpec(...))`."""
         super().__init__()
         self.options = options
