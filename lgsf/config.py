@@ -24,6 +24,7 @@ def _name(value: str) -> str:
 
 
 Name = Annotated[str, AfterValidator(_name)]
+Folder = Literal["results", "resources", "reports", "logs", "benchmarks"]
 
 
 class Settings(BaseModel):
@@ -37,9 +38,9 @@ class ScenesSource(Settings):
 
     source: Literal["scenes"]
     seed: int = Field(2026, ge=0, description="seed of the drawing; the same seed gives the same bytes")
-    train: int = Field(2000, ge=8, description="training images")
-    dev: int = Field(500, ge=8, description="development images; an even number, since twins come in pairs")
-    test: int = Field(500, ge=8, description="test images; an even number")
+    train: int = Field(2000, ge=8, multiple_of=2, description="training images; twins come in pairs")
+    dev: int = Field(500, ge=8, multiple_of=2, description="development images; an even number")
+    test: int = Field(500, ge=8, multiple_of=2, description="test images; an even number")
     size: int = Field(192, ge=160, le=256, description="width and height of a picture in pixels")
     max_regions: int = Field(12, ge=2, le=36, description="boxes kept per image")
     position: bool = Field(True, description="append box coordinates to the region features")
@@ -126,7 +127,7 @@ class Config(Settings):
 
     experiment: Name = Field(description="names the report's folder")
     title: str = ""
-    pathvars: dict[str, str] = Field(default_factory=dict, description="where Snakemake puts things")
+    pathvars: dict[Folder, str] = Field(default_factory=dict, description="where Snakemake puts things")
     run: Run
     datasets: dict[Name, DatasetSettings]
     training: Training = Training()
@@ -232,6 +233,8 @@ def _where(location: tuple[int | str, ...]) -> str:
     parts = list(location)
     if parts[:1] == ["datasets"] and len(parts) > 2:
         del parts[2]
+    elif parts[:1] in (["scenes"], ["precomp"]):
+        del parts[0]
     return ".".join(str(p) for p in parts if p != "[key]") or "top level"
 
 

@@ -21,7 +21,7 @@ RUN_KEYS = {
 
 
 def check_settings(settings: Mapping[str, Any], *, source: str) -> dict[str, Any]:
-    """The settings of one method with all defaults of its parameters filled in.
+    """The settings of one method with all defaults filled in.
 
     Raises LgsfError when a key is unknown, the class cannot be imported or a parameter does not fit.
     """
@@ -32,9 +32,9 @@ def check_settings(settings: Mapping[str, Any], *, source: str) -> dict[str, Any
         )
     if settings["schema_version"] != CONFIG_SCHEMA_VERSION:
         raise LgsfError(f"{source} has schema version {settings['schema_version']!r}; run the configure step again.")
-    training_of(settings, source=source)
+    training = training_of(settings, source=source)
     parameters = parameters_of(settings, source=source)
-    return {**settings, "parameters": parameters.model_dump(mode="json")}
+    return {**settings, "training": training.model_dump(mode="json"), "parameters": parameters.model_dump(mode="json")}
 
 
 def read_settings(path: Path) -> dict[str, Any]:

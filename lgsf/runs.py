@@ -25,7 +25,7 @@ import torch
 from lgsf.data.layout import Split, open_dataset
 from lgsf.data.text import Vocabulary
 from lgsf.errors import LgsfError
-from lgsf.files import read_arrays, read_json, write_arrays, write_atomically
+from lgsf.files import read_json, write_arrays, write_atomically
 from lgsf.methods import build_method, check_settings
 from lgsf.models.base import Encoded, Method
 from lgsf.ranking import Ranking
@@ -101,11 +101,6 @@ def write_ranks(
             "judged_kind": split.judged["kind"].to_numpy().astype(np.str_),
         }
     write_arrays(folder / "top.npz", top)
-
-
-def read_ranks(run: Path, split: str) -> dict[str, npt.NDArray[Any]]:
-    """The arrays of `<run>/<split>/ranks.npz`."""
-    return read_arrays(run / split / "ranks.npz", hint="evaluate this run first")
 
 
 @dataclass(frozen=True)

@@ -51,6 +51,8 @@ def train(*, config: Path, dataset: Path, seed: int, out: Path) -> None:
     device = torch.device(settings["device"])
     if device.type == "cuda" and not torch.cuda.is_available():
         raise LgsfError(f"{config} asks for device 'cuda' and torch finds no GPU: set device: cpu or mend the driver.")
+    if settings["training"]["precision"] == "bfloat16" and device.type != "cuda":
+        raise LgsfError(f"{config}: training.precision bfloat16 needs device cuda; use float32 on a CPU.")
     torch.set_num_threads(settings["threads"])
     torch.use_deterministic_algorithms(True)
     code = sources("lgsf.train", settings["model"].partition(":")[0], root=ROOT)
@@ -92,8 +94,6 @@ class Trainer:
     ) -> None:
         self.settings, self.data, self.seed, self.device = settings, data, seed, device
         self.options: Training = training_of(settings, source=source)
-        if self.options.precision == "bfloat16" and device.type != "cuda":
-            raise LgsfError(f"{source}: training.precision bfloat16 needs device cuda; use float32 on a CPU.")
         vocabulary = Vocabulary.load(data.root / "vocabulary.json")
         self.dev, self.vocabulary = data.split("dev"), vocabulary
         self.batches = TrainingBatches(

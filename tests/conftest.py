@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -105,21 +103,3 @@ def write_config(
     }
     path.write_text(json.dumps(settings))
     return path
-
-
-@pytest.fixture(scope="session")
-def long_run(tmp_path_factory: pytest.TempPathFactory, tiny_dataset: Path) -> tuple[Path, Path]:
-    """(config, run) of a training with epochs long enough to be killed in the middle; never touched again."""
-    folder = tmp_path_factory.mktemp("long")
-    # region_drop and word_drop make every epoch draw numbers that a resumed one must draw again
-    config = write_config(
-        folder / "config.json",
-        parameters={"embedding_dim": 384, "word_dim": 128},
-        region_drop=0.3,
-        word_drop=0.3,
-        epochs=8,
-        batch_size=8,
-    )
-    command = [sys.executable, "-m", "lgsf", "train", "--config", config, "--dataset", tiny_dataset]
-    subprocess.run([*command, "--seed", "3", "--out", folder / "run"], cwd=REPOSITORY, check=True, capture_output=True)
-    return config, folder / "run"

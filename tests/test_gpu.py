@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from lgsf.evaluate import evaluate
-from lgsf.runs import read_ranks
+from lgsf.results import read_ranks
 from lgsf.train import train
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
@@ -42,4 +42,4 @@ def test_gpu_and_cpu_rank_alike(tmp_path, tiny_dataset, tiny_config) -> None:
     (tmp_path / "run" / "run.json").write_text(json.dumps(record))
     evaluate(run=tmp_path / "run", dataset=tiny_dataset, memory_mb=64)
     gpu = read_ranks(tmp_path / "run", "test")
-    assert (cpu["t2i"] == gpu["t2i"]).mean() > 0.95
+    assert (cpu.t2i == gpu.t2i).mean() > 0.95

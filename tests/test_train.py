@@ -8,7 +8,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +20,7 @@ from lgsf.errors import LgsfError
 from lgsf.evaluate import evaluate
 from lgsf.models.base import Batch, DataSpec, Encoded, Method, Parameters, Progress
 from lgsf.train import NotFiniteError, learning_rate, train
+from tests.conftest import write_config
 
 OUTPUTS = ("model.safetensors", "training_only.safetensors")
 
@@ -73,22 +73,37 @@ def same_run(one: Path, other: Path, dataset: Path) -> None:
         assert (one / split / "ranks.npz").read_bytes() == (other / split / "ranks.npz").read_bytes()
 
 
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory: pytest.TempPathFactory, tiny_dataset: Path, repository: Path) -> tuple[Path, Path]:
+    """(config, run) of a training that nobody kills, though its method would obey an order to die."""
+    folder = tmp_path_factory.mktemp("whole")
+    parameters = {"embedding_dim": 16, "word_dim": 8, "graph": {"heads": 2, "ff": 8}, "interaction": {"heads": 2}}
+    # Dropping makes every epoch draw numbers that a resumed one must draw again; so does dropout.
+    config = write_config(
+        folder / "config.json",
+        model="tests.killing:KilledOnce",
+        parameters={**parameters, "order": str(folder / "order"), "at_step": 15},
+        region_drop=0.3,
+        word_drop=0.3,
+    )
+    subprocess.run(command(config, tiny_dataset, folder / "run"), cwd=repository, check=True, capture_output=True)
+    return config, folder / "run"
+
+
 @pytest.mark.parametrize("stop", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
 def test_a_killed_run_ends_like_an_uninterrupted_one(
-    tmp_path: Path, tiny_dataset: Path, long_run, repository: Path, stop: signal.Signals
+    tmp_path: Path, tiny_dataset: Path, uninterrupted, repository: Path, stop: signal.Signals
 ) -> None:
-    (config, finished), killed = long_run, tmp_path / "killed"
-    whole = shutil.copytree(finished, tmp_path / "whole")
-    process = subprocess.Popen(command(config, tiny_dataset, killed), cwd=repository, stderr=subprocess.PIPE, text=True)
-    state = killed / ".resume" / "state.pt"
-    while not state.is_file() and process.poll() is None:
-        time.sleep(0.001)
-    time.sleep(0.05)  # into the next epoch
-    process.send_signal(stop)
-    _, message = process.communicate()
-    assert process.returncode == (-stop if stop == signal.SIGKILL else 128 + stop), message
-    assert "Traceback" not in message
-    assert state.is_file()
+    config, finished = uninterrupted
+    whole, killed = shutil.copytree(finished, tmp_path / "whole"), tmp_path / "killed"
+    (config.parent / "order").write_text(str(int(stop)))
+    first = subprocess.run(command(config, tiny_dataset, killed), cwd=repository, capture_output=True, text=True)
+    assert first.returncode == (-stop if stop == signal.SIGKILL else 128 + stop), first.stderr
+    assert "Traceback" not in first.stderr
+    record = json.loads((finished / "run.json").read_text())
+    assert 0 < 15 % record["steps_per_epoch"] < record["steps_per_epoch"] - 1  # killed in mid-epoch
+    assert len(_log(killed)) == 15 // record["steps_per_epoch"] > 0
+    assert (killed / ".resume" / "state.pt").is_file()
     assert not (killed / "run.json").exists()
 
     again = subprocess.run(command(config, tiny_dataset, killed), cwd=repository, capture_output=True, text=True)
@@ -122,16 +137,16 @@ def _log(run: Path) -> list[dict]:
 
 def test_dev_metrics_of_the_log_are_those_of_evaluation(tmp_path, tiny_dataset, tiny_config) -> None:
     from lgsf.ranking import metrics
-    from lgsf.runs import read_ranks
+    from lgsf.results import read_ranks
 
     train(config=tiny_config(), dataset=tiny_dataset, seed=0, out=tmp_path / "run")
     evaluate(run=tmp_path / "run", dataset=tiny_dataset, memory_mb=64)
     ranks = read_ranks(tmp_path / "run", "dev")
-    assert metrics(ranks["i2t"], ranks["t2i"]) == json.loads((tmp_path / "run/run.json").read_text())["dev"]
+    assert metrics(ranks.i2t, ranks.t2i) == json.loads((tmp_path / "run/run.json").read_text())["dev"]
     test = read_ranks(tmp_path / "run", "test")
-    assert test["image_fold"].tolist() == [0] * 6 + [1] * 6
-    assert (test["t2i_fold"] <= test["t2i"]).all()
-    assert (test["t2i_fold"] < test["t2i"]).any()
+    assert test.image_fold.tolist() == [0] * 6 + [1] * 6
+    assert (test.t2i_fold <= test.t2i).all()
+    assert (test.t2i_fold < test.t2i).any()
 
 
 def test_a_loss_that_is_not_finite_stops_with_a_sentence_and_keeps_the_last_epoch(
@@ -230,7 +245,7 @@ def test_load_run_encodes_and_searches(tmp_path, tiny_dataset, tiny_config) -> N
     import lgsf
     from lgsf.data.batches import image_batches
     from lgsf.data.layout import open_dataset
-    from lgsf.runs import read_ranks
+    from lgsf.results import read_ranks
 
     train(config=tiny_config(), dataset=tiny_dataset, seed=0, out=tmp_path / "run")
     evaluate(run=tmp_path / "run", dataset=tiny_dataset, memory_mb=64)
@@ -240,5 +255,5 @@ def test_load_run_encodes_and_searches(tmp_path, tiny_dataset, tiny_config) -> N
     texts = run.encode_texts(list(split.captions["text"]))
     best = run.search(texts, run.encode_images(*batch), k=1)[:, 0].numpy()
     ranks = read_ranks(tmp_path / "run", "test")
-    assert ((best == split.caption_image) == (ranks["t2i"] == 0)).mean() > 0.95  # exact ties aside
+    assert ((best == split.caption_image) == (ranks.t2i == 0)).mean() > 0.95  # exact ties aside
     assert np.isfinite(texts.vector.numpy()).all()

@@ -12,7 +12,7 @@ import pytest
 from baselines.controls import EmbeddingScores, PairScores, _unit, control
 from lgsf.errors import LgsfError
 from lgsf.ranking import metrics, rank
-from lgsf.runs import read_ranks
+from lgsf.results import read_ranks
 
 
 def test_random_embeddings_match_the_closed_form() -> None:
@@ -38,7 +38,7 @@ def test_oracle_is_perfect_and_writes_a_run(tmp_path: Path, tiny_dataset: Path) 
     control(kind="oracle", dataset=tiny_dataset, seed=0, out=tmp_path)
     for split in ("dev", "test"):
         ranks = read_ranks(tmp_path, split)
-        assert metrics(ranks["i2t"], ranks["t2i"])["rsum"] == 600
+        assert metrics(ranks.i2t, ranks.t2i)["rsum"] == 600
     assert json.loads((tmp_path / "run.json").read_text())["kind"] == "control"
 
 
