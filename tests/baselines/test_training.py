@@ -28,7 +28,7 @@ METHODS: dict[str, tuple[str, dict[str, Any], set[str]]] = {
 @pytest.mark.parametrize("name", METHODS)
 def test_train_and_evaluate(name: str, tmp_path: Path, tiny_dataset: Path, tiny_config: Callable[..., Path]) -> None:
     model, parameters, training_only = METHODS[name]
-    config = tiny_config(model=model, parameters=SMALL | parameters, epochs=2)
+    config = tiny_config(model=model, parameters=SMALL | parameters, epochs=1)
     run = tmp_path / "run"
     train(config=config, dataset=tiny_dataset, seed=0, out=run)
     evaluate(run=run, dataset=tiny_dataset, memory_mb=16)
