@@ -5,7 +5,8 @@ For fixed checkpoints only the queries vary: the variance of a difference comes 
 the training seed varies too. Between the runs of a method the recall varies by the seed itself and by what
 the seed does to single images; the second part is already in the image variance of the mean over runs, so it
 is estimated (two-way layout, runs x images) and not counted twice. Degrees of freedom: Welch-Satterthwaite,
-with the seed parts as they were measured, before the subtraction, which keeps the test on the safe side.
+with the seed parts as they were measured, before the subtraction, and rounded down: with 3 runs against 10
+the unrounded ones raise up to 7 % false alarms at nominal 5 %.
 """
 
 from __future__ import annotations
@@ -88,7 +89,7 @@ class VarianceTable:
         spread = np.sum([part**2 / df for part, df in parts], axis=0)
         df = np.full_like(variance, self._df_images)
         np.divide(variance**2, spread, out=df, where=spread > 0)
-        return Error(images, seeds, np.clip(df, 1.0, self._df_images))
+        return Error(images, seeds, np.clip(np.floor(df), 1.0, self._df_images))
 
 
 def _shares(data: Outcomes) -> Floats:
