@@ -12,7 +12,7 @@ from lgsf.data.layout import Dataset, Split, open_dataset, sha256
 from lgsf.data.text import Vocabulary
 from lgsf.errors import LgsfError
 from lgsf.files import read_json
-from lgsf.methods import build_method, check_settings
+from lgsf.methods import build_method, check_settings, make_repeatable
 from lgsf.ranking import Ranking, Scores, contiguous_folds, metrics, rank
 from lgsf.runs import load_weights, write_ranks
 from lgsf.score import TiledScores, encode_split
@@ -31,8 +31,7 @@ def evaluate(*, run: Path, dataset: Path, memory_mb: int) -> None:
         raise LgsfError(f"{run} was trained on another version of {dataset}: train it again or name its own dataset.")
     settings = check_settings(record["config"], source=str(run / "run.json"))
     device = torch.device(settings["device"])
-    torch.set_num_threads(settings["threads"])
-    torch.use_deterministic_algorithms(True)
+    make_repeatable(device, settings["threads"])
     method = build_method(settings, data, source=str(run / "run.json")).to(device)
     load_weights(method, run)
     method.eval()

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
 from pydantic import ValidationError
 
 from lgsf.config import CONFIG_SCHEMA_VERSION, Training, explain
@@ -86,3 +87,13 @@ def build_method(settings: Mapping[str, Any], dataset: Dataset, *, source: str) 
     """A freshly initialised model; torch's global generator decides its weights."""
     options = parameters_of(settings, source=source)
     return method_class(settings["model"], source=source)(options, data_spec(dataset))
+
+
+def make_repeatable(device: torch.device, threads: int) -> None:
+    """Fix what changes the last bits of a sum: the number of CPU threads, and the choice of GPU kernels.
+
+    CPU kernels repeat themselves with a fixed number of threads; asking torch to enforce that as well
+    would load its compiler, a second of every start.
+    """
+    torch.set_num_threads(threads)
+    torch.use_deterministic_algorithms(device.type == "cuda")

@@ -173,7 +173,8 @@ def metrics(i2t: Ints, t2i: Ints) -> dict[str, float]:
 
 
 def _same(rows: Ints, columns: Ints) -> npt.NDArray[np.bool_]:
-    return np.asarray(rows)[:, None] == np.asarray(columns)[None, :]
+    same: npt.NDArray[np.bool_] = np.asarray(rows)[:, None] == np.asarray(columns)[None, :]
+    return same
 
 
 def _top(block: Floats, k: int) -> tuple[npt.NDArray[np.int32], Floats]:

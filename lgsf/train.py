@@ -26,7 +26,7 @@ from lgsf.errors import LgsfError
 from lgsf.files import write_json
 from lgsf.interrupts import Interrupts
 from lgsf.logs import PROGRESS
-from lgsf.methods import build_method, read_settings, training_of
+from lgsf.methods import build_method, make_repeatable, read_settings, training_of
 from lgsf.models.base import Batch, Progress
 from lgsf.models.losses import plateau
 from lgsf.provenance import now
@@ -53,8 +53,7 @@ def train(*, config: Path, dataset: Path, seed: int, out: Path) -> None:
         raise LgsfError(f"{config} asks for device 'cuda' and torch finds no GPU: set device: cpu or mend the driver.")
     if settings["training"]["precision"] == "bfloat16" and device.type != "cuda":
         raise LgsfError(f"{config}: training.precision bfloat16 needs device cuda; use float32 on a CPU.")
-    torch.set_num_threads(settings["threads"])
-    torch.use_deterministic_algorithms(True)
+    make_repeatable(device, settings["threads"])
     code = sources("lgsf.train", settings["model"].partition(":")[0], root=ROOT)
     parts = {
         "settings": settings,
@@ -104,7 +103,10 @@ class Trainer:
         self.method = build_method(settings, data, source=source).to(device)
         kind = {"adamw": torch.optim.AdamW, "adam": torch.optim.Adam}[self.options.optimizer]
         self.optimizer = kind(
-            self.method.parameters(), lr=self.options.learning_rate, weight_decay=self.options.weight_decay
+            self.method.parameters(),
+            lr=self.options.learning_rate,
+            weight_decay=self.options.weight_decay,
+            fused=True,
         )
         self.total_steps = len(self.batches) * self.options.epochs
         self.done = Done()
@@ -165,6 +167,8 @@ class Trainer:
             for name, value in self._step(batch.to(self.device), step, epoch).items():
                 sums[name] = sums.get(name, torch.zeros((), device=self.device)) + value
             step += 1
+            if self.options.epochs > epoch == 1 and step == CHECK_EVERY:
+                self._estimate(step)
             if step % CHECK_EVERY == 0 or step == first_step + len(self.batches):
                 for what in ("loss", "grad_norm"):
                     if not math.isfinite(float(sums[what])):
@@ -191,7 +195,8 @@ class Trainer:
         with torch.autocast(self.device.type, torch.bfloat16, enabled=options.precision == "bfloat16"):
             images = self.method.encode_images(batch.regions, batch.region_mask, batch.boxes)
             texts = self.method.encode_texts(batch.tokens, batch.token_mask)
-            loss, terms = self.method.loss(batch, images, texts, progress)
+        # Scores and losses stay in float32: bfloat16 has 8 bits, and hardest negatives differ by less.
+        loss, terms = self.method.loss(batch, images.float(), texts.float(), progress)
         self.optimizer.zero_grad(set_to_none=True)
         torch.autograd.backward(loss)
         norm = torch.nn.utils.clip_grad_norm_(self.method.parameters(), options.clip_norm)
@@ -214,6 +219,11 @@ class Trainer:
         value = plateau(self.options.batch_size, margin)
         return abs(means["hinge"] - value) <= PLATEAU_WIDTH * value
 
+    def _estimate(self, step: int) -> None:
+        """Say early how long this will take, from the steps so far."""
+        seconds = (time.monotonic() - self.clock) / step * self.total_steps
+        logger.log(PROGRESS, "%s: %d steps, about %s", self.name, self.total_steps, _duration(seconds))
+
     def _report(self, line: dict[str, Any]) -> None:
         if line["plateau"]:
             logger.warning("%s: epoch %d stayed on the collapse plateau (hinge %.1f); some methods leave it late, "
@@ -221,6 +231,16 @@ class Trainer:
         left = line["seconds"] / line["epoch"] * (self.options.epochs - line["epoch"])
         logger.info("%s: epoch %d/%d, loss %.2f, dev rSum %.1f%s, %.0f s left", self.name, line["epoch"],
                     self.options.epochs, line["loss"], line["dev"]["rsum"], " (best)" if line["best"] else "", left)  # fmt: skip
+
+
+def _duration(seconds: float) -> str:
+    return (
+        f"{seconds:.0f} s"
+        if seconds < 100
+        else f"{seconds / 60:.0f} min"
+        if seconds < 6000
+        else f"{seconds / 3600:.1f} h"
+    )
 
 
 def learning_rate(options: Training, step: int, epoch: int) -> float:

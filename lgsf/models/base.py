@@ -102,6 +102,14 @@ class Encoded:
         """The same samples on `device`."""
         return Encoded(**{k: None if v is None else v.to(device) for k, v in vars(self).items()})
 
+    def float(self) -> Encoded:
+        """The same samples in float32 (encoders may have worked in bfloat16)."""
+        return Encoded(
+            vector=None if self.vector is None else self.vector.float(),
+            fragments=None if self.fragments is None else self.fragments.float(),
+            mask=self.mask,
+        )
+
     @staticmethod
     def concatenate(parts: Sequence[Encoded]) -> Encoded:
         """All samples of `parts` in order; fragments are padded with zeros to the longest part."""

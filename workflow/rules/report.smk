@@ -6,6 +6,9 @@ rule table:
     output:
         "<tables>/{table}/runs.parquet",
         "<tables>/{table}/runs.csv",
+        "<tables>/{table}/comparisons.parquet",
+        "<tables>/{table}/comparisons.csv",
+        "<tables>/{table}/summary.tex",
         report(
             "<tables>/{table}/summary.csv",
             caption="../report/summary.rst",
