@@ -31,7 +31,10 @@ def test_configure_fills_in_every_parameter(tmp_path: Path, tiny_config) -> None
     [
         (["configure", "--settings", "{", "--out", "x"], "--settings is not valid JSON"),
         (["configure", "--settings", "{}", "--out", "x"], "are missing or unknown"),
-        (["prepare", "--name", "d", "--settings", '{"source": "precomp"}', "--out", "x"], "datasets.d: key 'path' is missing"),
+        (
+            ["prepare", "--name", "d", "--settings", '{"source": "precomp"}', "--out", "x"],
+            "datasets.d: key 'path' is missing",
+        ),
         (["prepare", "--name", "d", "--settings", '{"source": "precomp", "path": "no/pack"}', "--out", "x"], "no/pack"),
         (["train", "--config", "no.json", "--dataset", "d", "--seed", "0", "--out", "x"], "no.json is missing"),
         (["evaluate", "--run", "no", "--dataset", "d"], "run.json is missing"),
