@@ -21,7 +21,7 @@ RANDOM_DIM = 64
 TITLES = {
     "random": "Chance (random embeddings)",
     "oracle": "Oracle (ground truth)",
-    "truth": "Truth (scene graph, ties at random)",
+    "truth": "Truth (scene graph, rare captions first)",
 }
 
 
@@ -43,11 +43,12 @@ class EmbeddingScores:
 
 @dataclass(frozen=True)
 class PairScores:
-    """1 for listed pairs, 0 for the others, plus a tie-breaker in [0, noise) that the seed fixes."""
+    """A value of at least 1 for listed pairs, 0 for the others, plus a tie-breaker in [0, noise) fixed by the seed."""
 
     shape: tuple[int, int]
     images: npt.NDArray[np.int64]
     captions: npt.NDArray[np.int64]
+    values: npt.NDArray[np.float32]
     noise: float
     seed: int
 
@@ -59,7 +60,7 @@ class PairScores:
                 generator = np.random.default_rng([self.seed, first])
                 block += self.noise * generator.random(block.shape, np.float32)
             here = (self.images >= first) & (self.images < first + rows)
-            block[self.images[here] - first, self.captions[here]] += 1.0
+            block[self.images[here] - first, self.captions[here]] += self.values[here]
             yield first, block
 
 
@@ -94,11 +95,14 @@ def control_scores(kind: str, split: Split, folder: Path, seed: int) -> Scores:
         images, captions = (_unit(generator.standard_normal((n, RANDOM_DIM), np.float32)) for n in shape)
         return EmbeddingScores(images, captions)
     if kind == "oracle":
-        return PairScores(shape, split.caption_image, np.arange(shape[1]), 0.0, seed)
+        return PairScores(shape, split.caption_image, np.arange(shape[1]), np.ones(shape[1], np.float32), 0.0, seed)
     path = folder / "relevance.npz"
     if kind == "truth" and path.is_file():
         pairs = read_arrays(path, hint="prepare the dataset again")
-        return PairScores(shape, pairs["image"].astype(np.int64), pairs["caption"].astype(np.int64), 0.5, seed)
+        true_image, caption = pairs["image"].astype(np.int64), pairs["caption"].astype(np.int64)
+        # An image has many true captions; those that are true of few other images are likelier its own.
+        rarity = shape[0] + 1 - np.bincount(caption, minlength=shape[1])
+        return PairScores(shape, true_image, caption, rarity[caption].astype(np.float32), 0.5, seed)
     raise LgsfError(
         f"{path} is missing: the control {kind!r} needs a dataset that knows which captions are true of which "
         "images; remove it from run.controls."

@@ -9,8 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from baselines.controls import EmbeddingScores, PairScores, _unit, control
+from baselines.controls import EmbeddingScores, PairScores, _unit, control, control_scores
+from lgsf.data.layout import open_dataset
 from lgsf.errors import LgsfError
+from lgsf.files import write_arrays
 from lgsf.ranking import metrics, rank
 from lgsf.results import read_ranks
 
@@ -46,7 +48,8 @@ def test_truth_shares_the_first_ranks_among_all_true_pairs() -> None:
     # caption 0 is true of images 0 and 1: over seeds its own image comes first half of the time
     pairs = np.array([0, 1, 1]), np.array([0, 0, 1])
     first = [
-        rank(PairScores((2, 2), *pairs, 0.5, seed), np.array([0, 1]), np.zeros(2, np.int32)).t2i for seed in range(400)
+        rank(PairScores((2, 2), *pairs, np.ones(3, np.float32), 0.5, seed), np.array([0, 1]), np.zeros(2, np.int32)).t2i
+        for seed in range(400)
     ]
     share = np.mean([ranks[0] == 0 for ranks in first])
     assert share == pytest.approx(0.5, abs=0.1)
@@ -60,6 +63,18 @@ def test_truth_needs_a_dataset_that_knows_it(tmp_path: Path, tiny_dataset: Path)
 
 
 def test_blocks_do_not_change_between_walks() -> None:
-    scores = PairScores((300, 7), np.arange(5), np.arange(5), 0.5, 3)
+    scores = PairScores((300, 7), np.arange(5), np.arange(5), np.ones(5, np.float32), 0.5, 3)
     walks = [np.concatenate([block for _, block in scores.blocks()]) for _ in range(2)]
     assert (walks[0] == walks[1]).all()
+
+
+def test_truth_prefers_captions_that_are_true_of_few_images(tmp_path: Path, tiny_dataset: Path) -> None:
+    split = open_dataset(tiny_dataset).split("test")
+    n_images, own = len(split.images), split.caption_image
+    common = int(np.flatnonzero(own == 1)[0])  # a caption of image 1 that is true of every image
+    pairs = np.concatenate([np.stack([own, np.arange(len(own))]), [np.arange(n_images), np.full(n_images, common)]], 1)
+    pairs = np.unique(pairs, axis=1)
+    write_arrays(tmp_path / "relevance.npz", {"image": pairs[0], "caption": pairs[1]})
+    ranking = rank(control_scores("truth", split, tmp_path, seed=0), own, np.zeros(n_images, np.int32))
+    assert (ranking.i2t[np.arange(n_images) != 1] == 0).all()  # one's own caption stands before the common one
+    assert (np.delete(ranking.t2i, common) == 0).all()
