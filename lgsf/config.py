@@ -147,6 +147,10 @@ class Config(Settings):
                     raise ValueError(
                         f"{kind} names {name!r}, which is not defined; known are {', '.join(sorted(known))}"
                     )
+        if self.run.reference not in self.run.methods:
+            raise ValueError(
+                f"run.reference names {self.run.reference!r}, which is not among run.methods; name one of them"
+            )
         for name in self.methods:
             if name in CONTROLS:
                 raise ValueError(f"methods.{name}: this name belongs to a control; choose another")

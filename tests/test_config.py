@@ -13,7 +13,7 @@ from lgsf.errors import LgsfError
 
 GOOD: dict[str, Any] = {
     "experiment": "x",
-    "run": {"datasets": ["scenes"], "methods": ["a"], "seeds": [0]},
+    "run": {"datasets": ["scenes"], "methods": ["a"], "seeds": [0], "reference": "a"},
     "datasets": {"scenes": {"source": "scenes"}, "pack": {"source": "precomp", "path": "p"}},
     "methods": {
         "a": {"model": "x:Y", "title": "A", "parameters": {"g": {"h": 1, "i": 2}}, "training": {"epochs": 3}},
@@ -48,6 +48,7 @@ CASES: list[tuple[Callable[[dict[str, Any]], Any], str]] = [
     (lambda c: c["methods"].update(c={}), "methods.c: 'model' is missing"),
     (lambda c: c["methods"]["b"]["training"].update(epoch=1), "methods.b.training: unknown key 'epoch'"),
     (lambda c: c["run"].update(methods=["q"]), "run.methods names 'q'.*known are a, b"),
+    (lambda c: c["run"].update(reference="b"), "run.reference names 'b', which is not among run.methods"),
     (lambda c: c["run"].update(seeds=["0"]), "run.seeds"),
     (lambda c: c["run"].update(seeds=[0, 0]), "listed twice"),
     (lambda c: c["run"].update(seeds=[-1]), "greater than or equal to 0"),
