@@ -5,9 +5,9 @@
     v, u    -> interaction with the batch's samples of the same modality -> v~, u~    (global; training only)
     loss    =  mean of L(v, u), L(v, u~), L(v~, u), L(v~, u~);  L = hinge triplet + weight * angular constraint
 
-The paper (Science Technology and Engineering 2025) was available as an abstract: it names these parts and no
-number, so every value below is a choice, marked as such in the configuration. Each part can be switched off
-by a parameter, and all other initial weights then stay what they were (lgsf.models.initial).
+The paper (Science Technology and Engineering 2026, 26(13): 5574-5582) was available as an abstract: it names
+these parts and no number, so every value below is a choice, marked as such in the configuration. Each part can
+be switched off by a parameter, and all other initial weights then stay what they were (lgsf.models.initial).
 """
 
 from __future__ import annotations
