@@ -9,12 +9,11 @@ import numpy as np
 import torch
 
 from lgsf.data.layout import Dataset, Split, open_dataset, sha256
-from lgsf.data.text import Vocabulary
 from lgsf.errors import LgsfError
 from lgsf.files import read_json
 from lgsf.methods import build_method, check_settings, make_repeatable
 from lgsf.ranking import Ranking, Scores, contiguous_folds, metrics, rank
-from lgsf.runs import load_weights, write_ranks
+from lgsf.runs import load_weights, run_vocabulary, write_ranks
 from lgsf.score import TiledScores, encode_split
 
 logger = logging.getLogger(__name__)
@@ -32,10 +31,10 @@ def evaluate(*, run: Path, dataset: Path, memory_mb: int) -> None:
     settings = check_settings(record["config"], source=str(run / "run.json"))
     device = torch.device(settings["device"])
     make_repeatable(device, settings["threads"])
-    method = build_method(settings, data, source=str(run / "run.json")).to(device)
+    vocabulary = run_vocabulary(run, data)
+    method = build_method(settings, data, source=str(run / "run.json"), vocabulary_size=len(vocabulary)).to(device)
     load_weights(method, run)
     method.eval()
-    vocabulary = Vocabulary.load(data.root / "vocabulary.json")
     for name in ("dev", "test"):
         split = data.split(name)
         images, texts = encode_split(method, split, vocabulary, device=device)

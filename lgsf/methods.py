@@ -73,20 +73,23 @@ def method_class(spec: str, *, source: str) -> type[Method]:
     return found
 
 
-def data_spec(dataset: Dataset) -> DataSpec:
-    """What a model must know of a dataset."""
+def data_spec(dataset: Dataset, *, vocabulary_size: int | None = None) -> DataSpec:
+    """What a model must know of a dataset; `vocabulary_size` where it brings words of its own."""
     train = dataset.manifest["splits"]["train"]
     return DataSpec(
         region_dim=train["region_dim"],
-        vocabulary_size=dataset.manifest["vocabulary"]["size"],
+        vocabulary_size=dataset.manifest["vocabulary"]["size"] if vocabulary_size is None else vocabulary_size,
         has_boxes="boxes.npy" in train["sha256"],
     )
 
 
-def build_method(settings: Mapping[str, Any], dataset: Dataset, *, source: str) -> Method:
+def build_method(
+    settings: Mapping[str, Any], dataset: Dataset, *, source: str, vocabulary_size: int | None = None
+) -> Method:
     """A freshly initialised model; torch's global generator decides its weights."""
     options = parameters_of(settings, source=source)
-    return method_class(settings["model"], source=source)(options, data_spec(dataset))
+    spec = data_spec(dataset, vocabulary_size=vocabulary_size)
+    return method_class(settings["model"], source=source)(options, spec)
 
 
 def make_repeatable(device: torch.device, threads: int) -> None:

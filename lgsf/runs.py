@@ -2,6 +2,7 @@
 
 <run>/model.safetensors          weights that encode and compare
 <run>/training_only.safetensors  weights that only training used
+<run>/vocabulary.json            optional: words of its own, where it was not trained on the dataset's
 <run>/run.json                   what was run, on what, by what, and how it ended
 <run>/log.jsonl                  one line per epoch
 <run>/<split>/ranks.npz          ranks of every query; all tables come from here
@@ -22,7 +23,7 @@ import numpy.typing as npt
 import safetensors.torch
 import torch
 
-from lgsf.data.layout import Split, open_dataset
+from lgsf.data.layout import Dataset, Split, open_dataset
 from lgsf.data.text import Vocabulary
 from lgsf.errors import LgsfError
 from lgsf.files import read_json, write_arrays, write_atomically
@@ -135,14 +136,30 @@ class LoadedRun:
         return self.method.similarity(images, texts).T.topk(min(k, len(images)), dim=1).indices
 
 
+def run_vocabulary(run: Path, dataset: Dataset) -> Vocabulary:
+    """The words that a run was trained with: those in its own folder, otherwise the dataset's.
+
+    Raises LgsfError when they are not the words that its record names.
+    """
+    own = run / "vocabulary.json"
+    if own.is_file():
+        vocabulary = Vocabulary.load(own, remedy="import this run again")
+    else:
+        vocabulary = Vocabulary.load(dataset.root / "vocabulary.json")
+    record = read_json(run / "run.json", hint="train this run first")
+    if record["data"]["vocabulary"]["hash"] != vocabulary.hash:
+        where = own if own.is_file() else dataset.root
+        raise LgsfError(f"{run} was trained with other words than {where} has: name the dataset it was trained on.")
+    return vocabulary
+
+
 def load_run(run: str | Path, dataset: str | Path) -> LoadedRun:
     """Open a trained run; `dataset` is the prepared dataset it was trained on (its words are checked)."""
     run = Path(run)
     record = read_json(run / "run.json", hint="train this run first")
     opened = open_dataset(Path(dataset))
-    if record["data"]["vocabulary"]["hash"] != opened.manifest["vocabulary"]["hash"]:
-        raise LgsfError(f"{run} was trained with other words than {dataset} has: name the dataset it was trained on.")
+    vocabulary = run_vocabulary(run, opened)
     settings = check_settings(record["config"], source=str(run / "run.json"))
-    method = build_method(settings, opened, source=str(run / "run.json"))
+    method = build_method(settings, opened, source=str(run / "run.json"), vocabulary_size=len(vocabulary))
     load_weights(method, run)
-    return LoadedRun(method.eval(), Vocabulary.load(opened.root / "vocabulary.json"), record)
+    return LoadedRun(method.eval(), vocabulary, record)

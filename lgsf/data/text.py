@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 SPECIAL_WORDS = ("<pad>", "<start>", "<end>", "<unk>", "<mask>")
 PAD, START, END, UNKNOWN, MASK = range(len(SPECIAL_WORDS))
+ENCODING_WORDS = SPECIAL_WORDS[:MASK]  # all that encoding needs; words of published models may end here
 
 _BYTES_LITERAL = re.compile(r"""b(['"]).*\1""", re.DOTALL)
 
@@ -50,11 +51,11 @@ def is_bytes_literal(caption: str) -> bool:
 
 
 class Vocabulary:
-    """Words and their numbers: the special words first, then the kept words in alphabetical order."""
+    """Words and their numbers: the special words first, then the kept words, in alphabetical order if built here."""
 
     def __init__(self, words: Sequence[str], min_count: int) -> None:
-        if tuple(words[: len(SPECIAL_WORDS)]) != SPECIAL_WORDS:
-            raise ValueError(f"a vocabulary starts with {' '.join(SPECIAL_WORDS)}")
+        if tuple(words[: len(ENCODING_WORDS)]) != ENCODING_WORDS:
+            raise ValueError(f"a vocabulary starts with {' '.join(ENCODING_WORDS)}")
         if len(set(words)) != len(words):
             raise ValueError("a word stands twice in the vocabulary")
         self.words = tuple(words)
@@ -94,22 +95,22 @@ class Vocabulary:
         path.write_text(json.dumps(content, ensure_ascii=False, indent=0) + "\n", encoding="utf-8")
 
     @classmethod
-    def load(cls, path: Path) -> Vocabulary:
-        """Read what `save` wrote.
+    def load(cls, path: Path, *, remedy: str = "prepare the dataset again") -> Vocabulary:
+        """Read what `save` wrote; `remedy` ends the sentence of every error.
 
         Raises LgsfError where the file is absent, is not such a file, or does not match its hash.
         """
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
         except FileNotFoundError:
-            raise LgsfError(f"{path} is missing: prepare the dataset again.") from None
+            raise LgsfError(f"{path} is missing: {remedy}.") from None
         except ValueError as error:
-            raise LgsfError(f"{path} is not valid JSON ({error}): prepare the dataset again.") from None
+            raise LgsfError(f"{path} is not valid JSON ({error}): {remedy}.") from None
         try:
             vocabulary = cls([str(word) for word in content["words"]], int(content["min_count"]))
             promised = content["hash"]
         except (KeyError, TypeError, ValueError) as error:
-            raise LgsfError(f"{path} is not a vocabulary ({error!r}): prepare the dataset again.") from None
+            raise LgsfError(f"{path} is not a vocabulary ({error!r}): {remedy}.") from None
         if vocabulary.hash != promised:
-            raise LgsfError(f"{path} was changed since it was written (its hash differs): prepare it again.")
+            raise LgsfError(f"{path} was changed since it was written (its hash differs): {remedy}.")
         return vocabulary
