@@ -11,6 +11,7 @@ import pandas as pd
 
 from lgsf.data.layout import SPLITS
 from lgsf.formatting import HEADLINE, NOTHING, decimal, duration, interval, listing, metric_label, moment
+from lgsf.inputs import INPUTS, printed_inputs
 from lgsf.statistics import format_p
 
 DIFFERENCE_METRICS = ("i2t_r1", "t2i_r1", "rsum")
@@ -44,13 +45,14 @@ class Cell:
 
 @dataclass(frozen=True)
 class Block:
-    """A table; the first column names the row. `numeric` says which columns are numbers."""
+    """A table; the first column names the row. `numeric` says which columns are numbers, `note` stands below."""
 
     id: str
     caption: str
     columns: tuple[str, ...]
     numeric: tuple[bool, ...]
     rows: tuple[tuple[Cell, ...], ...]
+    note: str = ""
 
 
 def value_cell(mean: float, sd: float, *, places: int = 1, sign: bool = False, css: str = "") -> Cell:
@@ -61,9 +63,11 @@ def value_cell(mean: float, sd: float, *, places: int = 1, sign: bool = False, c
     return Cell(decimal(mean, places, sign=sign), minor, float(mean), css)
 
 
-def _table(id_: str, caption: str, names: Sequence[str], numeric_from: int, rows: Sequence[Sequence[Cell]]) -> Block:
+def _table(
+    id_: str, caption: str, names: Sequence[str], numeric_from: int, rows: Sequence[Sequence[Cell]], note: str = ""
+) -> Block:
     numeric = tuple(index >= numeric_from for index in range(len(names)))
-    return Block(id_, caption, tuple(names), numeric, tuple(tuple(row) for row in rows))
+    return Block(id_, caption, tuple(names), numeric, tuple(tuple(row) for row in rows), note)
 
 
 def _name(title: str, kind: str) -> Cell:
@@ -83,17 +87,19 @@ def results_block(id_: str, caption: str, summary: pd.DataFrame, *, twins: bool 
     metrics = [m for m in present if m.startswith("twin_")] if twins else list(HEADLINE)
     scores = summary[summary["kind"] != "control"]
     best = {m: scores.loc[scores["metric"] == m, "mean"].max() for m in metrics}
+    inputs = printed_inputs(summary)
     rows = []
     for method in dict.fromkeys(summary["method"]):
         own = summary[summary["method"] == method].set_index("metric")
         first = own.loc["rsum"]
-        cells = [_name(first["title"], first["kind"])]
+        cells = [_name(first["title"], first["kind"]), *(Cell(first[name] or NOTHING) for name in inputs.columns)]
         for metric in metrics:
             mean, sd = own.loc[metric, ["mean", "sd"]] if metric in own.index else (float("nan"), float("nan"))
             is_best = first["kind"] != "control" and mean == best[metric]
             cells.append(value_cell(mean, sd, css="best" if is_best else ""))
         rows.append([*cells, _counted(int(first["n"]), int(first["expected"]))])
-    return _table(id_, caption, ["method", *map(metric_label, metrics), "seeds"], 1, rows)
+    names = ["method", *(INPUTS[name] for name in inputs.columns), *map(metric_label, metrics), "seeds"]
+    return _table(id_, caption, names, 1 + len(inputs.columns), rows, inputs.note)
 
 
 def differences_block(id_: str, caption: str, tests: pd.DataFrame, titles: Mapping[str, str]) -> Block:

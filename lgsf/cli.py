@@ -73,6 +73,8 @@ def _import_scores(a: Arguments) -> None:
         import_scores(
             dataset=a.dataset, split=a.split, name=a.name, seed=a.seed, results=a.results,
             scores=a.scores, images=a.images, captions=a.captions, ids=a.ids,
+            text_encoder=a.text_encoder, features=a.features,
+            ensemble=None if a.ensemble is None else a.ensemble == "yes",
         )
     )  # fmt: skip
 
@@ -115,7 +117,8 @@ def parser() -> argparse.ArgumentParser:
     optional: dict[str, Any] = {"type": Path, "default": None}
     verb("import-scores", _import_scores, "turn the scores of any code into a run", dataset=path, split={}, name={},
          seed={"type": int, "default": 0}, results=path, scores=optional, images=optional, captions=optional,
-         ids=optional)  # fmt: skip
+         ids=optional, text_encoder={"default": None}, features={"default": None},
+         ensemble={"choices": ("yes", "no"), "default": None})  # fmt: skip
     verb("schema", _schema, "write the JSON schema of the configuration", out=path)
     return top
 

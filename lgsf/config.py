@@ -58,6 +58,7 @@ class PrecompSource(Settings):
     test: str = Field("test", description="prefix of the test files, for COCO usually testall")
     captions_per_image: int = Field(5, ge=1, description="consecutive caption lines that belong to one image")
     licence: str = Field("unknown", description="licence of the pack, for the record")
+    features: str = Field("unknown", min_length=1, description="what the region features are: BUTD is the usual pack")
     min_count: int = Field(4, ge=1, description="a word needs this many training occurrences")
     folds: int = Field(1, ge=1, description="folds of the test protocol; 5 is COCO's 1K protocol beside the full test")
     limit_train: int | None = Field(None, ge=2, description="use only the first images of the training split")

@@ -78,6 +78,9 @@ def import_scores(
     images: Path | None = None,
     captions: Path | None = None,
     ids: Path | None = None,
+    text_encoder: str | None = None,
+    features: str | None = None,
+    ensemble: bool | None = None,
 ) -> Path:
     """Rank the scores of one split and write them as run `<results>/<dataset>/<slug of name>/seed<k>`.
 
@@ -85,8 +88,11 @@ def import_scores(
     images, captions  .npy (n_images, dim) and (n_captions, dim): their cosine is the score
     ids               JSON file with the order of rows and columns; the dataset's own order without it
     name              how tables call the model; its folder is the name in small letters, digits and underscores
+    text_encoder, features, ensemble   what the model reads and whether it is a mean over several, in the words of
+                      config/published.csv; tables say "unknown" without them, and features are the dataset's
 
-    A second import under the same name and seed adds another split or replaces the same one. Returns the run's
+    A second import under the same name and seed adds another split or replaces the same one, and
+    keeps what was said of the model unless it is said anew. Returns the run's
     folder. Raises LgsfError, and writes nothing, where files do not fit the split, hold something that is not
     finite, or the folder belongs to another run.
     """
@@ -105,6 +111,7 @@ def import_scores(
         source, files = _vectors(images, captions, opened, order), {"images": images, "captions": captions}
     else:
         raise LgsfError("give either --scores, or --images and --captions: one form of one model.")
+    said = {"text_encoder": text_encoder, "features": features, "ensemble": ensemble}
     started = now()
     ranking = rank_and_write(folder / split, data, opened, source)
     _warn_of_distances(ranking, next(iter(files.values())))
@@ -119,7 +126,8 @@ def import_scores(
         "method": method,
         "title": name,
         "seed": seed,
-        "config": {"imported": {**earlier, split: imported}},
+        **{key: earlier.get(key) if value is None else value for key, value in said.items()},
+        "config": {"imported": {**earlier.get("config", {}).get("imported", {}), split: imported}},
         "started": started,
         "ended": now(),
         "ending": "finished",
@@ -139,7 +147,7 @@ def slug(name: str) -> str:
 
 
 def _earlier(folder: Path, name: str, dataset_sha256: str) -> dict[str, Any]:
-    """What was imported into this folder before; LgsfError if the folder is another run's."""
+    """The record of what was imported into this folder before; LgsfError if the folder is another run's."""
     if not (folder / "run.json").is_file():
         if folder.exists():
             raise LgsfError(f"{folder} belongs to a run that is not finished: choose another --name or --seed.")
@@ -149,7 +157,7 @@ def _earlier(folder: Path, name: str, dataset_sha256: str) -> dict[str, Any]:
         raise LgsfError(f"{folder} holds the run {record.get('title')!r}: choose another --name or --seed.")
     if record["dataset_sha256"] != dataset_sha256:
         raise LgsfError(f"{folder} was imported for another version of the dataset: delete it and import again.")
-    return dict(record["config"]["imported"])
+    return dict(record)
 
 
 def _order(ids: Path | None, split: Split) -> tuple[Rows, Rows | None]:

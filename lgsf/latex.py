@@ -6,6 +6,7 @@ import pandas as pd
 
 from lgsf.experiment import Experiment
 from lgsf.formatting import HEADLINE, PROTOCOL_LABELS
+from lgsf.inputs import INPUTS, printed_inputs
 
 SPECIAL = {
     **{character: f"\\{character}" for character in "&%$#_{}"},
@@ -41,6 +42,8 @@ def latex(experiment: Experiment, summary: pd.DataFrame, comparisons: pd.DataFra
             f"seeds. Bold: highest mean. $\\dag$ ($\\ddag$): better (worse) than {reference}, corrected $p < 0.05$ over "
             "seeds and images."
         )
+        if note := printed_inputs(group).note:
+            caption += f" {latex_text(note)}"
         label = f"tab:{dataset}-{protocol}"
         parts += ["", *_table(group, findings, caption, label)]
     return "\n".join(parts) + "\n"
@@ -50,16 +53,20 @@ def _table(group: pd.DataFrame, findings: dict[tuple[str, str], str], caption: s
     """The lines of one table; a row that lacks seeds says how many it has."""
     scores = group[group["kind"] != "control"]
     best = scores.groupby("metric")["mean"].max().to_dict()
+    inputs = printed_inputs(group).columns
+    first_metric = 2 + len(inputs)  # LaTeX counts columns from one
+    rules = [f"\\cmidrule(lr){{{start}-{start + 2}}}" for start in (first_metric, first_metric + 3)]
+    heads = [latex_text(INPUTS[name].capitalize()) for name in inputs]
     lines = [
         r"\begin{table}",
         r"\centering",
         f"\\caption{{{caption}}}",
         f"\\label{{{label}}}",
-        r"\begin{tabular}{l" + "r" * len(HEADLINE) + "}",
+        r"\begin{tabular}{l" + "l" * len(inputs) + "r" * len(HEADLINE) + "}",
         r"\toprule",
-        r" & \multicolumn{3}{c}{image to text} & \multicolumn{3}{c}{text to image} & \\",
-        r"\cmidrule(lr){2-4}\cmidrule(lr){5-7}",
-        r"Method & R@1 & R@5 & R@10 & R@1 & R@5 & R@10 & rSum \\",
+        " &" * len(inputs) + r" & \multicolumn{3}{c}{image to text} & \multicolumn{3}{c}{text to image} & \\",
+        "".join(rules),
+        " & ".join(["Method", *heads, *["R@1", "R@5", "R@10"] * 2, r"rSum \\"]),
         r"\midrule",
     ]
     for method in dict.fromkeys(group["method"]):
@@ -68,7 +75,7 @@ def _table(group: pd.DataFrame, findings: dict[tuple[str, str], str], caption: s
         name = latex_text(first["title"]) + (r" \emph{(control)}" if first["kind"] == "control" else "")
         if not first["complete"]:
             name += f" ({first['n']} of {first['expected']} seeds)"
-        cells = []
+        cells = [latex_text(first[column]) or "--" for column in inputs]
         for metric in HEADLINE:
             mean, sd = own[metric]["mean"], own[metric]["sd"]
             if pd.isna(mean):

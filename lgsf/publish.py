@@ -73,6 +73,7 @@ def publish(
         "kind": "trained",
         **{key: settings[key] for key in ("dataset", "method", "title", "threads")},
         "seed": seed,
+        "text_encoder": method.text_encoder_name,
         "config": settings,
         "config_sha256": settings_sha256,
         "started": done.started,

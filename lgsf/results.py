@@ -34,6 +34,7 @@ RANK_ARRAYS = {
 }
 JUDGED_ARRAYS = ("judged_score", "judged_image", "judged_caption", "judged_grade", "judged_kind")
 TWIN = "_twin"
+UNKNOWN = "unknown"
 
 
 class _Facts(BaseModel):
@@ -55,7 +56,11 @@ class Device(_Facts):
 
 
 class RunFacts(_Facts):
-    """`run.json`: what a run was, where it ran and what it cost; training facts are null for controls."""
+    """`run.json`: what a run was, where it ran and what it cost; training facts are null for controls.
+
+    text_encoder, features, ensemble  what only the record knows: features and ensemble are given with imported
+    scores alone; `inputs` is what tables show
+    """
 
     schema_version: Literal[1]
     kind: Literal["trained", "control", "ensemble", "imported"]
@@ -63,6 +68,9 @@ class RunFacts(_Facts):
     method: str
     title: str = ""
     seed: int
+    text_encoder: str | None = None
+    features: str | None = None
+    ensemble: bool | None = None
     config: dict[str, Any] = Field(default_factory=dict)
     config_sha256: str | None = None
     dataset_sha256: str
@@ -87,6 +95,21 @@ class RunFacts(_Facts):
     dev: dict[str, float] | None = None
     ending: str = ""
     resumed: int = 0
+
+    @property
+    def inputs(self) -> dict[str, str]:
+        """What a score rests on beside the method, in the words of config/published.csv; "" for controls.
+
+        text  text encoder;  visual  region features;  ensemble  yes for a mean over trained models, else no
+        """
+        if self.kind == "control":
+            return {"text": "", "visual": "", "ensemble": ""}
+        averaged = {"trained": False, "ensemble": True}.get(self.kind, self.ensemble)
+        return {
+            "text": self.text_encoder or UNKNOWN,
+            "visual": self.features or self.data.get("source", {}).get("features") or UNKNOWN,
+            "ensemble": {True: "yes", False: "no", None: UNKNOWN}[averaged],
+        }
 
 
 class Failure(_Facts):

@@ -14,6 +14,7 @@ from lgsf.errors import LgsfError
 from lgsf.experiment import ExpectedRun, Experiment
 from lgsf.files import write_atomically, write_text
 from lgsf.formatting import RECALLS
+from lgsf.inputs import INPUTS
 from lgsf.latex import latex
 from lgsf.results import RunFacts, read_facts, read_failure, read_ranks, twin_accuracy
 from lgsf.significance import compare_runs
@@ -24,7 +25,7 @@ COSTS = ("seconds", "peak_memory_mb", "peak_gpu_memory_mb", "parameters", "param
 GRAPH_CONTROL = "truth"  # reads the scene graph, which only drawn scenes have
 GROUP = ["dataset", "protocol", "method"]
 RUN_COLUMNS = (
-    *("dataset", "protocol", "method", "title", "kind", "seed", "status", "reason", *RANK_METRICS, *COSTS),
+    *("dataset", "protocol", "method", "title", "kind", *INPUTS, "seed", "status", "reason", *RANK_METRICS, *COSTS),
     *("steps", "best_epoch", "dev_looks", "dev_rsum", "images", "captions", "evaluation", "queries_sha256", "source"),
     *(
         "ranks_sha256",
@@ -97,7 +98,9 @@ def summarise(runs: pd.DataFrame) -> pd.DataFrame:
             rows.append(
                 {
                     **{"dataset": dataset, "protocol": protocol, "method": method},
-                    **{"title": group["title"].iloc[0], "kind": group["kind"].iloc[0], "metric": metric},
+                    **{"title": group["title"].iloc[0], "kind": group["kind"].iloc[0]},
+                    **{name: _told(group[name]) for name in INPUTS},
+                    "metric": metric,
                     **{
                         "mean": values.mean(),
                         "sd": values.std(ddof=1),
@@ -107,8 +110,13 @@ def summarise(runs: pd.DataFrame) -> pd.DataFrame:
                     **{"n": len(values), "expected": len(group), "complete": len(values) == len(group)},
                 }
             )
-    columns = [*GROUP, "title", "kind", "metric", "mean", "sd", "min", "max", "n", "expected", "complete"]
+    columns = [*GROUP, "title", "kind", *INPUTS, "metric", "mean", "sd", "min", "max", "n", "expected", "complete"]
     return pd.DataFrame(rows, columns=columns)
+
+
+def _told(values: pd.Series[str]) -> str:
+    """The one input that the finished runs of a method share; "" where none has finished."""
+    return next((value for value in values if value), "")
 
 
 def differences(summary: pd.DataFrame, reference: str) -> pd.DataFrame:
@@ -194,6 +202,7 @@ def _read(run: ExpectedRun, folder: Path) -> list[dict[str, Any]]:
     return [
         {
             **_identity(run, facts.kind),
+            **facts.inputs,
             "protocol": protocol,
             "status": "finished",
             "reason": "",
@@ -217,7 +226,8 @@ def _absent(run: ExpectedRun, folder: Path, protocol: str) -> dict[str, Any]:
     else:
         status, reason = "missing", "no finished run in its folder"
     kind = "control" if run.is_control else "trained"
-    return {**_identity(run, kind), "protocol": protocol, "status": status, "reason": reason}
+    inputs = dict.fromkeys(INPUTS, "")
+    return {**_identity(run, kind), **inputs, "protocol": protocol, "status": status, "reason": reason}
 
 
 def _identity(run: ExpectedRun, kind: str) -> dict[str, Any]:
@@ -257,6 +267,13 @@ def _refuse_mixtures(table: pd.DataFrame, results: Path) -> None:
                     f"{results / str(dataset)}: {first} and {other} were evaluated under different {what}; "
                     "numbers of both cannot stand in one table, so run the older one again."
                 )
+        for _, own in group.groupby("method", sort=False):
+            for column, what in INPUTS.items():
+                for first, other in _unequal(own, column):
+                    raise LgsfError(
+                        f"{results / str(dataset)}: {first} and {other} differ in their {what} "
+                        f"({' and '.join(dict.fromkeys(own[column]))}); seeds of one method share it, so run one again."
+                    )
 
 
 def _unequal(group: pd.DataFrame, column: str) -> Iterator[tuple[str, str]]:

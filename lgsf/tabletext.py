@@ -9,6 +9,7 @@ import pandas as pd
 
 from lgsf.experiment import Experiment
 from lgsf.formatting import HEADLINE, NOTHING, PROTOCOL_LABELS, RULE, mean_sd, metric_label
+from lgsf.inputs import INPUTS, printed_inputs
 
 _MARKUP = re.compile(r"([\\`*_{}\[\]|~#])")
 
@@ -34,15 +35,18 @@ def markdown(experiment: Experiment, summary: pd.DataFrame) -> str:
 
 
 def markdown_table(group: pd.DataFrame, metrics: list[str]) -> list[str]:
-    """The rows of one dataset and protocol as lines of a Markdown table, methods in the order of `group`."""
+    """One dataset and protocol as lines of a Markdown table, methods in the order of `group`, and its inputs."""
+    inputs = printed_inputs(group)
+    names = ["method", *(INPUTS[name] for name in inputs.columns), *map(metric_label, metrics), "seeds"]
     lines = [
-        "| method | " + " | ".join(metric_label(m) for m in metrics) + " | seeds |",
-        "|---|" + "---:|" * (len(metrics) + 1),
+        f"| {' | '.join(names)} |",
+        "|---|" + "---|" * len(inputs.columns) + "---:|" * (len(metrics) + 1),
     ]
     for _, rows in group.groupby("method", sort=False):
         cells = {m: mean_sd(mean, sd) for m, mean, sd in zip(rows["metric"], rows["mean"], rows["sd"], strict=True)}
         first = rows.iloc[0]
         name = markdown_text(first["title"]) + (" (control)" if first["kind"] == "control" else "")
         counted = f"{first['n']}/{first['expected']}" + ("" if first["complete"] else " incomplete")
-        lines.append(f"| {name} | " + " | ".join(cells.get(m, NOTHING) for m in metrics) + f" | {counted} |")
-    return lines
+        told = [markdown_text(first[column]) or NOTHING for column in inputs.columns]
+        lines.append(f"| {' | '.join([name, *told, *(cells.get(m, NOTHING) for m in metrics), counted])} |")
+    return [*lines, "", markdown_text(inputs.note)] if inputs.note else lines

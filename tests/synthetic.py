@@ -19,6 +19,7 @@ METHODS = (
     ("vsepp", "VSE++", 0.36, 5),
 )
 CONTROLS = ("random", "oracle")
+FEATURES = "toy"
 IMAGES, PER_IMAGE, EPOCHS, STEPS = 60, 5, 12, 40
 CHOICES = {
     "heads": "the abstract gives no number; four fit the width",
@@ -175,6 +176,7 @@ def _facts(folder: Path, method: str, title: str, seed: int, quality: float, fol
     return {
         **{"schema_version": 1, "kind": "control" if control else "trained", "dataset": folder.parts[-3]},
         **{"method": method, "title": title, "seed": seed, "config": {} if control else config},
+        "text_encoder": None if control else "GRU" if method == "vsepp" else "BiGRU",
         **{"config_sha256": None if control else "c0ffee" * 10 + "abcd", "dataset_sha256": "da7a" * 16},
         "data": {
             "splits": {
@@ -182,7 +184,7 @@ def _facts(folder: Path, method: str, title: str, seed: int, quality: float, fol
                 "dev": {"images": 50, "captions": 250, "mean_regions": 4.5},
                 "test": {"images": IMAGES, "captions": 300, "mean_regions": 4.0, "dtype": "float32"},
             },
-            "source": {"kind": "scenes", "seed": 2026},
+            "source": {"kind": "scenes", "seed": 2026, "features": FEATURES},
             "protocol": {"folds": folds},
         },
         "git": {"commit": "0123456789abcdef0123456789abcdef01234567", "dirty": False},

@@ -50,6 +50,20 @@ def test_a_matrix_becomes_a_run(tmp_path: Path, tiny_dataset: Path, split: Split
     assert (facts.kind, facts.method, facts.title, facts.seed) == ("imported", "my_model", "My model", 3)
     assert facts.config["imported"]["test"]["scores"]["file"] == "scores.npy"
     assert facts.parameters is None
+    assert facts.inputs == {"text": "unknown", "visual": "unknown", "ensemble": "unknown"}
+
+
+def test_what_is_said_of_the_model_is_kept(
+    tmp_path: Path, tiny_dataset: Path, split: Split, matrix: npt.NDArray[Any]
+) -> None:
+    scores = saved(tmp_path, matrix)
+    said = ["--text-encoder", "BERT", "--features", "grid", "--ensemble", "yes"]
+    verb = ["import-scores", "--dataset", tiny_dataset, "--split", "test", "--name", "x", "--scores", scores]
+    main([str(a) for a in [*verb, "--results", tmp_path / "results", *said]])
+    run = tmp_path / "results/tiny/x/seed0"
+    assert read_facts(run).inputs == {"text": "BERT", "visual": "grid", "ensemble": "yes"}
+    main([str(a) for a in [*verb, "--results", tmp_path / "results", "--ensemble", "no"]])
+    assert read_facts(run).inputs == {"text": "BERT", "visual": "grid", "ensemble": "no"}
 
 
 @pytest.mark.parametrize("dtype", ["float16", "float64", "int32"])

@@ -36,12 +36,14 @@ def test_every_row_has_all_columns(table: str) -> None:
     rows = [line for line in body.splitlines() if line.endswith(r"\\")]
     assert len(rows) == 6
     for row in rows:
-        assert len(re.findall(r"(?<!\\)&", row)) == 7
+        assert len(re.findall(r"(?<!\\)&", row)) == 8
+    assert r"\begin{tabular}{llrrrrrrr}" in table
+    assert r"\cmidrule(lr){3-5}\cmidrule(lr){6-8}" in table
 
 
 def test_gaps_controls_and_best_values_are_marked(table: str) -> None:
     assert "VSE++ (2 of 3 seeds) &" in table
-    assert r"Oracle (ground truth) \emph{(control)} & 100.0" in table
+    assert r"Oracle (ground truth) \emph{(control)} & -- & 100.0" in table
     assert r"\textbf{478.9}" in table
     assert r"\textbf{600.0}" not in table
 

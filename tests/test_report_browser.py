@@ -66,8 +66,8 @@ def test_tables_sort_from_the_keyboard_and_back(page: chromium.Page, report: Pat
     names = (
         "Array.from(document.querySelectorAll('table.sortable')[0].tBodies[0].rows, (r) => r.cells[0].innerText.trim())"
     )
-    numbers = "Array.from(document.querySelectorAll('table.sortable')[0].tBodies[0].rows, (r) => Number(r.cells[7].dataset.sort))"
-    head = "document.querySelectorAll('table.sortable')[0].tHead.rows[0].cells[7]"
+    numbers = "Array.from(document.querySelectorAll('table.sortable')[0].tBodies[0].rows, (r) => Number(r.cells[8].dataset.sort))"
+    head = "document.querySelectorAll('table.sortable')[0].tHead.rows[0].cells[8]"
     original = page.evaluate(names)
     page.evaluate(f"{head}.querySelector('button').focus()")
     page.press("Enter", 13)

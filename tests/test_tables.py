@@ -12,7 +12,8 @@ import pytest
 
 from lgsf.errors import LgsfError
 from lgsf.experiment import Experiment
-from lgsf.results import read_ranks, twin_accuracy
+from lgsf.inputs import printed_inputs
+from lgsf.results import read_facts, read_ranks, twin_accuracy
 from lgsf.significance import compare_runs
 from lgsf.statistics import compare_methods
 from lgsf.tables import collect, differences, read_runs, summarise, write_tables
@@ -109,6 +110,45 @@ def test_folds_and_full_gallery_stand_side_by_side(tmp_path: Path) -> None:
     assert summarise(runs).groupby(["protocol", "method"])["expected"].first().eq(3).all()
 
 
+def test_inputs_stand_in_runs_and_summary(runs: pd.DataFrame) -> None:
+    inputs = ["text", "visual", "ensemble"]
+    found = runs[runs["status"] == "finished"].drop_duplicates("method").set_index("method")[inputs]
+    assert found.loc["lgsf"].tolist() == ["BiGRU", "toy", "no"]
+    assert found.loc["vsepp"].tolist() == ["GRU", "toy", "no"]
+    assert found.loc["oracle"].tolist() == ["", "", ""]
+    summary = summarise(runs).set_index(["method", "metric"])
+    assert summary.loc[("vsepp", "rsum"), inputs].tolist() == ["GRU", "toy", "no"]
+    assert summary.loc[("no_gat", "i2t_r1"), inputs].tolist() == ["BiGRU", "toy", "no"]  # its second seed is missing
+
+
+def test_a_printed_table_shows_what_differs_and_notes_what_agrees(runs: pd.DataFrame) -> None:
+    assert printed_inputs(runs) == (("text",), "All methods: features toy, single models.")
+    alike = runs[runs["method"] != "vsepp"]
+    assert printed_inputs(alike) == ((), "All methods: text encoder BiGRU, features toy, single models.")
+    mixed = runs.assign(ensemble=np.where(runs["method"] == "lgsf", "yes", runs["ensemble"]))
+    assert printed_inputs(mixed) == (("text", "ensemble"), "All methods: features toy.")
+    assert printed_inputs(runs[runs["kind"] == "control"]) == ((), "")
+
+
+def test_seeds_of_one_method_share_their_inputs(tmp_path: Path) -> None:
+    path = synthetic.write_results(tmp_path) / "toy/lgsf/seed2/run.json"
+    path.write_text(path.read_text().replace('"text_encoder": "BiGRU"', '"text_encoder": "BERT"'))
+    message = r"lgsf/seed0 and lgsf/seed2 differ in their text encoder \(BiGRU and BERT\)"
+    with pytest.raises(LgsfError, match=message):
+        collect(synthetic.experiment(), tmp_path)
+
+
+def test_what_a_record_does_not_say_is_unknown(tmp_path: Path) -> None:
+    path = synthetic.write_results(tmp_path) / "toy/lgsf/seed2/run.json"
+    record = json.loads(path.read_text())
+    assert read_facts(path.parent).inputs == {"text": "BiGRU", "visual": "toy", "ensemble": "no"}
+    del record["text_encoder"], record["data"]["source"]["features"]
+    path.write_text(json.dumps(record | {"kind": "imported"}))
+    assert set(read_facts(path.parent).inputs.values()) == {"unknown"}
+    path.write_text(json.dumps(record | {"kind": "ensemble", "text_encoder": "BERT", "features": "grid"}))
+    assert read_facts(path.parent).inputs == {"text": "BERT", "visual": "grid", "ensemble": "yes"}
+
+
 def test_different_protocols_are_refused(tmp_path: Path) -> None:
     results = synthetic.write_results(tmp_path)
     _rewrite(results / "toy/base/seed1/test/ranks.npz", protocol=json.dumps({"folds": 5}))
@@ -197,9 +237,12 @@ def test_files_agree_with_each_other_and_come_out_equal_twice(tmp_path: Path) ->
     text = pd.read_csv(io.StringIO((tmp_path / "a/runs.csv").read_text()))
     np.testing.assert_allclose(parquet["rsum"], text["rsum"])
     summary = (tmp_path / "a/summary.md").read_text()
-    assert "| VSE++ |" in summary
+    assert "| method | text encoder | i2t R@1 |" in summary
+    assert "| VSE++ | GRU |" in summary
+    assert "| LGSF | BiGRU |" in summary
+    assert "| Chance (random embeddings) (control) | – |" in summary
+    assert "\n\nAll methods: features toy, single models.\n" in summary
     assert "2/3 incomplete |" in summary
-    assert "Chance (random embeddings) (control)" in summary
 
 
 def test_tables_of_another_experiment_are_refused(tmp_path: Path) -> None:

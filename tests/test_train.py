@@ -125,6 +125,7 @@ def test_a_published_run_leaves_nothing_to_resume_and_repeats_exactly(tmp_path, 
     assert (tmp_path / "one" / "run.json").stat().st_mtime_ns > before
     assert (record["resumed"], record["dev_looks"], record["ending"]) == (0, 4, "finished")
     assert record["steps"] == 4 * record["steps_per_epoch"]
+    assert record["text_encoder"] == "GRU"
     best = max(range(4), key=lambda e: _log(tmp_path / "one")[e]["dev"]["rsum"])
     assert record["best_epoch"] == best + 1
     train(config=config, dataset=tiny_dataset, seed=2, out=tmp_path / "three")

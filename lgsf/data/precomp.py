@@ -34,6 +34,7 @@ def prepare_precomp(settings: PrecompSource, *, name: str, root: Path) -> None:
             source={
                 "kind": "precomp",
                 "licence": settings.licence,
+                "features": settings.features,
                 "layout": {split: pack.layout for split, pack in packs.items()},
                 "sha256": {file.name: sha256(file) for pack in packs.values() for file in pack.files},
             }

@@ -29,6 +29,7 @@ from lgsf.data.text import Vocabulary
 from lgsf.data.writer import DatasetWriter
 
 LEAST_SEEN = 0.25  # no object is hidden more than this leaves to be seen
+FEATURES = "Scenes-pixels"  # colour, shape and place of proposed regions (lgsf.data.descriptors)
 FOUND = 0.5  # intersection over union at which a proposal has found an object
 
 Bags = set[tuple[tuple[str, str, str, str], ...]]
@@ -56,6 +57,7 @@ def prepare_scenes(settings: ScenesSource, *, name: str, root: Path) -> None:
             source={
                 "kind": "scenes",
                 "licence": LICENCE,
+                "features": FEATURES,
                 "settings": settings.model_dump(mode="json"),
                 "sha256": {k: v for split in SPLITS for k, v in checksums(folder, split).items()},
             }

@@ -149,6 +149,15 @@ class Method(nn.Module):
         """Margin of a summed hinge over both directions, if there is one: the trainer then knows the plateau."""
         return getattr(self.options, "margin", None)
 
+    @property
+    def text_encoder_name(self) -> str:
+        """What reads the captions, in the words of config/published.csv: GRU, BiGRU, GloVe-BiGRU, BERT ...
+
+        By default the `kind` of the module `text_encoder`, else "unknown". Numbers of different text encoders
+        are never compared without saying so, and an unknown one is compared with no published number.
+        """
+        return str(getattr(getattr(self, "text_encoder", None), "kind", "unknown"))
+
     def encode_images(self, regions: Tensor, mask: Tensor, boxes: Tensor | None = None) -> Encoded:
         """(n, n_regions, region_dim) float32, (n, n_regions) bool, (n, n_regions, 4) float32 -> n samples."""
         raise NotImplementedError

@@ -45,10 +45,14 @@ class RegionEncoder(nn.Module):
 
 
 class GRUEncoder(nn.Module):
-    """Word vectors and a recurrent layer over them; both directions averaged if `bidirectional`."""
+    """Word vectors and a recurrent layer over them; both directions averaged if `bidirectional`.
+
+    kind  what tables call it: GRU or BiGRU
+    """
 
     def __init__(self, *, vocabulary_size: int, word_dim: int, dim: int, bidirectional: bool = False) -> None:
         super().__init__()
+        self.kind = "BiGRU" if bidirectional else "GRU"
         self.embed = nn.Embedding(vocabulary_size, word_dim)
         nn.init.uniform_(self.embed.weight, -0.1, 0.1)
         self.rnn = RaggedGRU(input_dim=word_dim, dim=dim, bidirectional=bidirectional)

@@ -34,6 +34,7 @@ def test_train_and_evaluate(name: str, tmp_path: Path, tiny_dataset: Path, tiny_
     evaluate(run=run, dataset=tiny_dataset, memory_mb=16)
     record = json.loads((run / "run.json").read_text())
     assert 0 < record["dev"]["rsum"] <= 600
+    assert record["text_encoder"] == ("GRU" if name == "vsrn" else "BiGRU")
     with safe_open(run / "model.safetensors", "pt") as deployed:
         assert not {key.split(".")[0] for key in deployed.keys()} & training_only  # noqa: SIM118
     with safe_open(run / "training_only.safetensors", "pt") as training:

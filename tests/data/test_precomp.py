@@ -48,6 +48,7 @@ def test_images_stored_once_or_repeated_become_the_same_dataset(tmp_path: Path, 
     source = dataset.manifest["source"]
     assert source["layout"] == {"train": "once", "dev": "repeated", "test": "repeated"}
     assert source["licence"] == "CC0"
+    assert source["features"] == "unknown"
     assert set(source["sha256"]) == {f"{s}_{k}" for s in SPLITS for k in ("ims.npy", "caps.txt")}
     for file, digest in source["sha256"].items():
         assert digest == hashlib.sha256((folder / file).read_bytes()).hexdigest()

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from torch import Tensor
 
 from lgsf.errors import LgsfError
-from lgsf.models.base import Batch, DataSpec, Encoded, Progress
+from lgsf.models.base import Batch, DataSpec, Encoded, Method, Progress
 from lgsf.models.lgsf import LGSF, LGSFParameters
 from lgsf.models.losses import angular_constraint, hinge_triplet
 from tests.baselines.properties import COUNTS, LENGTHS, SPEC, check_evaluation, check_training, encode, ragged_batch
@@ -50,6 +50,11 @@ def model(spec: DataSpec = SPEC, *, seed: int = 0, **changes: Any) -> LGSF:
 def awake(**changes: Any) -> LGSF:
     """As `model`, with a graph block that is not the identity."""
     return model(**{**changes, "graph": {**changes.get("graph", {}), "zero_init": False}})
+
+
+def test_the_text_encoder_has_a_name() -> None:
+    assert model().text_encoder_name == "BiGRU"
+    assert Method(LGSFParameters(), SPEC).text_encoder_name == "unknown"
 
 
 @pytest.mark.parametrize("arm", ARMS)
