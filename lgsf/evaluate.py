@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 
 from lgsf.data.layout import Dataset, Split, open_dataset, sha256
+from lgsf.data.text import Vocabulary
 from lgsf.errors import LgsfError
 from lgsf.files import read_json
 from lgsf.methods import build_method, check_settings, make_repeatable
+from lgsf.models.base import Encoded, Method
 from lgsf.ranking import Ranking, Scores, contiguous_folds, metrics, rank
 from lgsf.runs import load_weights, run_vocabulary, write_ranks
 from lgsf.score import TiledScores, encode_split
@@ -19,12 +24,44 @@ from lgsf.score import TiledScores, encode_split
 logger = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True)
+class OpenRun:
+    """A trained run on its device, ready to score splits of the data that it was trained on."""
+
+    record: Mapping[str, Any]
+    data: Dataset
+    method: Method
+    vocabulary: Vocabulary
+    device: torch.device
+
+    def encode(self, split: Split) -> tuple[Encoded, Encoded]:
+        """All images and all captions of a split."""
+        return encode_split(self.method, split, self.vocabulary, device=self.device)
+
+    def scores(self, split: Split, memory_mb: int) -> TiledScores:
+        """The score matrix of a split, in bounded memory."""
+        return TiledScores(self.method, *self.encode(split), memory_mb)
+
+
 def evaluate(*, run: Path, dataset: Path, memory_mb: int) -> None:
     """Write dev and test ranks of a trained run.
 
     Raises LgsfError when the run was trained on other data or its weights do not fit.
     """
+    opened = open_run(run, dataset)
+    for name in ("dev", "test"):
+        split = opened.data.split(name)
+        rank_and_write(run / name, opened.data, split, opened.scores(split, memory_mb))
+
+
+def open_run(run: Path, dataset: Path, *, training_only: bool = False) -> OpenRun:
+    """Open a trained run for scoring; `training_only` also reads the weights that evaluation never uses.
+
+    Raises LgsfError when the run has no weights of its own, was trained on other data, or its weights do not fit.
+    """
     record = read_json(run / "run.json", hint="train this run first")
+    if "model" not in record["config"]:
+        raise LgsfError(f"{run} is of kind {record['kind']!r} and has no weights of its own: name a trained run.")
     data = open_dataset(dataset)
     if record["dataset_sha256"] != sha256(data.root / "dataset.json"):
         raise LgsfError(f"{run} was trained on another version of {dataset}: train it again or name its own dataset.")
@@ -33,12 +70,9 @@ def evaluate(*, run: Path, dataset: Path, memory_mb: int) -> None:
     make_repeatable(device, settings["threads"])
     vocabulary = run_vocabulary(run, data)
     method = build_method(settings, data, source=str(run / "run.json"), vocabulary_size=len(vocabulary)).to(device)
-    load_weights(method, run)
+    load_weights(method, run, training_only=training_only)
     method.eval()
-    for name in ("dev", "test"):
-        split = data.split(name)
-        images, texts = encode_split(method, split, vocabulary, device=device)
-        rank_and_write(run / name, data, split, TiledScores(method, images, texts, memory_mb))
+    return OpenRun(record, data, method, vocabulary, device)
 
 
 def rank_and_write(folder: Path, data: Dataset, split: Split, scores: Scores) -> Ranking:
