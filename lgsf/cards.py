@@ -35,12 +35,13 @@ class Card:
 
 
 def method_cards(records: Iterable[RunFacts], *, subject: str) -> list[Card]:
-    """One card per method and distinct configuration, in the order of `records`; only trained runs have one."""
+    """One card per method and distinct configuration, in the order of `records`; runs without a model have none."""
     found: dict[str, tuple[RunFacts, list[str]]] = {}
     for facts in records:
-        if facts.kind != "trained":
+        if facts.kind not in ("trained", "imported") or "model" not in facts.config:
             continue
         settings = {k: v for k, v in facts.config.items() if k not in ("dataset", "device", "threads")}
+        settings |= {"checkpoint": facts.checkpoint.sha256} if facts.checkpoint else {}
         _, datasets = found.setdefault(json.dumps(settings, sort_keys=True), (facts, []))
         if facts.dataset not in datasets:
             datasets.append(facts.dataset)
@@ -50,7 +51,7 @@ def method_cards(records: Iterable[RunFacts], *, subject: str) -> list[Card]:
 
 def _card(facts: RunFacts, datasets: list[str], base: RunFacts | None) -> Card:
     reasons = {str(k): str(v) for k, v in facts.config.get("choices", {}).items()}
-    settings = flatten(facts.config)
+    settings = flatten({k: v for k, v in facts.config.items() if k != "training" or facts.checkpoint is None})
     parameters = []
     for name, value in settings.items():
         short = name.removeprefix("parameters.")
@@ -90,6 +91,8 @@ def show(value: Any) -> str:
 
 
 def _sentence(facts: RunFacts, base: RunFacts | None) -> str:
+    if facts.checkpoint is not None:
+        return facts.checkpoint.note
     if base is None or base.method == facts.method:
         return ""
     name = base.title or base.method

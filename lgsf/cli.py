@@ -79,6 +79,17 @@ def _import_scores(a: Arguments) -> None:
     )  # fmt: skip
 
 
+def _import_checkpoint(a: Arguments) -> None:
+    from baselines.import_checkpoint import import_checkpoint
+
+    print(
+        import_checkpoint(
+            method=a.method, checkpoint=a.checkpoint, vocab=a.vocab, dataset=a.dataset, out=a.out,
+            name=a.name, title=a.title, seed=a.seed, device=a.device, threads=a.threads,
+        )
+    )  # fmt: skip
+
+
 def _schema(a: Arguments) -> None:
     from lgsf.schema import write_schema
 
@@ -119,6 +130,10 @@ def parser() -> argparse.ArgumentParser:
          seed={"type": int, "default": 0}, results=path, scores=optional, images=optional, captions=optional,
          ids=optional, text_encoder={"default": None}, features={"default": None},
          ensemble={"choices": ("yes", "no"), "default": None})  # fmt: skip
+    verb("import-checkpoint", _import_checkpoint, "turn a checkpoint that authors released into a run", method={},
+         checkpoint=path, vocab=path, dataset=path, out=path, name={"default": None}, title={"default": None},
+         seed={"type": int, "default": None}, device={"choices": ("cpu", "cuda"), "default": "cpu"},
+         threads={"type": int, "default": 1})  # fmt: skip
     verb("schema", _schema, "write the JSON schema of the configuration", out=path)
     return top
 

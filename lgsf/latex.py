@@ -72,7 +72,7 @@ def _table(group: pd.DataFrame, findings: dict[tuple[str, str], str], caption: s
     for method in dict.fromkeys(group["method"]):
         own = group[group["method"] == method].set_index("metric").to_dict("index")
         first = own["rsum"]
-        name = latex_text(first["title"]) + (r" \emph{(control)}" if first["kind"] == "control" else "")
+        name = latex_text(first["title"]) + ("" if first["kind"] == "trained" else f" \\emph{{({first['kind']})}}")
         if not first["complete"]:
             name += f" ({first['n']} of {first['expected']} seeds)"
         cells = [latex_text(first[column]) or "--" for column in inputs]

@@ -55,6 +55,17 @@ class Device(_Facts):
     name: str = ""
 
 
+class Checkpoint(_Facts):
+    """Where an imported model comes from; epoch and best score as its authors' file has them."""
+
+    file: str
+    sha256: str
+    epoch: int | None = None
+    best_score: float | None = None
+    selection: str = ""
+    note: str = ""
+
+
 class RunFacts(_Facts):
     """`run.json`: what a run was, where it ran and what it cost; training facts are null for controls.
 
@@ -73,6 +84,7 @@ class RunFacts(_Facts):
     ensemble: bool | None = None
     config: dict[str, Any] = Field(default_factory=dict)
     config_sha256: str | None = None
+    checkpoint: Checkpoint | None = None
     dataset_sha256: str
     data: dict[str, Any] = Field(default_factory=dict)
     git: Git = Git()

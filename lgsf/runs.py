@@ -42,10 +42,11 @@ def split_weights(method: Method) -> tuple[dict[str, torch.Tensor], dict[str, to
     return deployed, training
 
 
-def save_weights(run: Path, deployed: Mapping[str, torch.Tensor], training: Mapping[str, torch.Tensor]) -> None:
-    """Write both weight files."""
+def save_weights(run: Path, deployed: Mapping[str, torch.Tensor], training: Mapping[str, torch.Tensor] | None) -> None:
+    """Write both weight files; None writes no file of what only training uses: it is not known."""
     for name, tensors in (("model", deployed), ("training_only", training)):
-        write_atomically(run / f"{name}.safetensors", partial(_write, safetensors.torch.save(dict(tensors))))
+        if tensors is not None:
+            write_atomically(run / f"{name}.safetensors", partial(_write, safetensors.torch.save(dict(tensors))))
 
 
 def _write(data: bytes, file: IO[bytes]) -> None:

@@ -45,7 +45,7 @@ def markdown_table(group: pd.DataFrame, metrics: list[str]) -> list[str]:
     for _, rows in group.groupby("method", sort=False):
         cells = {m: mean_sd(mean, sd) for m, mean, sd in zip(rows["metric"], rows["mean"], rows["sd"], strict=True)}
         first = rows.iloc[0]
-        name = markdown_text(first["title"]) + (" (control)" if first["kind"] == "control" else "")
+        name = markdown_text(first["title"]) + ("" if first["kind"] == "trained" else f" ({first['kind']})")
         counted = f"{first['n']}/{first['expected']}" + ("" if first["complete"] else " incomplete")
         told = [markdown_text(first[column]) or NOTHING for column in inputs.columns]
         lines.append(f"| {' | '.join([name, *told, *(cells.get(m, NOTHING) for m in metrics), counted])} |")

@@ -51,9 +51,12 @@ def is_bytes_literal(caption: str) -> bool:
 
 
 class Vocabulary:
-    """Words and their numbers: the special words first, then the kept words, in alphabetical order if built here."""
+    """Words and their numbers: the special words first, then the kept words, in alphabetical order if built here.
 
-    def __init__(self, words: Sequence[str], min_count: int) -> None:
+    min_count  occurrences that made a word; None where the words were taken as they are
+    """
+
+    def __init__(self, words: Sequence[str], min_count: int | None) -> None:
         if tuple(words[: len(ENCODING_WORDS)]) != ENCODING_WORDS:
             raise ValueError(f"a vocabulary starts with {' '.join(ENCODING_WORDS)}")
         if len(set(words)) != len(words):
@@ -107,7 +110,8 @@ class Vocabulary:
         except ValueError as error:
             raise LgsfError(f"{path} is not valid JSON ({error}): {remedy}.") from None
         try:
-            vocabulary = cls([str(word) for word in content["words"]], int(content["min_count"]))
+            least = content["min_count"]
+            vocabulary = cls([str(word) for word in content["words"]], None if least is None else int(least))
             promised = content["hash"]
         except (KeyError, TypeError, ValueError) as error:
             raise LgsfError(f"{path} is not a vocabulary ({error!r}): {remedy}.") from None

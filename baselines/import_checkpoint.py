@@ -1,0 +1,186 @@
+"""Turn a checkpoint that authors released into a run that `lgsf evaluate` and all tables treat like any other.
+
+The run is marked as imported wherever it is named: it was trained elsewhere, on whatever its authors used.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from baselines.released import Known, known
+from lgsf.config import CONFIG_SCHEMA_VERSION
+from lgsf.data.layout import Dataset, open_dataset, sha256
+from lgsf.data.text import Vocabulary
+from lgsf.errors import LgsfError
+from lgsf.files import read_json, write_json
+from lgsf.import_scores import slug
+from lgsf.methods import build_method, check_settings
+from lgsf.models.base import Method
+from lgsf.provenance import now, provenance
+from lgsf.released import Released, read_released, read_vocabulary
+from lgsf.runs import save_weights, split_weights
+
+logger = logging.getLogger(__name__)
+FOLDERS = {"data_path", "vocab_path", "logger_name", "model_name", "resume"}  # of a machine that is not ours
+
+
+def import_checkpoint(
+    *,
+    method: str,
+    checkpoint: Path,
+    vocab: Path,
+    dataset: Path,
+    out: Path,
+    name: str | None = None,
+    title: str | None = None,
+    seed: int | None = None,
+    device: str = "cpu",
+    threads: int = 1,
+) -> Path:
+    """Write `checkpoint` of a known `method` as the run `out`, `<results>/<dataset>/<name>/seed<k>`.
+
+    vocab        the authors' JSON of words
+    name, seed   by default those of the folder `out`
+    device, threads   with which `lgsf evaluate` will score
+
+    Importing again replaces the run. Raises LgsfError, and writes nothing, where the file holds anything but
+    weights and options, an option that our class does not have, or where it does not fit the words or the data.
+    """
+    recipe = known(method)
+    data = open_dataset(dataset)
+    started = now()
+    name, seed = _place(out, name, seed)
+    _check_free(out)
+    released = read_released(checkpoint)
+    parameters = recipe.parameters(released)
+    words = read_vocabulary(vocab, size=released.size("txt_enc.embed.weight", 0), mask_word=recipe.mask_word)
+    title = title or f"{recipe.title} (authors' checkpoint)"
+    settings = check_settings(
+        {
+            "schema_version": CONFIG_SCHEMA_VERSION,
+            "dataset": data.name,
+            "method": name,
+            "title": title,
+            "model": recipe.model,
+            "parameters": parameters,
+            "choices": {},
+            "training": {},
+            "device": device,
+            "threads": threads,
+        },
+        source=str(checkpoint),
+    )
+    model = _fill(settings, data, words, released, recipe)
+    deployed, _ = split_weights(model)
+    save_weights(out, deployed, None)
+    words.save(out / "vocabulary.json")
+    record = provenance(data, device=None)
+    record["data"]["vocabulary"] = {"size": len(words), "hash": words.hash, "min_count": words.min_count}
+    record |= {
+        "kind": "imported",
+        "dataset": data.name,
+        "method": name,
+        "title": title,
+        "seed": seed,
+        "text_encoder": model.text_encoder_name,
+        "ensemble": False,
+        "threads": threads,
+        "config": settings,
+        "checkpoint": {
+            "file": checkpoint.name,
+            "sha256": released.sha256,
+            "vocabulary": vocab.name,
+            "vocabulary_sha256": sha256(vocab),
+            "epoch": released.epoch,
+            "best_score": released.best_score,
+            "steps": released.steps,
+            "options": _plain(released),
+            "selection": recipe.selection,
+            "note": f"{_origin(released)}. Its best epoch was chosen on {recipe.selection}. It was trained with "
+            "checkpoint.options; config.training did not apply.",
+        },
+        "parameters": sum(tensor.numel() for tensor in deployed.values()),
+        "started": started,
+        "ended": now(),
+        "ending": "finished",
+    }
+    write_json(out / "run.json", record)
+    logger.info("%s: %s", out, record["checkpoint"]["note"])
+    return out
+
+
+def _place(out: Path, name: str | None, seed: int | None) -> tuple[str, int]:
+    """Name and seed of the run: its folder's, which a given one must not contradict, or tables would not find it."""
+    found = re.fullmatch(r"seed(\d+)", out.name)
+    if found is None:
+        raise LgsfError(f"--out {out} must end in <name>/seed<k>, as tables look for it.")
+    if seed is not None and seed != int(found[1]):
+        raise LgsfError(f"--seed {seed} contradicts --out {out}: tables would not find the run; name one seed.")
+    folder = out.resolve().parent.name
+    if slug(name or folder) != folder:
+        raise LgsfError(
+            f"--out {out}: the folder of {name or folder!r} is called {slug(name or folder)}, or tables would not find it."
+        )
+    return folder, int(found[1])
+
+
+def _check_free(out: Path) -> None:
+    """LgsfError if the folder holds anything but an earlier import of a checkpoint."""
+    if not out.exists() or (out.is_dir() and not any(out.iterdir())):
+        return
+    path = out / "run.json"
+    if not path.is_file() or "checkpoint" not in read_json(path, hint="choose another --out"):
+        raise LgsfError(f"{out} holds another run: choose another --out, or delete it.")
+
+
+def _fill(settings: dict[str, Any], data: Dataset, words: Vocabulary, released: Released, recipe: Known) -> Method:
+    """Our class with the authors' weights; LgsfError where they do not fit it or the dataset."""
+    path = released.path
+    train = data.manifest["splits"]["train"]
+    width = released.size("img_enc.fc.weight", 1)
+    if width != train["region_dim"]:
+        raise LgsfError(
+            f"{path} reads regions of {width} numbers and {data.root} has {train['region_dim']}: "
+            "name the dataset with the features that it was trained on."
+        )
+    regions = settings["parameters"].get("regions")
+    most = max(split["n_regions"] for split in data.manifest["splits"].values())
+    if regions is not None and most > regions:
+        raise LgsfError(
+            f"{path} knows {regions} regions per image and {data.root} has up to {most}: "
+            "name the dataset with the features that it was trained on."
+        )
+    model = build_method(settings, data, source=str(path), vocabulary_size=len(words))
+    try:
+        ours = recipe.rename(released.weights)
+    except LgsfError as error:
+        raise LgsfError(f"{path}: {error}") from None
+    own = model.state_dict()
+    # Checkpoints of torch before 0.4.1 do not count batches, and evaluation does not use the count.
+    ours |= {k: v for k, v in own.items() if k.endswith(".num_batches_tracked") and k not in ours}
+    needed = {k: v for k, v in own.items() if k.split(".")[0] not in model.training_only}
+    if wrong := sorted(set(needed) ^ set(ours)):
+        raise LgsfError(f"{path} and {recipe.title} do not have the same weights ({wrong[0]!r}); check --method.")
+    if unlike := [k for k, v in needed.items() if ours[k].shape != v.shape]:
+        given, wanted = tuple(ours[unlike[0]].shape), tuple(needed[unlike[0]].shape)
+        raise LgsfError(f"{path}: {unlike[0]!r} has shape {given}, not {wanted}; check --method.")
+    with torch.no_grad():
+        model.load_state_dict(ours, strict=False)
+    return model
+
+
+def _plain(released: Released) -> dict[str, Any]:
+    """The authors' options as JSON, without the folders of their machine."""
+    kept = {k: v for k, v in released.options.items() if k not in FOLDERS}
+    return {k: v if isinstance(v, str | int | float | bool | None) else str(v) for k, v in kept.items()}
+
+
+def _origin(released: Released) -> str:
+    epoch = "an unknown epoch" if released.epoch is None else f"epoch {released.epoch}"
+    score = "" if released.best_score is None else f", best score {released.best_score:.1f}, both as stored"
+    return f"Imported, not trained here: {released.path.name} (sha256 {released.sha256[:12]}…), {epoch}{score}"
