@@ -86,7 +86,9 @@ class GraphReasoning(nn.Module):
     def forward(self, nodes: Tensor, mask: Tensor, *, read: int) -> Tensor:
         """Nodes (..., length, dim) float32 with mask (..., length) -> the first `read` nodes after the round."""
         # <Q x + q, K y + k> in one product: what does not depend on y leaves the softmax as it is.
-        reader = F.linear(nodes[..., :read, :], self.key.weight.T @ self.query.weight, self.query.bias @ self.key.weight)
+        reader = F.linear(
+            nodes[..., :read, :], self.key.weight.T @ self.query.weight, self.query.bias @ self.key.weight
+        )
         edges = reader @ nodes.transpose(-1, -2)
         edges = edges.masked_fill(~mask.unsqueeze(-2), -math.inf).softmax(-1)
         merged: Tensor = self.merge(edges @ nodes)

@@ -66,7 +66,7 @@ def test_what_the_record_says(tmp_path: Path) -> None:
     run = imported(files, title="SCAN of its authors")
     facts = read_facts(run)
     assert (facts.kind, facts.method, facts.seed, facts.title) == ("imported", "authors", 0, "SCAN of its authors")
-    assert facts.inputs == {"text": "BiGRU", "visual": "?", "ensemble": "no"}
+    assert facts.inputs == {"text": "BiGRU", "visual": "unknown", "ensemble": "no"}
     assert facts.checkpoint is not None
     assert (facts.checkpoint.epoch, facts.checkpoint.best_score) == (17, 507.9)
     assert "Imported, not trained here" in facts.checkpoint.note
