@@ -17,7 +17,9 @@ from lgsf.errors import LgsfError
 from lgsf.files import read_json
 from lgsf.methods import build_method, check_settings, make_repeatable
 from lgsf.models.base import Encoded, Method
+from lgsf.positives import positives_of
 from lgsf.ranking import Ranking, Scores, contiguous_folds, metrics, rank
+from lgsf.relevance import RelevanceRanks, write_relevance
 from lgsf.runs import load_weights, run_vocabulary, write_ranks
 from lgsf.score import TiledScores, encode_split
 
@@ -76,13 +78,16 @@ def open_run(run: Path, dataset: Path, *, training_only: bool = False) -> OpenRu
 
 
 def rank_and_write(folder: Path, data: Dataset, split: Split, scores: Scores) -> Ranking:
-    """Rank one split by the dataset's protocol and write ranks.npz and top.npz; dev never has folds."""
+    """Rank one split by the dataset's protocol and write ranks.npz, top.npz and relevance.npz; dev never has folds."""
     folds = int(data.manifest["protocol"]["folds"]) if split.name == "test" else 1
     fold = contiguous_folds(len(split.images), folds)
     judged = None
     if split.judged is not None:
         judged = (split.judged["image"].to_numpy(np.int64), split.judged["caption"].to_numpy(np.int64))
-    ranking = rank(scores, split.caption_image, fold, judged=judged)
+    positives, absent = positives_of(split, data.root / split.name)
+    relevance = RelevanceRanks(positives, scores.shape)
+    ranking = rank(scores, split.caption_image, fold, judged=judged, watchers=[relevance])
+    write_relevance(folder, relevance, positives, absent)
     write_ranks(folder, split, ranking, fold, {"split": split.name, "folds": folds, "ties": "against"})
     values = metrics(ranking.i2t_fold, ranking.t2i_fold)
     logger.info("%s: rSum %.1f, i2t R@1 %.1f, t2i R@1 %.1f", folder, values["rsum"], values["i2t_r1"], values["t2i_r1"])

@@ -6,7 +6,7 @@ collapsed model is therefore at the bottom and not, as under an argsort, at chan
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -30,6 +30,14 @@ class Scores(Protocol):
     def blocks(self) -> Iterator[tuple[int, Floats]]:
         """(first image row, scores (rows, n_captions) float32), in order and without gaps."""
         ...
+
+
+class Watcher(Protocol):
+    """Somebody who wants to see every block of both walks, so that no third one is needed."""
+
+    def first(self, first: int, block: Floats) -> None: ...
+
+    def second(self, first: int, block: Floats) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -79,13 +87,20 @@ def contiguous_folds(n_images: int, folds: int) -> npt.NDArray[np.int32]:
 
 
 def rank(
-    scores: Scores, caption_image: Ints, image_fold: Ints, *, judged: tuple[Ints, Ints] | None = None, top: int = TOP
+    scores: Scores,
+    caption_image: Ints,
+    image_fold: Ints,
+    *,
+    judged: tuple[Ints, Ints] | None = None,
+    top: int = TOP,
+    watchers: Sequence[Watcher] = (),
 ) -> Ranking:
     """Rank every query in both directions, in memory of a few blocks.
 
     caption_image  (n_captions,) row of each caption's image; every image has a caption
     image_fold     (n_images,) fold of each image
     judged         (images, captions): pairs whose scores are wanted
+    watchers       see the blocks of both walks, all of them finite
 
     Raises LgsfError on a score that is not finite: NaN compares false with everything and would rank first.
     """
@@ -135,6 +150,8 @@ def rank(
         t2i_top.add(first, block)
         here = np.flatnonzero((judged_images >= first) & (judged_images < last))
         judged_score[here] = block[judged_images[here] - first, judged_captions[here]]
+        for watcher in watchers:
+            watcher.first(first, block)
 
     for first, block in scores.blocks():  # captions against every image, now that their own score is known
         columns = by_image[starts[first] : starts[first + len(block)]]
@@ -143,6 +160,8 @@ def rank(
         t2i += above.sum(axis=0, dtype=np.int32)
         if not one_fold:
             t2i_fold += (above & _same(fold[first : first + len(block)], caption_fold)).sum(axis=0, dtype=np.int32)
+        for watcher in watchers:
+            watcher.second(first, block)
 
     return Ranking(
         i2t=i2t,

@@ -7,6 +7,7 @@
 <run>/log.jsonl                  one line per epoch
 <run>/<split>/ranks.npz          ranks of every query; all tables come from here
 <run>/<split>/top.npz            best candidates and scores of judged pairs
+<run>/<split>/relevance.npz      ranks of everything that is right, where the data know more than the own pair
 """
 
 from __future__ import annotations

@@ -11,8 +11,10 @@ rule evaluate:
     output:
         "<run>/dev/ranks.npz",
         "<run>/dev/top.npz",
+        "<run>/dev/relevance.npz",
         "<run>/test/ranks.npz",
         "<run>/test/top.npz",
+        "<run>/test/relevance.npz",
     log:
         "<logs>/{dataset}/{method}/seed{seed}/evaluate.log",
     benchmark:
@@ -41,8 +43,10 @@ rule control:
     output:
         "<control>/dev/ranks.npz",
         "<control>/dev/top.npz",
+        "<control>/dev/relevance.npz",
         "<control>/test/ranks.npz",
         "<control>/test/top.npz",
+        "<control>/test/relevance.npz",
         run="<control>/run.json",
     log:
         "<logs>/{dataset}/{control}/seed{seed}/control.log",
