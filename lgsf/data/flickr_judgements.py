@@ -19,7 +19,9 @@ from lgsf.errors import LgsfError
 FILES = {"expert": "ExpertAnnotations.txt", "crowd": "CrowdFlowerAnnotations.txt"}
 
 
-def read_judgements(folder: Path, images: pd.DataFrame, captions: pd.DataFrame) -> tuple[pd.DataFrame | None, list[Path]]:
+def read_judgements(
+    folder: Path, images: pd.DataFrame, captions: pd.DataFrame
+) -> tuple[pd.DataFrame | None, list[Path]]:
     """(judged pairs of the split, the files they come from); None where the folder has none.
 
     The table has image and caption (rows), grade (mean rating, or share of yes) and kind ("expert", "crowd").

@@ -5,6 +5,7 @@ A pack is a folder with, for every split,
   {split}_caps.txt   one caption per line, those of an image one after the other
   {split}_ids.txt    optional, one image id per image (or per caption, repeated)
   {split}_boxes.npy  optional, (n_rows, n_regions, 4), x0 y0 x1 y1 in 0..1
+and, if people judged pairs of the test split, Flickr8k's annotation files (lgsf.data.flickr_judgements).
 n_rows is the number of images, or of captions: published packs repeat every dev and test image five times.
 """
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from lgsf.config import PrecompSource
+from lgsf.data.flickr_judgements import read_judgements
 from lgsf.data.layout import SPLITS, sha256
 from lgsf.data.pack import REMEDY, Pack, open_pack
 from lgsf.data.text import Vocabulary
@@ -18,6 +19,8 @@ def prepare_precomp(settings: PrecompSource, *, name: str, root: Path) -> None:
     Raises LgsfError, and leaves nothing new in `root`, for everything that is wrong with the pack.
     """
     packs = _open_splits(settings)
+    test = packs["test"]
+    judged, judgement_files = read_judgements(Path(settings.path), test.image_table(), test.caption_table())
     with DatasetWriter(root, name=name, source={}, protocol={"folds": settings.folds}) as writer:
         writer.vocabulary(Vocabulary.build(packs["train"].captions, min_count=settings.min_count))
         for split, pack in packs.items():
@@ -29,14 +32,16 @@ def prepare_precomp(settings: PrecompSource, *, name: str, root: Path) -> None:
                 dtype=pack.regions.dtype.newbyteorder("="),
                 blocks=pack.blocks(),
                 boxes=pack.boxes is not None,
+                judged=judged if split == "test" else None,
             )
+        files = [file for pack in packs.values() for file in pack.files]
         writer.note(
             source={
                 "kind": "precomp",
                 "licence": settings.licence,
                 "features": settings.features,
                 "layout": {split: pack.layout for split, pack in packs.items()},
-                "sha256": {file.name: sha256(file) for pack in packs.values() for file in pack.files},
+                "sha256": {file.name: sha256(file) for file in (*files, *judgement_files)},
             }
         )
 

@@ -35,6 +35,7 @@ SPLIT_FILES = (
     "images.parquet",
     "captions.parquet",
 )
+JUDGEMENTS = ("ExpertAnnotations.txt", "CrowdFlowerAnnotations.txt")
 TEMPLATES = sorted(str(path.relative_to(ROOT)) for path in ROOT.glob("lgsf/templates/*"))
 ABLATIONS = [m for m in CONFIG.run.methods if CONFIG.method(m).model.startswith("lgsf.")]
 BASELINES = [m for m in CONFIG.run.methods if m not in ABLATIONS]
@@ -92,12 +93,13 @@ def pack_files(wildcards):
     settings = CONFIG.datasets[wildcards.dataset]
     if settings.source != "precomp":
         return []
-    return [
-        f"{settings.path}/{prefix}_{name}"
+    names = [
+        f"{prefix}_{name}"
         for prefix in (settings.train, settings.dev, settings.test)
         for name in ("ims.npy", "caps.txt", "ids.txt", "boxes.npy")
-        if Path(settings.path, f"{prefix}_{name}").is_file()
     ]
+    paths = [f"{settings.path}/{name}" for name in (*names, *JUDGEMENTS)]
+    return [path for path in paths if Path(path).is_file()]
 
 
 def dataset_settings(wildcards):
