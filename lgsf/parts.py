@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from lgsf import blocks, figures
+from lgsf.beyond_blocks import Beyond, beyond_part
 from lgsf.blocks import Block
 from lgsf.claim import subject_of
 from lgsf.experiment import Experiment
@@ -17,7 +18,7 @@ from lgsf.figures import Trained
 from lgsf.formatting import PROTOCOL_LABELS
 from lgsf.plots import Plot
 from lgsf.results import RunFacts, read_facts, read_log, read_ranks
-from lgsf.tables import differences, read_comparisons, read_runs, summarise
+from lgsf.tables import differences, read_beyond, read_comparisons, read_runs, summarise
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,7 @@ class DatasetPart:
     data: Block | None
     protocols: list[Protocol]
     twins: Block | None
+    beyond: Beyond
     recall_plots: list[Plot]
     learning_plots: list[Plot]
     term_plots: dict[str, list[Plot]]
@@ -62,7 +64,7 @@ class DatasetPart:
             yield from protocol.score_plots
             for comparison in protocol.comparisons:
                 yield from comparison.plots
-        yield from (*self.recall_plots, *self.learning_plots)
+        yield from (*self.recall_plots, *self.beyond.plots, *self.learning_plots)
         for group in self.term_plots.values():
             yield from group
         yield from self.cost_plots
@@ -80,6 +82,7 @@ class Collected:
         self.runs = read_runs(experiment, tables)
         self.summary = summarise(self.runs)
         self.comparisons = read_comparisons(tables)
+        self.beyond = read_beyond(tables)
         self.titles = {method.name: method.title for method in experiment.methods}
         self.subject = subject_of(experiment)
         rows = self.runs[self.runs["status"] == "finished"]
@@ -109,6 +112,12 @@ class Collected:
             data=data,
             protocols=[self._protocol(dataset, str(name)) for name in dict.fromkeys(here["protocol"])],
             twins=twins,
+            beyond=beyond_part(
+                dataset,
+                self.beyond[self.beyond["dataset"] == dataset],
+                runs,
+                self.summary[self.summary["dataset"] == dataset],
+            ),
             recall_plots=self._recall_plots(dataset, first, trained),
             learning_plots=figures.learning_plots(dataset, trained),
             term_plots=figures.term_plots(dataset, trained),

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from lgsf.beyond import collect_beyond
 from lgsf.errors import LgsfError
 from lgsf.experiment import ExpectedRun, Experiment
 from lgsf.files import write_atomically, write_text
@@ -138,7 +139,7 @@ def differences(summary: pd.DataFrame, reference: str) -> pd.DataFrame:
 def write_tables(experiment: Experiment, *, results: Path, out: Path) -> None:
     """Write runs, summary, differences and comparisons into `out`, each file atomically.
 
-    runs.parquet, runs.csv, comparisons.parquet, comparisons.csv, differences.csv, summary.csv, .md and .tex
+    runs, comparisons and beyond as .parquet and .csv, differences.csv, summary.csv, .md and .tex
     """
     runs = collect(experiment, results)
     summary = summarise(runs)
@@ -150,6 +151,9 @@ def write_tables(experiment: Experiment, *, results: Path, out: Path) -> None:
     comparisons = compare_runs(experiment, runs, results)
     write_atomically(out / "comparisons.parquet", lambda file: file.write(_parquet(comparisons)))
     write_text(out / "comparisons.csv", comparisons.to_csv(index=False))
+    beyond = collect_beyond(runs, results)
+    write_atomically(out / "beyond.parquet", lambda file: file.write(_parquet(beyond)))
+    write_text(out / "beyond.csv", beyond.to_csv(index=False))
     write_text(out / "summary.md", markdown(experiment, summary))
     write_text(out / "summary.tex", latex(experiment, summary, comparisons))
 
@@ -167,6 +171,11 @@ def read_runs(experiment: Experiment, tables: Path) -> pd.DataFrame:
 def read_comparisons(tables: Path) -> pd.DataFrame:
     """The table of tests that `write_tables` left (lgsf.significance)."""
     return _read_parquet(tables / "comparisons.parquet")
+
+
+def read_beyond(tables: Path) -> pd.DataFrame:
+    """The table of sensitivity analyses that `write_tables` left (lgsf.beyond)."""
+    return _read_parquet(tables / "beyond.parquet")
 
 
 def _read_parquet(path: Path) -> pd.DataFrame:

@@ -8,6 +8,8 @@ rule table:
         "<tables>/{table}/runs.csv",
         "<tables>/{table}/comparisons.parquet",
         "<tables>/{table}/comparisons.csv",
+        "<tables>/{table}/beyond.parquet",
+        "<tables>/{table}/beyond.csv",
         "<tables>/{table}/summary.tex",
         report(
             "<tables>/{table}/summary.csv",
