@@ -242,10 +242,11 @@ def _absent(table: pd.DataFrame) -> list[str]:
     runs = table.loc[table["seed"].notna(), ["method", "seed"]].drop_duplicates()
     labels = {"true": "Exact relevance", "eccv": "ECCV Caption", "cxc": "CxC", "hubs": "Hubs"}
     for note, rows in table[table["note"] != ""].groupby("note", sort=False):
-        what = listing([labels.get(name, name) for name in dict.fromkeys(rows["what"])])
-        own = rows[["title", "seed"]].drop_duplicates()
-        who = (
-            "" if len(own) == len(runs) else f" ({', '.join(f'{t}, seed {s}' for t, s in own.itertuples(index=False))})"
-        )
-        sentences.append(f"{what}: n/a, {note}{who}.")
+        what = listing([label for name, label in labels.items() if name in set(rows["what"])])
+        own = rows.drop_duplicates(["method", "seed"])
+        who = []
+        for title, group in own.groupby("title", sort=False):
+            who.append(f"{title} {'seeds' if len(group) > 1 else 'seed'} {listing([str(s) for s in group['seed']])}")
+        whose = "" if len(own) == len(runs) else f" ({'; '.join(who)})"
+        sentences.append(f"{what}: n/a, {note}{whose}.")
     return sentences
