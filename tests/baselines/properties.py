@@ -79,6 +79,11 @@ def check_evaluation(method: Method, *, order_matters: bool = False) -> None:
             method.encode_texts(batch.tokens[i : i + 1, : LENGTHS[i]], batch.token_mask[i : i + 1, : LENGTHS[i]]),
         )
         close(method.similarity(*alone), together[i : i + 1, i : i + 1])
+    one_region, one_word = (
+        method.encode_images(batch.regions[2:3, :1], batch.region_mask[2:3, :1]),
+        texts.select(slice(3, 4)),
+    )
+    close(method.similarity(one_region, one_word), together[2:3, 3:4])
     close(scores(method, ragged_batch(extra=3)), together)  # padding
 
     order = torch.tensor([2, 0, 4, 1, 3])
