@@ -172,7 +172,10 @@ class SGRAF(Method):
             part = texts.select(order[rows])
             assert part.fragments is not None and part.mask is not None
             part = Encoded(vector=part.vector, fragments=part.fragments[:, :longest], mask=part.mask[:, :longest])
-            chunk, moment = checkpoint(self._pairs, images, part, use_reentrant=False, preserve_rng_state=False)
+            if torch.is_grad_enabled():
+                chunk, moment = checkpoint(self._pairs, images, part, use_reentrant=False, preserve_rng_state=False)
+            else:  # nothing to save, and the first call of `checkpoint` loads torch's compiler
+                chunk, moment = self._pairs(images, part)
             scores.append(chunk)
             tracked.append(moment)
         if tracked[0]:
