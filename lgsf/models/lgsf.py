@@ -3,7 +3,7 @@
     regions -> FC -> graph attention over the image's regions -> pooling -> unit vector v       (local)
     words   -> embedding -> BiGRU                             -> pooling -> unit vector u
     v, u    -> interaction with the batch's samples of the same modality -> v~, u~    (global; training only)
-    loss    =  mean of L(v, u), L(v, u~), L(v~, u), L(v~, u~);  L = hinge triplet + weight * angular constraint
+    loss    =  mean of L(v, u), L(v, u~), L(v~, u), L(v~, u~);  L = hinge triplet + weight * triangle
 
 The paper (Science Technology and Engineering 2026, 26(13): 5574-5582) was available as an abstract: it names
 these parts and no number, so every value below is a choice, marked as such in the configuration. Each part can
@@ -25,8 +25,9 @@ from lgsf.models.encoders import BiGRUEncoder, RegionEncoder, l2_normalize
 from lgsf.models.gat import NO_BOXES, GraphBlock, GraphParameters, build_edges
 from lgsf.models.initial import Initializer
 from lgsf.models.interaction import InteractionParameters, SampleInteraction
-from lgsf.models.losses import angular_constraint, hinge_triplet
+from lgsf.models.losses import hinge_triplet
 from lgsf.models.pooling import build_pooling
+from lgsf.models.triangle import TriangleParameters, triangle_term
 
 
 class PoolingParameters(Parameters):
@@ -34,14 +35,6 @@ class PoolingParameters(Parameters):
 
     kind: Literal["mean", "maxk", "gpo"] = Field("gpo", description="gpo learns a weight for each rank")
     k: int = Field(2, ge=1, description="values that maxk averages in each dimension")
-
-
-class TriangleParameters(Parameters):
-    """The angular constraint on the triangle of image, caption and hardest negative."""
-
-    weight: float = Field(0.1, ge=0, description="0 is the plain triplet loss")
-    angle_degrees: float = Field(40.0, gt=0, lt=90, description="largest angle at the negative corner")
-    form: Literal["soft", "hinge"] = Field("soft", description="softplus without f's constant, or max(f, 0)")
 
 
 class LGSFParameters(Parameters):
@@ -132,16 +125,14 @@ class LGSF(Method):
         return x, attention
 
     def _pair_loss(self, v: Tensor, u: Tensor, image_ids: Tensor, *, hardest: bool) -> tuple[Tensor, dict[str, Tensor]]:
-        """L(v, u) of unit vectors (batch, dim): the hinge and, if it has a weight, the angular constraint.
+        """L(v, u) of unit vectors (batch, dim): the hinge and, if it has a weight, the triangle's term.
 
-        The constraint takes the hardest negatives from the first step on, also while the hinge still sums
+        The angular forms and FullHN take the hardest negatives from the first step on, also while the hinge still sums
         over all of them: one triangle per query and direction, whatever the hinge does.
         """
         hinge, terms, negatives = hinge_triplet(v @ u.T, image_ids, margin=self.options.margin, hardest=hardest)
         triangle = self.options.triangle
         if triangle.weight == 0:
             return hinge, terms
-        angular, activity = angular_constraint(
-            v, u, negatives, angle_degrees=triangle.angle_degrees, form=triangle.form
-        )
-        return hinge + triangle.weight * angular, terms | activity
+        closing, activity = triangle_term(triangle, v, u, image_ids, negatives, margin=self.options.margin)
+        return hinge + triangle.weight * closing, terms | activity

@@ -1,22 +1,12 @@
-"""Losses on a batch of matching pairs: hinge triplet (VSE++, Faghri et al. 2018) and the angular constraint.
-
-The angular constraint (Wang et al., ICCV 2017, equations 4 and 7) limits the angle at the negative corner of
-the triangle anchor, positive, negative. Over unit vectors, with t = tan(angle) and s the cosine,
-
-    f(a, p, n) = 4 t^2 (s(a, n) + s(p, n)) - 2 (1 + t^2) s(a, p) + (2 - 6 t^2)
-
-so it closes the triplet's triangle: s(p, n) is the side between two samples of one modality.
-"""
+"""The hinge triplet loss on a batch of matching pairs (VSE++, Faghri et al., BMVC 2018)."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 
 def plateau(batch_size: int, margin: float) -> float:
@@ -68,34 +58,3 @@ def hinge_triplet(
         score = both.masked_fill(~exists, 0.0).sum() / (2 * exists.sum()).clamp(min=1)
         terms = {"hinge": loss.detach(), "positive_score": positive.mean(), "hardest_score": score}
     return loss, terms, HardestNegatives(caption=caption, image=image, exists=exists)
-
-
-def angular_constraint(
-    images: Tensor,
-    captions: Tensor,
-    negatives: HardestNegatives,
-    *,
-    angle_degrees: float,
-    form: Literal["soft", "hinge"],
-) -> tuple[Tensor, dict[str, Tensor]]:
-    """Sum over the batch of the angular term at the given negatives, the mean of both directions.
-
-    images, captions (batch, dim) float32 of unit length. `soft` is log(1 + exp(f)) without f's constant;
-    `hinge` is max(f, 0) with it, which for angles above 36 degrees is zero on most triplets.
-    Returns the scalar term and, to log, how much of it is active: the share of f > 0, or the mean sigmoid(f).
-    """
-    squared = math.tan(math.radians(angle_degrees)) ** 2
-    positive = (images * captions).sum(1)
-    sums = []
-    for negative in (captions[negatives.caption], images[negatives.image]):
-        towards = ((images + captions) * negative).sum(1)  # s(a, n) + s(p, n)
-        sums.append(4 * squared * towards - 2 * (1 + squared) * positive)
-    f = torch.stack(sums)[:, negatives.exists]
-    if form == "hinge":
-        f = f + (2 - 6 * squared)
-        values, active = f.clamp(min=0), (f > 0).float()
-    else:
-        values, active = F.softplus(f), torch.sigmoid(f)
-    loss = values.sum() / 2
-    share = active.detach().sum() / max(active.numel(), 1)
-    return loss, {"angular": loss.detach(), "angular_active": share}

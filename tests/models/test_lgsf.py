@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import torch
@@ -13,7 +13,8 @@ from torch import Tensor
 from lgsf.errors import LgsfError
 from lgsf.models.base import Batch, DataSpec, Encoded, Method, Progress
 from lgsf.models.lgsf import LGSF, LGSFParameters
-from lgsf.models.losses import angular_constraint, hinge_triplet
+from lgsf.models.losses import hinge_triplet
+from lgsf.models.triangle import TriangleParameters, angular_constraint, triangle_term
 from tests.baselines.properties import COUNTS, LENGTHS, SPEC, check_evaluation, check_training, encode, ragged_batch
 
 NO_GAT: dict[str, Any] = {"graph": {"kind": "none"}}
@@ -28,6 +29,7 @@ ARMS: dict[str, dict[str, Any]] = {
     "ffn_instead_of_gat": {"graph": {"edges": "self"}},
     "self_instead_of_interaction": {"interaction": {"kind": "identity"}},
 }
+FORMS: tuple[str, ...] = get_args(TriangleParameters.model_fields["form"].annotation)
 BEFORE = Progress(step=0, total_steps=100, hardest=False)
 AFTER = Progress(step=90, total_steps=100, hardest=True)
 
@@ -170,6 +172,28 @@ def test_the_loss_is_hinge_and_weighted_angle(progress: Progress) -> None:
     torch.testing.assert_close(loss, hinge + 0.3 * angular)
     torch.testing.assert_close(terms["hinge"] + 0.3 * terms["angular"], loss.detach())
     assert set(terms) == {"hinge", "angular", "angular_active", "positive_score", "hardest_score"}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_every_form_of_the_triangle_adds_its_term(form: str) -> None:
+    """At weight 0 the form does not matter: nothing of it is computed or logged."""
+    changes = {"form": form, "angle_degrees": 30.0}
+    batch = ragged_batch()
+    method = awake(**NO_INTERACTION, triangle={**changes, "weight": 0.3}).eval()
+    images, texts = encode(method, batch)
+    assert images.vector is not None and texts.vector is not None
+    loss, terms = method.loss(batch, images, texts, AFTER)
+    hinge, plain, negatives = hinge_triplet(method.similarity(images, texts), batch.image_ids, margin=0.2, hardest=True)
+    term, activity = triangle_term(
+        method.options.triangle, images.vector, texts.vector, batch.image_ids, negatives, margin=0.2
+    )
+    torch.testing.assert_close(loss, hinge + 0.3 * term)
+    assert terms.keys() == plain.keys() | activity.keys()
+    off = awake(**NO_INTERACTION, triangle={**changes, "weight": 0.0}).eval()
+    loss, terms = off.loss(batch, images, texts, AFTER)
+    assert torch.equal(loss, hinge)
+    assert terms.keys() == plain.keys()
+    check_training(model(triangle={**changes, "weight": 0.3}))
 
 
 def test_interaction_starts_at_its_share_of_the_run_and_averages_four_losses() -> None:
