@@ -7,6 +7,7 @@ methods with equal parameters are equal in expectation, so every alarm between t
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -58,12 +59,18 @@ class Population:
     def draw(
         self, generator: np.random.Generator, *, seeds: tuple[int, int], ability: float = 0.0
     ) -> dict[str, list[SimulatedRanks]]:
-        """Runs of two methods "a" and "b" on one new test set; "a" is better by `ability` (R@1 by about 40 times that)."""
+        """Runs of two methods "a" and "b" on one new test set; "a" is better by `ability`."""
+        return self.draw_methods(generator, {"a": (seeds[0], ability), "b": (seeds[1], 0.0)})
+
+    def draw_methods(
+        self, generator: np.random.Generator, methods: Mapping[str, tuple[int, float]]
+    ) -> dict[str, list[SimulatedRanks]]:
+        """Runs of `methods`, name -> (seeds, ability), on one new test set; R@1 rises by about 40 times the ability."""
         normal = generator.standard_normal
         row = np.repeat(np.arange(self.images), self.captions)
         image, caption = self.image * normal(self.images), self.caption * normal(len(row))
         runs: dict[str, list[SimulatedRanks]] = {}
-        for name, count, better in (("a", seeds[0], ability), ("b", seeds[1], 0.0)):
+        for name, (count, better) in methods.items():
             suited = image + self.method_image * normal(self.images) + better
             runs[name] = []
             for _ in range(count):

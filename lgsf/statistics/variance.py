@@ -11,6 +11,8 @@ the unrounded ones raise up to 7 % false alarms at nominal 5 %.
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,7 +25,7 @@ Weight = float | Floats
 
 @dataclass(frozen=True)
 class Error:
-    """The error of one comparison, per metric (7,), in points (or percent for a relative difference).
+    """The error of one comparison or contrast, per metric (7,), in points (or percent for a relative difference).
 
     images  variance that more images would lower
     seeds   variance that only more seeds would lower; zero for fixed checkpoints
@@ -50,7 +52,7 @@ class Error:
 
 
 class VarianceTable:
-    """All variances that pairs of systems need, computed once: (n_systems, n_systems, 7) and smaller."""
+    """All variances that sums and differences of systems need, computed once: (n_systems, n_systems, 7) and smaller."""
 
     def __init__(self, data: Outcomes) -> None:
         shares = _shares(data)  # (n_images, n_runs, 7)
@@ -71,25 +73,34 @@ class VarianceTable:
 
     def checkpoints(self, a: int, b: int, weight_a: Weight = 1.0, weight_b: Weight = -1.0) -> Error:
         """Error of weight_a x system a + weight_b x system b when only the queries vary."""
-        own = weight_a**2 * self._image[a, a] + weight_b**2 * self._image[b, b]
-        images = np.asarray(own + 2 * weight_a * weight_b * self._image[a, b])
-        images[images < 1e-12 * own] = 0.0  # equal systems leave a difference of rounding errors
+        images = self._images({a: weight_a, b: weight_b})
         return Error(images, np.zeros_like(images), np.full_like(images, self._df_images))
 
     def methods(self, a: int, b: int, weight_a: Weight = 1.0, weight_b: Weight = -1.0) -> Error:
         """The same when seeds vary as well; both systems need two runs or more."""
-        images = self.checkpoints(a, b, weight_a, weight_b).images
-        seeds = weight_a**2 * self._pure[a] + weight_b**2 * self._pure[b]
-        parts = (
-            (images, self._df_images),
-            (weight_a**2 * self._total[a], self._n[a] - 1),
-            (weight_b**2 * self._total[b], self._n[b] - 1),
-        )
+        return self.contrast({a: weight_a, b: weight_b})
+
+    def contrast(self, weights: Mapping[int, Weight]) -> Error:
+        """Error of the sum of weight x system when queries and seeds vary; each system needs two runs or more."""
+        images = self._images(weights)
+        seeds = np.zeros_like(images)
+        parts = [(images, self._df_images)]
+        for system, weight in weights.items():
+            seeds = seeds + weight**2 * self._pure[system]
+            parts.append((np.asarray(weight**2 * self._total[system]), self._n[system] - 1))
         variance = images + seeds
         spread = np.sum([part**2 / df for part, df in parts], axis=0)
         df = np.full_like(variance, self._df_images)
         np.divide(variance**2, spread, out=df, where=spread > 0)
         return Error(images, seeds, np.clip(np.floor(df), 1.0, self._df_images))
+
+    def _images(self, weights: Mapping[int, Weight]) -> Floats:
+        """(7,) image variance of a weighted sum of systems, which all answered the same queries."""
+        own = np.sum([weight**2 * self._image[k, k] for k, weight in weights.items()], axis=0)
+        shared = [w * v * self._image[k, m] for (k, w), (m, v) in itertools.combinations(weights.items(), 2)]
+        images = np.asarray(own + 2 * np.sum(shared, axis=0), np.float64)
+        images[images < 1e-12 * own] = 0.0  # equal systems leave a difference of rounding errors
+        return images
 
 
 def _shares(data: Outcomes) -> Floats:
