@@ -6,6 +6,7 @@ a method are checked by the method's own class when its `configure` step runs.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
@@ -123,6 +124,34 @@ class Run(Settings):
         return value
 
 
+class Factorial(Settings):
+    """A two-level factorial: every combination of parts that are on or off is one method."""
+
+    factors: dict[Name, str] = Field(min_length=2, max_length=4, description="part -> how tables call it")
+    cells: dict[Name, tuple[Name, ...]] = Field(description="method -> the parts that are on in it")
+
+    @field_validator("cells", mode="before")
+    @classmethod
+    def _as_tuples(cls, value: Any) -> Any:
+        if isinstance(value, Mapping):
+            return {k: tuple(v) if isinstance(v, list) else v for k, v in value.items()}
+        return value
+
+    @model_validator(mode="after")
+    def _every_combination_once(self) -> Factorial:
+        owner: dict[frozenset[str], str] = {}
+        for method, parts in self.cells.items():
+            if unknown := [part for part in parts if part not in self.factors]:
+                raise ValueError(f"cells.{method} names {unknown[0]!r}, which is not among factors; correct it")
+            if (first := owner.setdefault(frozenset(parts), method)) != method:
+                raise ValueError(f"cells.{first} and cells.{method} have the same parts on; remove one")
+        orders = range(len(self.factors) + 1)
+        combinations = [on for order in orders for on in itertools.combinations(self.factors, order)]
+        if absent := [" + ".join(on) or "every part off" for on in combinations if frozenset(on) not in owner]:
+            raise ValueError(f"cells has no method with {'; '.join(absent)}; name one for each combination of parts")
+        return self
+
+
 class Config(Settings):
     """The configuration of one experiment."""
 
@@ -133,6 +162,7 @@ class Config(Settings):
     datasets: dict[Name, DatasetSettings]
     training: Training = Training()
     methods: dict[Name, MethodSettings]
+    factorial: Factorial | None = Field(None, description="main effects and interactions of parts, from their methods")
     device: Literal["cpu", "cuda"] = Field("cpu", description="where training and scoring happen")
     threads: int = Field(1, ge=1, description="CPU threads of one trainer; part of what makes a run repeatable")
     memory_mb: int = Field(512, ge=16, description="memory for scores that are held during ranking")
@@ -142,6 +172,7 @@ class Config(Settings):
         for kind, names, known in (
             ("run.datasets", self.run.datasets, self.datasets),
             ("run.methods", self.run.methods, self.methods),
+            ("factorial.cells", self.factorial.cells if self.factorial else (), self.methods),
         ):
             for name in names:
                 if name not in known:

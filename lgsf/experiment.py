@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, ValidationError
 
-from lgsf.config import Name, Settings, explain
+from lgsf.config import Factorial, Name, Settings, explain
 from lgsf.errors import LgsfError
 
 CONTROL_TITLES = {
@@ -38,6 +38,7 @@ class Experiment(Settings):
     controls: tuple[Literal["random", "oracle", "truth"], ...] = ()
     seeds: tuple[Annotated[int, Field(ge=0)], ...] = Field(min_length=1)
     reference: Name
+    factorial: Factorial | None = None
 
     @classmethod
     def parse(cls, json_text: str) -> Experiment:

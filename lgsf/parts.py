@@ -14,6 +14,8 @@ from lgsf.beyond_blocks import Beyond, beyond_part
 from lgsf.blocks import Block
 from lgsf.claim import subject_of
 from lgsf.experiment import Experiment
+from lgsf.factorial import read_effects
+from lgsf.factorial_part import FactorialPart, factorial_part
 from lgsf.figures import Trained
 from lgsf.formatting import PROTOCOL_LABELS
 from lgsf.plots import Plot
@@ -40,6 +42,7 @@ class Protocol:
     results: Block
     score_plots: list[Plot]
     comparisons: list[Comparison]
+    factorial: FactorialPart | None
 
 
 @dataclass(frozen=True)
@@ -64,6 +67,8 @@ class DatasetPart:
             yield from protocol.score_plots
             for comparison in protocol.comparisons:
                 yield from comparison.plots
+            if protocol.factorial is not None:
+                yield from protocol.factorial.plots
         yield from (*self.recall_plots, *self.beyond.plots, *self.learning_plots)
         for group in self.term_plots.values():
             yield from group
@@ -83,6 +88,7 @@ class Collected:
         self.summary = summarise(self.runs)
         self.comparisons = read_comparisons(tables)
         self.beyond = read_beyond(tables)
+        self._effects = read_effects(tables) if experiment.factorial is not None else None
         self.titles = {method.name: method.title for method in experiment.methods}
         self.subject = subject_of(experiment)
         rows = self.runs[self.runs["status"] == "finished"]
@@ -149,7 +155,16 @@ class Collected:
             ),
             score_plots=figures.score_plots(prefix, runs, self.subject),
             comparisons=[comparison for comparison in comparisons if comparison is not None],
+            factorial=self._factorial(dataset, protocol, runs),
         )
+
+    def _factorial(self, dataset: str, protocol: str, runs: pd.DataFrame) -> FactorialPart | None:
+        design, effects = self.experiment.factorial, self._effects
+        if design is None or effects is None:
+            return None
+        here = effects[(effects["dataset"] == dataset) & (effects["gallery"] == protocol)]
+        place = f"{dataset}, {PROTOCOL_LABELS[protocol]}"
+        return factorial_part(f"{dataset}-{protocol}", place, design, runs, here, self.titles)
 
     def _comparison(self, dataset: str, protocol: str, reference: str) -> Comparison | None:
         """None where the reference, or everything else, has no finished run."""

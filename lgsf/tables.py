@@ -13,6 +13,8 @@ import pandas as pd
 from lgsf.beyond import collect_beyond
 from lgsf.errors import LgsfError
 from lgsf.experiment import ExpectedRun, Experiment
+from lgsf.factorial import TABLE as FACTORIAL_TABLE
+from lgsf.factorial import factorial_runs
 from lgsf.files import write_atomically, write_text
 from lgsf.formatting import RECALLS
 from lgsf.inputs import INPUTS
@@ -139,7 +141,8 @@ def differences(summary: pd.DataFrame, reference: str) -> pd.DataFrame:
 def write_tables(experiment: Experiment, *, results: Path, out: Path) -> None:
     """Write runs, summary, differences and comparisons into `out`, each file atomically.
 
-    runs, comparisons and beyond as .parquet and .csv, differences.csv, summary.csv, .md and .tex
+    runs, comparisons and beyond as .parquet and .csv, differences.csv, summary.csv, .md and .tex; for an experiment
+    with a factorial also factorial.parquet and .csv
     """
     runs = collect(experiment, results)
     summary = summarise(runs)
@@ -154,6 +157,10 @@ def write_tables(experiment: Experiment, *, results: Path, out: Path) -> None:
     beyond = collect_beyond(runs, results)
     write_atomically(out / "beyond.parquet", lambda file: file.write(_parquet(beyond)))
     write_text(out / "beyond.csv", beyond.to_csv(index=False))
+    if experiment.factorial is not None:
+        effects = factorial_runs(experiment, runs, results)
+        write_atomically(out / FACTORIAL_TABLE, lambda file: file.write(_parquet(effects)))
+        write_text(out / "factorial.csv", effects.to_csv(index=False))
     write_text(out / "summary.md", markdown(experiment, summary))
     write_text(out / "summary.tex", latex(experiment, summary, comparisons))
 

@@ -43,6 +43,8 @@ BASELINES = [m for m in CONFIG.run.methods if m not in ABLATIONS]
 TABLES = {"comparison": list(CONFIG.run.methods)}
 TABLES |= {"ablations": ABLATIONS} if ABLATIONS else {}
 TABLES |= {"baselines": BASELINES} if BASELINES else {}
+# Made only for an experiment with a factorial.
+EFFECTS = ["factorial.parquet", "factorial.csv"] if CONFIG.factorial else []
 
 
 def runs(methods):
@@ -124,5 +126,6 @@ def experiment(methods):
             "controls": CONFIG.run.controls,
             "seeds": CONFIG.run.seeds,
             "reference": reference if reference in methods else methods[0],
+            "factorial": CONFIG.factorial and CONFIG.factorial.model_dump(),
         }
     )

@@ -11,6 +11,7 @@ rule table:
         "<tables>/{table}/beyond.parquet",
         "<tables>/{table}/beyond.csv",
         "<tables>/{table}/summary.tex",
+        [f"<tables>/{{table}}/{file}" for file in EFFECTS],
         report(
             "<tables>/{table}/summary.csv",
             caption="../report/summary.rst",
