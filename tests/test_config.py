@@ -18,7 +18,10 @@ GOOD: dict[str, Any] = {
     "methods": {
         "a": {"model": "x:Y", "title": "A", "parameters": {"g": {"h": 1, "i": 2}}, "training": {"epochs": 3}},
         "b": {"extends": "a", "parameters": {"g": {"h": 5}}, "training": {"sum_steps": 9}},
+        "c": {"extends": "a"},
+        "d": {"extends": "a"},
     },
+    "factorial": {"factors": {"g": "G", "h": "H"}, "cells": {"a": [], "b": ["g"], "c": ["g", "h"], "d": ["h"]}},
 }
 
 
@@ -45,9 +48,9 @@ CASES: list[tuple[Callable[[dict[str, Any]], Any], str]] = [
     (lambda c: c["methods"]["b"].update(extends="q"), "methods.b.extends names 'q'"),
     (lambda c: c["methods"]["a"].update(extends="b"), "circle"),
     (lambda c: c["methods"]["a"].update(model="os.system('x')"), "methods.a.model"),
-    (lambda c: c["methods"].update(c={}), "methods.c: 'model' is missing"),
+    (lambda c: c["methods"].update(e={}), "methods.e: 'model' is missing"),
     (lambda c: c["methods"]["b"]["training"].update(epoch=1), "methods.b.training: unknown key 'epoch'"),
-    (lambda c: c["run"].update(methods=["q"]), "run.methods names 'q'.*known are a, b"),
+    (lambda c: c["run"].update(methods=["q"]), "run.methods names 'q'.*known are a, b, c, d"),
     (lambda c: c["run"].update(reference="b"), "run.reference names 'b', which is not among run.methods"),
     (lambda c: c["run"].update(seeds=["0"]), "run.seeds"),
     (lambda c: c["run"].update(seeds=[0, 0]), "listed twice"),
@@ -55,6 +58,11 @@ CASES: list[tuple[Callable[[dict[str, Any]], Any], str]] = [
     (lambda c: c.update(training={"epochs": 0}), "training.epochs"),
     (lambda c: c.update(training=3), "training"),
     (lambda c: c.pop("run"), "key 'run' is missing"),
+    (lambda c: c["factorial"]["cells"].pop("b"), "factorial: cells has no method with g; name one"),
+    (lambda c: c["factorial"]["cells"].update(d=["h", "g"]), r"cells.c and cells.d have the same parts on"),
+    (lambda c: c["factorial"]["cells"].update(b=["q"]), "factorial: cells.b names 'q', which is not among factors"),
+    (lambda c: c["factorial"]["factors"].pop("h"), "factorial.factors: .* at least 2 items"),
+    (lambda c: c["factorial"]["cells"].update(z=c["factorial"]["cells"].pop("b")), "factorial.cells names 'z'.*known"),
 ]
 
 
