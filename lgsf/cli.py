@@ -39,6 +39,25 @@ def _train(a: Arguments) -> None:
     train(config=a.config, dataset=a.dataset, seed=a.seed, out=a.out)
 
 
+def _ranges(a: Arguments) -> None:
+    from lgsf.tuning.plan import write_plan
+
+    write_plan(_json(a.settings, "--settings"), out=a.out)
+
+
+def _tune(a: Arguments) -> None:
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    from lgsf.tuning.trials import tune
+
+    tune(plan=a.plan, dataset=a.dataset, out=a.out)
+
+
+def _tuned(a: Arguments) -> None:
+    from lgsf.tuning.collect import write_config
+
+    write_config(a.tuned, _json(a.experiment, "--experiment"), out=a.out)
+
+
 def _evaluate(a: Arguments) -> None:
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     from lgsf.evaluate import evaluate
@@ -120,6 +139,10 @@ def parser() -> argparse.ArgumentParser:
     verb("configure", _configure, "check one method's settings and write them", settings={}, out=path)
     verb("prepare", _prepare, "turn a source into a dataset", name={}, settings={}, out=path)
     verb("train", _train, "train one run, or go on with it", config=path, dataset=path, seed=seed, out=path)
+    verb("ranges", _ranges, "check what tuning may change and write the plan", settings={}, out=path)
+    verb("tune", _tune, "run one method's trials on dev, or go on with them", plan=path, dataset=path, out=path)
+    verb("tuned", _tuned, "write tuned values as a config file", tuned={"type": Path, "nargs": "+"}, experiment={},
+         out=path)  # fmt: skip
     verb("evaluate", _evaluate, "rank dev and test with a run", run=path, dataset=path,
          memory_mb={"type": int, "default": 512})  # fmt: skip
     verb("control", _control, "write a control's run", kind={"choices": CONTROLS}, dataset=path, seed=seed, out=path)

@@ -10,28 +10,16 @@ import itertools
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from lgsf.errors import LgsfError
+from lgsf.ranges import Range, Tuned, Tuning, check_shared, ranges_of_method
+from lgsf.settings import Name as Name
+from lgsf.settings import Settings as Settings
 
 CONFIG_SCHEMA_VERSION = 1
 CONTROLS = ("random", "oracle", "truth")
-
-
-def _name(value: str) -> str:
-    if not value or not all(c in "abcdefghijklmnopqrstuvwxyz0123456789_" for c in value):
-        raise ValueError("a name has only small letters, digits and underscores")
-    return value
-
-
-Name = Annotated[str, AfterValidator(_name)]
 Folder = Literal["results", "resources", "reports", "logs", "benchmarks"]
-
-
-class Settings(BaseModel):
-    """Base: frozen, unknown keys are errors, no silent conversion between types."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
 class ScenesSource(Settings):
@@ -92,6 +80,10 @@ class Training(Settings):
         return tuple(value) if isinstance(value, list) else value
 
 
+# The budget of tuning is trials x epochs, the same for every method; precision is a matter of the machine.
+TUNED_TRAINING = tuple(key for key in Training.model_fields if key not in ("epochs", "precision"))
+
+
 class MethodSettings(Settings):
     """One method: a class, its parameters, and where its training differs from the default."""
 
@@ -103,6 +95,10 @@ class MethodSettings(Settings):
     choices: dict[str, str] = Field(
         default_factory=dict, description="parameter -> why; what the paper does not say and we chose"
     )
+    ranges: dict[str, Range | None] = Field(
+        default_factory=dict, description="parameters.<key> or training.<key> -> what `tune` may try; null: nothing"
+    )
+    tuned: Tuned | None = Field(None, description="written by `tune`: how these values were found")
 
 
 class Run(Settings):
@@ -161,6 +157,7 @@ class Config(Settings):
     run: Run
     datasets: dict[Name, DatasetSettings]
     training: Training = Training()
+    tuning: Tuning = Tuning()
     methods: dict[Name, MethodSettings]
     factorial: Factorial | None = Field(None, description="main effects and interactions of parts, from their methods")
     device: Literal["cpu", "cuda"] = Field("cpu", description="where training and scoring happen")
@@ -169,6 +166,7 @@ class Config(Settings):
 
     @model_validator(mode="after")
     def _references(self) -> Config:
+        check_shared(self.tuning.ranges, TUNED_TRAINING)
         for kind, names, known in (
             ("run.datasets", self.run.datasets, self.datasets),
             ("run.methods", self.run.methods, self.methods),
@@ -188,6 +186,7 @@ class Config(Settings):
                 raise ValueError(f"methods.{name}: this name belongs to a control; choose another")
             try:
                 self.training_of(name)
+                self.ranges_of(name)
             except LgsfError as error:
                 raise ValueError(str(error).removesuffix(".")) from None
         return self
@@ -203,8 +202,8 @@ class Config(Settings):
         except ValidationError as error:
             raise LgsfError(f"{source}: {explain(error)}") from None
 
-    def method(self, name: str) -> MethodSettings:
-        """The method `name` with everything it `extends` filled in."""
+    def lineage(self, name: str) -> list[str]:
+        """The method `name` and what it extends, itself first."""
         chain: list[str] = []
         current: str | None = name
         while current is not None:
@@ -214,9 +213,13 @@ class Config(Settings):
                 raise ValueError(f"methods.{chain[-1]}.extends names {current!r}, which is not defined")
             chain.append(current)
             current = self.methods[current].extends
+        return chain
+
+    def method(self, name: str) -> MethodSettings:
+        """The method `name` with everything it `extends` filled in; ranges are `ranges_of`'s."""
         merged: dict[str, Any] = {}
-        for link in reversed(chain):
-            own = self.methods[link].model_dump(exclude_unset=True, exclude={"extends"})
+        for link in reversed(self.lineage(name)):
+            own = self.methods[link].model_dump(exclude_unset=True, exclude={"extends", "ranges"})
             merged = {**deep_merge(merged, own), "title": own.get("title")}
         if merged.get("model") is None:
             raise ValueError(f"methods.{name}: 'model' is missing; give package.module:Class or 'extends'")
@@ -243,6 +246,27 @@ class Config(Settings):
             "training": self.training_of(method).model_dump(mode="json"),
             "device": self.device,
             "threads": self.threads,
+            **({"tuned": settings.tuned.model_dump(mode="json")} if settings.tuned else {}),
+        }
+
+    def ranges_of(self, name: str) -> dict[str, Range]:
+        """Path -> range of everything that `tune` may change of a method."""
+        methods = [self.methods[link] for link in reversed(self.lineage(name))]
+        links = [(m.ranges, {"parameters": m.parameters, "training": m.training}) for m in methods]
+        try:
+            return ranges_of_method(self.tuning.ranges, links, TUNED_TRAINING)
+        except ValueError as error:
+            raise LgsfError(f"methods.{name}.ranges: {error}.") from None
+
+    def tuning_settings(self, dataset: str, method: str) -> dict[str, Any]:
+        """What the tuning of one method on one dataset depends on, as plain JSON: the input of `lgsf ranges`."""
+        ranges = self.ranges_of(method)
+        return {
+            "settings": self.run_settings(dataset, method),
+            "lineage": self.lineage(method),
+            "budget": self.tuning.model_dump(mode="json", exclude={"ranges"}),
+            "shared": sorted(self.tuning.ranges),
+            "ranges": {path: range_.model_dump(mode="json", exclude_defaults=True) for path, range_ in ranges.items()},
         }
 
 

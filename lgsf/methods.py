@@ -19,6 +19,7 @@ from lgsf.models.base import DataSpec, Method, Parameters
 RUN_KEYS = {
     "schema_version", "dataset", "method", "title", "model", "parameters", "choices", "training", "device", "threads"
 }  # fmt: skip
+OPTIONAL_KEYS = {"tuned"}  # only what was tuned has it, so that everything else keeps its hash
 
 
 def check_settings(settings: Mapping[str, Any], *, source: str) -> dict[str, Any]:
@@ -26,8 +27,8 @@ def check_settings(settings: Mapping[str, Any], *, source: str) -> dict[str, Any
 
     Raises LgsfError when a key is unknown, the class cannot be imported or a parameter does not fit.
     """
-    if set(settings) != RUN_KEYS:
-        wrong = sorted(set(settings) ^ RUN_KEYS)
+    if set(settings) - OPTIONAL_KEYS != RUN_KEYS:
+        wrong = sorted((set(settings) - OPTIONAL_KEYS) ^ RUN_KEYS)
         raise LgsfError(
             f"{source}: the keys {', '.join(wrong)} are missing or unknown; make it with the configure step."
         )

@@ -86,6 +86,10 @@ def contiguous_folds(n_images: int, folds: int) -> npt.NDArray[np.int32]:
     return np.repeat(np.arange(folds, dtype=np.int32), n_images // folds)
 
 
+class NotFiniteScoreError(LgsfError):
+    """A model gave NaN or infinity for a pair."""
+
+
 def rank(
     scores: Scores,
     caption_image: Ints,
@@ -130,7 +134,7 @@ def rank(
         last = first + len(block)
         if not np.isfinite(block).all():
             row, column = np.argwhere(~np.isfinite(block))[0]
-            raise LgsfError(
+            raise NotFiniteScoreError(
                 f"the score of image row {first + row} and caption row {column} is {block[row, column]}: "
                 "a model that gives non-finite scores cannot be ranked; look at its training log."
             )

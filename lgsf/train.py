@@ -10,6 +10,8 @@ from __future__ import annotations
 import logging
 import math
 import time
+from collections.abc import Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +33,7 @@ from lgsf.models.base import Batch, Progress
 from lgsf.models.losses import plateau
 from lgsf.provenance import now
 from lgsf.publish import Done, publish, write_log
-from lgsf.ranking import metrics, rank
+from lgsf.ranking import NotFiniteScoreError, metrics, rank
 from lgsf.score import TiledScores, encode_split
 from lgsf.sources import sources
 
@@ -41,9 +43,10 @@ CHECK_EVERY = 20  # steps between looks at the loss: each look makes a GPU wait
 PLATEAU_WIDTH = 0.02  # a loss this close to its value for equal embeddings is called collapsed
 
 
-def train(*, config: Path, dataset: Path, seed: int, out: Path) -> None:
+def train(*, config: Path, dataset: Path, seed: int, out: Path, interrupts: Interrupts | None = None) -> None:
     """Train one method with one seed and publish the run in `out`; go on where a killed run stopped.
 
+    `interrupts` is given by who trains several runs in one process and handles signals already.
     Raises LgsfError on bad input, on a loss that is not finite, and when another trainer holds `out`.
     """
     settings = read_settings(config)
@@ -54,33 +57,39 @@ def train(*, config: Path, dataset: Path, seed: int, out: Path) -> None:
     if settings["training"]["precision"] == "bfloat16" and device.type != "cuda":
         raise LgsfError(f"{config}: training.precision bfloat16 needs device cuda; use float32 on a CPU.")
     make_repeatable(device, settings["threads"])
+    with run_lock(out), nullcontext(interrupts) if interrupts else Interrupts() as stop:
+        resume = ResumeState(out, run_key(settings, data, seed))
+        (out / "failure.json").unlink(missing_ok=True)
+        trainer = Trainer(settings, data, seed=seed, device=device, source=str(config))
+        try:
+            trainer.run(resume, out, stop)
+        except NotFiniteError as error:
+            write_json(out / "failure.json", {"reason": str(error), "epoch": error.epoch, "when": now()})
+            raise
+
+
+def run_key(settings: Mapping[str, Any], data: Dataset, seed: int) -> str:
+    """Hash of all that decides the outcome of a training: settings, data, seed, torch and the text of the code."""
     code = sources("lgsf.train", settings["model"].partition(":")[0], root=ROOT)
     parts = {
         "settings": settings,
         "dataset": sha256(data.root / "dataset.json"),
         "seed": seed,
         "torch": torch.__version__,
-        "device": device.type,
+        "device": settings["device"],
     }
-    with run_lock(out), Interrupts() as interrupts:
-        resume = ResumeState(out, fingerprint(parts, code, ROOT))
-        (out / "failure.json").unlink(missing_ok=True)
-        trainer = Trainer(settings, data, seed=seed, device=device, source=str(config))
-        try:
-            trainer.run(resume, out, interrupts)
-        except NotFiniteError as error:
-            write_json(out / "failure.json", {"reason": str(error), "epoch": error.epoch, "when": now()})
-            raise
+    return fingerprint(parts, code, ROOT)
 
 
 class NotFiniteError(LgsfError):
-    """The loss or its gradient became NaN or infinite."""
+    """The loss, its gradient or a score on dev became NaN or infinite."""
 
     def __init__(self, what: str, step: int, epoch: int, kept: Path) -> None:
         self.epoch = epoch
+        self.reason = f"{what} was not finite near step {step} in epoch {epoch}"
         saved = f"the state after epoch {epoch - 1} is kept in {kept}" if epoch > 1 else "no epoch had been finished"
         super().__init__(
-            f"{what} was not finite near step {step} in epoch {epoch}; {saved}: "
+            f"{self.reason}; {saved}: "
             "lower training.learning_rate or training.clip_norm, or use float32, and run again."
         )
 
@@ -174,7 +183,10 @@ class Trainer:
                     if not math.isfinite(float(sums[what])):
                         raise NotFiniteError("the loss" if what == "loss" else "the gradient", step, epoch, resume.path)
         means = {name: float(total) / (step - first_step) for name, total in sums.items()}
-        dev = self._dev()
+        try:
+            dev = self._dev()
+        except NotFiniteScoreError:
+            raise NotFiniteError("a score on dev", step, epoch, resume.path) from None
         best = self.done.keep_best(epoch, dev["rsum"], self.method)
         self.done.step = step
         line = {

@@ -114,6 +114,30 @@ def method_settings(wildcards):
     return json.dumps(SETTINGS[wildcards.dataset, wildcards.method], sort_keys=True)
 
 
+def tuning_settings(wildcards):
+    """All that the tuning of one method on one dataset depends on, as JSON."""
+    return json.dumps(CONFIG.tuning_settings(wildcards.dataset, wildcards.method), sort_keys=True)
+
+
+def of_tuned_methods(name):
+    """Input function: the file `name` of every method that is tuned on a dataset."""
+    return lambda wildcards: [
+        f"<results>/{wildcards.dataset}/{method}/tuning/{name}" for method in CONFIG.run.methods
+    ]
+
+
+def tuned_experiment():
+    """What a file of tuned values says of the runs that it is for: they stand beside those of the untuned methods."""
+    return json.dumps(
+        {
+            "experiment": f"{CONFIG.experiment}_tuned",
+            "title": f"{CONFIG.title or CONFIG.experiment}, tuned on dev",
+            "results": f"{RESULTS}/tuned/{CONFIG.experiment}",
+            "logs": f"{CONFIG.pathvars.get('logs', 'logs')}/tuned/{CONFIG.experiment}",
+        }
+    )
+
+
 def experiment(methods):
     """What belongs into a table or the report, as JSON; the first method stands in for an absent reference."""
     reference = CONFIG.run.reference
