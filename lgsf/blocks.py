@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from lgsf.data.layout import SPLITS
-from lgsf.formatting import HEADLINE, NOTHING, decimal, duration, interval, listing, metric_label, moment
+from lgsf.formatting import HEADLINE, NOTHING, decimal, duration, interval, listing, looks, metric_label, moment
 from lgsf.inputs import INPUTS, printed_inputs
 from lgsf.statistics import format_p
 
@@ -78,6 +78,11 @@ def _counted(n: int, expected: int) -> Cell:
     return Cell(f"{n}/{expected}", "" if n == expected else "incomplete", float(n), "" if n == expected else "warn")
 
 
+def looks_cell(mean: float) -> Cell:
+    """How often a run, and the tuning behind it, looked at dev."""
+    return Cell(looks(mean), sort=_finite(mean))
+
+
 def results_block(id_: str, caption: str, summary: pd.DataFrame, *, twins: bool = False) -> Block:
     """Method x metric of one dataset and protocol: mean ± SD over seeds; the highest mean of a column is marked.
 
@@ -97,16 +102,20 @@ def results_block(id_: str, caption: str, summary: pd.DataFrame, *, twins: bool 
             mean, sd = own.loc[metric, ["mean", "sd"]] if metric in own.index else (float("nan"), float("nan"))
             is_best = first["kind"] != "control" and mean == best[metric]
             cells.append(value_cell(mean, sd, css="best" if is_best else ""))
-        rows.append([*cells, _counted(int(first["n"]), int(first["expected"]))])
-    names = ["method", *(INPUTS[name] for name in inputs.columns), *map(metric_label, metrics), "seeds"]
+        rows.append([*cells, looks_cell(first["dev_looks"]), _counted(int(first["n"]), int(first["expected"]))])
+    names = ["method", *(INPUTS[name] for name in inputs.columns), *map(metric_label, metrics), "dev looks", "seeds"]
     return _table(id_, caption, names, 1 + len(inputs.columns), rows, inputs.note)
 
 
-def differences_block(id_: str, caption: str, tests: pd.DataFrame, titles: Mapping[str, str]) -> Block:
+def differences_block(
+    id_: str, caption: str, tests: pd.DataFrame, changes: pd.DataFrame, titles: Mapping[str, str]
+) -> Block:
     """Each method minus the reference: points, percent, 95 % interval and corrected p of the claim about methods.
 
-    tests  rows of one dataset, protocol and reference with claim "methods" (lgsf.significance)
+    tests    rows of one dataset, protocol and reference with claim "methods" (lgsf.significance)
+    changes  the same comparison from lgsf.tables.differences, for the looks at dev
     """
+    looked = changes.set_index(["method", "metric"])[["dev_looks", "dev_looks_reference"]].to_dict("index")
     names = ["method"]
     for metric in DIFFERENCE_METRICS:
         names += [f"Δ {metric_label(metric)}", "95 %", "p"]
@@ -122,8 +131,11 @@ def differences_block(id_: str, caption: str, tests: pd.DataFrame, titles: Mappi
             cells.append(Cell(interval(row["low"], row["high"]), sort=_finite(row["low"]), css="quiet"))
             cells.append(Cell(format_p(row["p_corrected"]), sort=_finite(row["p_corrected"]), css="quiet"))
         seeds = own["rsum"]["seeds"], own["rsum"]["seeds_other"]
+        both = looked[method, "rsum"]
+        own_looks, its_looks = both["dev_looks"], both["dev_looks_reference"]
+        cells.append(Cell(f"{looks(own_looks)} / {looks(its_looks)}", sort=_finite(own_looks)))
         rows.append([*cells, Cell(f"{seeds[0]} / {seeds[1]}", sort=float(seeds[0]))])
-    return _table(id_, caption, [*names, "seeds"], 1, rows)
+    return _table(id_, caption, [*names, "dev looks", "seeds"], 1, rows)
 
 
 def design_block(
@@ -174,6 +186,7 @@ def cost_block(id_: str, caption: str, runs: pd.DataFrame) -> Block:
                 value_cell(cost["peak_gpu_memory_mb"], float("nan"), places=0),
                 value_cell(cost["parameters"], float("nan"), places=0),
                 value_cell(cost["parameters_training_only"], float("nan"), places=0),
+                looks_cell(own["dev_looks"].mean()),
                 value_cell(own["rsum"].mean(), own["rsum"].std()),
             ]
         )
@@ -184,6 +197,7 @@ def cost_block(id_: str, caption: str, runs: pd.DataFrame) -> Block:
         "peak GPU memory MiB",
         "parameters",
         "training only",
+        "dev looks",
         "rSum",
     ]
     return _table(id_, caption, names, 1, rows)
@@ -196,9 +210,8 @@ def every_run_block(id_: str, caption: str, runs: pd.DataFrame) -> Block:
         numbers = [value_cell(run[metric], float("nan"), places=2 if metric != "rsum" else 1) for metric in HEADLINE]
         css = "" if run["status"] == "finished" else "warn"
         best = Cell(decimal(run["best_epoch"], 0), sort=_finite(run["best_epoch"]))
-        looks = Cell(decimal(run["dev_looks"], 0), sort=_finite(run["dev_looks"]))
         seed, status = Cell(str(run["seed"]), sort=float(run["seed"])), Cell(run["status"], css=css)
-        rows.append([_name(run["title"], run["kind"]), seed, status, *numbers, best, looks])
+        rows.append([_name(run["title"], run["kind"]), seed, status, *numbers, best, looks_cell(run["dev_looks"])])
     names = ["method", "seed", "status", *map(metric_label, HEADLINE), "best epoch", "dev looks"]
     block = _table(id_, caption, names, 3, rows)
     return Block(block.id, block.caption, block.columns, (False, True, False, *block.numeric[3:]), block.rows)

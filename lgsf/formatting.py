@@ -12,6 +12,7 @@ RULE = (
     "Every finished run counts, whatever its score: collapsed runs stay in. A failed or missing run has no "
     "number, is never replaced by another seed, and leaves its row marked as incomplete."
 )
+LOOKS = "Dev looks: how often a run, and the tuning that its values came from, was scored on dev."
 PROTOCOL_LABELS = {"full": "whole test split as gallery", "folds": "mean over folds, each its own gallery"}
 
 
@@ -35,6 +36,11 @@ def decimal(value: float | None, places: int = 1, *, sign: bool = False) -> str:
     if float(text.replace(",", "")) == 0:  # neither "-0.0" nor "+0.0"
         text = text.lstrip("+-")
     return text.replace("-", "−").replace(",", "\u202f")
+
+
+def looks(mean: float | None) -> str:
+    """Looks at dev per run: a whole number, unless the seeds of a method differ."""
+    return decimal(mean, 0 if mean is None or math.isnan(mean) or mean == round(mean) else 1)
 
 
 def mean_sd(mean: float, sd: float, places: int = 1) -> str:

@@ -40,7 +40,7 @@ def latex(experiment: Experiment, summary: pd.DataFrame, comparisons: pd.DataFra
         caption = (
             f"Retrieval on {latex_text(dataset)}, {PROTOCOL_LABELS[str(protocol)]}: mean and standard deviation over "
             f"seeds. Bold: highest mean. $\\dag$ ($\\ddag$): better (worse) than {reference}, corrected $p < 0.05$ over "
-            "seeds and images."
+            "seeds and images. Dev looks: training and tuning, per run."
         )
         if note := printed_inputs(group).note:
             caption += f" {latex_text(note)}"
@@ -62,11 +62,11 @@ def _table(group: pd.DataFrame, findings: dict[tuple[str, str], str], caption: s
         r"\centering",
         f"\\caption{{{caption}}}",
         f"\\label{{{label}}}",
-        r"\begin{tabular}{l" + "l" * len(inputs) + "r" * len(HEADLINE) + "}",
+        r"\begin{tabular}{l" + "l" * len(inputs) + "r" * (len(HEADLINE) + 1) + "}",
         r"\toprule",
-        " &" * len(inputs) + r" & \multicolumn{3}{c}{image to text} & \multicolumn{3}{c}{text to image} & \\",
+        " &" * len(inputs) + r" & \multicolumn{3}{c}{image to text} & \multicolumn{3}{c}{text to image} & & \\",
         "".join(rules),
-        " & ".join(["Method", *heads, *["R@1", "R@5", "R@10"] * 2, r"rSum \\"]),
+        " & ".join(["Method", *heads, *["R@1", "R@5", "R@10"] * 2, "rSum", r"Dev looks \\"]),
         r"\midrule",
     ]
     for method in dict.fromkeys(group["method"]):
@@ -86,5 +86,7 @@ def _table(group: pd.DataFrame, findings: dict[tuple[str, str], str], caption: s
                 value = f"\\textbf{{{value}}}"
             spread = "" if pd.isna(sd) else f" {{\\scriptsize$\\pm$\\,{sd:.1f}}}"
             cells.append(value + MARKS.get(findings.get((method, metric), ""), "") + spread)
+        looks = first["dev_looks"]
+        cells.append("--" if pd.isna(looks) else f"{looks:.{0 if looks == round(looks) else 1}f}")
         lines.append(f"{name} & {' & '.join(cells)} \\\\")
     return [*lines, r"\bottomrule", r"\end{tabular}", r"\end{table}"]

@@ -177,17 +177,17 @@ class Collected:
         runs, summary = self._of(dataset, protocol, self.runs), self._of(dataset, protocol, self.summary)
         methods = tests[tests["claim"] == "methods"]
         title, place = self.titles[reference], f"{dataset}, {PROTOCOL_LABELS[protocol]}"
-        prefix = f"{dataset}-{protocol}"
+        prefix, changes = f"{dataset}-{protocol}", differences(summary, reference)
         return Comparison(
             reference=title,
             differences=blocks.differences_block(
-                f"{prefix}-minus-{reference}", f"Differences to {title} on {place}", methods, self.titles
+                f"{prefix}-minus-{reference}", f"Differences to {title} on {place}", methods, changes, self.titles
             ),
             design=blocks.design_block(
                 f"{prefix}-design-{reference}",
                 f"Against {title} on {place}: spread, power, equivalence, and these checkpoints",
                 tests,
-                differences(summary, reference),
+                changes,
                 self.titles,
             ),
             plots=figures.difference_plots(prefix, runs, methods, reference, self.subject),

@@ -22,7 +22,7 @@ from lgsf.claim import PAPERS
 from lgsf.experiment import Experiment
 from lgsf.files import write_text
 from lgsf.firstscreen import first_screen
-from lgsf.formatting import RULE, moment
+from lgsf.formatting import LOOKS, RULE, moment
 from lgsf.parts import Collected
 from lgsf.results import RunFacts
 from lgsf.tabletext import markdown_text
@@ -68,6 +68,7 @@ def report_context(experiment: Experiment, *, results: Path, tables: Path) -> di
         "subject": found.titles[found.subject],
         "parts": [found.part(dataset) for dataset in experiment.datasets],
         "rule": RULE,
+        "looks": LOOKS,
         "absent": blocks.absent_block("absent", "Runs without a result", runs),
         "cards": method_cards(found.records.values(), subject=found.subject),
         "papers": PAPERS,

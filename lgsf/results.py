@@ -123,6 +123,17 @@ class RunFacts(_Facts):
             "ensemble": {True: "yes", False: "no", None: UNKNOWN}[averaged],
         }
 
+    @property
+    def tuning_looks(self) -> int | None:
+        """Epochs after which a trial of the tuning looked at dev, of all trials; null where training is not known."""
+        tuned = self.config.get("tuned") or {}
+        return None if self.dev_looks is None else int(tuned.get("dev_looks", 0))
+
+    @property
+    def all_looks(self) -> int | None:
+        """Looks at dev behind this run: after its own epochs, and in the tuning that its values came from."""
+        return None if self.dev_looks is None or self.tuning_looks is None else self.dev_looks + self.tuning_looks
+
 
 class Failure(_Facts):
     """`failure.json`: why a trainer gave up."""

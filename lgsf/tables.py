@@ -29,7 +29,8 @@ GRAPH_CONTROL = "truth"  # reads the scene graph, which only drawn scenes have
 GROUP = ["dataset", "protocol", "method"]
 RUN_COLUMNS = (
     *("dataset", "protocol", "method", "title", "kind", *INPUTS, "seed", "status", "reason", *RANK_METRICS, *COSTS),
-    *("steps", "best_epoch", "dev_looks", "dev_rsum", "images", "captions", "evaluation", "queries_sha256", "source"),
+    *("steps", "best_epoch", "dev_looks", "tuning_looks", "dev_rsum"),
+    *("images", "captions", "evaluation", "queries_sha256", "source"),
     *(
         "ranks_sha256",
         "dataset_sha256",
@@ -72,6 +73,7 @@ def collect(experiment: Experiment, results: Path) -> pd.DataFrame:
         "steps",
         "best_epoch",
         "dev_looks",
+        "tuning_looks",
         "dev_rsum",
         "images",
         "captions",
@@ -90,7 +92,8 @@ def metric_columns(runs: pd.DataFrame) -> list[str]:
 def summarise(runs: pd.DataFrame) -> pd.DataFrame:
     """Mean, sample SD (NaN for one run), smallest and largest over finished runs; one row per metric.
 
-    `n` runs of `expected` went into a row; `complete` says whether that is all of them.
+    `n` runs of `expected` went into a row; `complete` says whether that is all of them. `dev_looks` is how often
+    one of these runs, or the tuning behind it, looked at dev.
     """
     rows = []
     for (dataset, protocol, method), group in runs.groupby(GROUP, sort=False):
@@ -111,9 +114,11 @@ def summarise(runs: pd.DataFrame) -> pd.DataFrame:
                         "max": values.max(),
                     },
                     **{"n": len(values), "expected": len(group), "complete": len(values) == len(group)},
+                    "dev_looks": group["dev_looks"].mean(),
                 }
             )
     columns = [*GROUP, "title", "kind", *INPUTS, "metric", "mean", "sd", "min", "max", "n", "expected", "complete"]
+    columns += ["dev_looks"]
     return pd.DataFrame(rows, columns=columns)
 
 
@@ -129,13 +134,16 @@ def differences(summary: pd.DataFrame, reference: str) -> pd.DataFrame:
     """
     shared = ["dataset", "protocol", "metric"]
     scores = summary[(summary["kind"] != "control") & ~summary["metric"].str.endswith(("medr", "meanr"))]
-    base = scores.loc[scores["method"] == reference, [*shared, "mean", "sd", "n"]]
+    base = scores.loc[scores["method"] == reference, [*shared, "mean", "sd", "n", "dev_looks"]]
     table = scores[scores["method"] != reference].merge(base, on=shared, suffixes=("", "_reference"))
     table["difference"] = table["mean"] - table["mean_reference"]
     table["relative_percent"] = 100 * table["difference"] / table["mean_reference"].where(table["mean_reference"] != 0)
     table["reference"] = reference
+    both = ["dev_looks", "dev_looks_reference"]
     columns = ["title", "reference", "metric", "difference", "relative_percent", "mean", "sd", "n"]
-    return table[[*GROUP, *columns, "mean_reference", "sd_reference", "n_reference", "expected"]].reset_index(drop=True)
+    return table[[*GROUP, *columns, "mean_reference", "sd_reference", "n_reference", "expected", *both]].reset_index(
+        drop=True
+    )
 
 
 def write_tables(experiment: Experiment, *, results: Path, out: Path) -> None:
@@ -254,7 +262,7 @@ def _provenance(facts: RunFacts) -> dict[str, Any]:
     same = (
         "steps",
         "best_epoch",
-        "dev_looks",
+        "tuning_looks",
         "dataset_sha256",
         "config_sha256",
         "started",
@@ -262,6 +270,7 @@ def _provenance(facts: RunFacts) -> dict[str, Any]:
         "resumed",
     )
     return {name: getattr(facts, name) for name in (*COSTS, *same)} | {
+        "dev_looks": facts.all_looks,
         "dev_rsum": None if facts.dev is None else facts.dev.get("rsum"),
         "git_commit": facts.git.commit,
         "git_dirty": facts.git.dirty,

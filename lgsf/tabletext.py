@@ -8,7 +8,7 @@ import re
 import pandas as pd
 
 from lgsf.experiment import Experiment
-from lgsf.formatting import HEADLINE, NOTHING, PROTOCOL_LABELS, RULE, mean_sd, metric_label
+from lgsf.formatting import HEADLINE, LOOKS, NOTHING, PROTOCOL_LABELS, RULE, looks, mean_sd, metric_label
 from lgsf.inputs import INPUTS, printed_inputs
 
 _MARKUP = re.compile(r"([\\`*_{}\[\]|~#])")
@@ -25,7 +25,7 @@ def markdown(experiment: Experiment, summary: pd.DataFrame) -> str:
     lines = [
         f"# {markdown_text(experiment.title or experiment.experiment)}",
         "",
-        f"Mean ± SD over seeds. {RULE}",
+        f"Mean ± SD over seeds. {RULE} {LOOKS}",
     ]
     for (dataset, protocol), group in summary.groupby(["dataset", "protocol"], sort=False):
         lines += ["", f"## {markdown_text(dataset)}: {PROTOCOL_LABELS[str(protocol)]}", ""]
@@ -37,10 +37,10 @@ def markdown(experiment: Experiment, summary: pd.DataFrame) -> str:
 def markdown_table(group: pd.DataFrame, metrics: list[str]) -> list[str]:
     """One dataset and protocol as lines of a Markdown table, methods in the order of `group`, and its inputs."""
     inputs = printed_inputs(group)
-    names = ["method", *(INPUTS[name] for name in inputs.columns), *map(metric_label, metrics), "seeds"]
+    names = ["method", *(INPUTS[name] for name in inputs.columns), *map(metric_label, metrics), "dev looks", "seeds"]
     lines = [
         f"| {' | '.join(names)} |",
-        "|---|" + "---|" * len(inputs.columns) + "---:|" * (len(metrics) + 1),
+        "|---|" + "---|" * len(inputs.columns) + "---:|" * (len(metrics) + 2),
     ]
     for _, rows in group.groupby("method", sort=False):
         cells = {m: mean_sd(mean, sd) for m, mean, sd in zip(rows["metric"], rows["mean"], rows["sd"], strict=True)}
@@ -48,5 +48,6 @@ def markdown_table(group: pd.DataFrame, metrics: list[str]) -> list[str]:
         name = markdown_text(first["title"]) + ("" if first["kind"] == "trained" else f" ({first['kind']})")
         counted = f"{first['n']}/{first['expected']}" + ("" if first["complete"] else " incomplete")
         told = [markdown_text(first[column]) or NOTHING for column in inputs.columns]
-        lines.append(f"| {' | '.join([name, *told, *(cells.get(m, NOTHING) for m in metrics), counted])} |")
+        scores = [cells.get(m, NOTHING) for m in metrics]
+        lines.append(f"| {' | '.join([name, *told, *scores, looks(first['dev_looks']), counted])} |")
     return [*lines, "", markdown_text(inputs.note)] if inputs.note else lines

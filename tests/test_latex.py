@@ -36,8 +36,8 @@ def test_every_row_has_all_columns(table: str) -> None:
     rows = [line for line in body.splitlines() if line.endswith(r"\\")]
     assert len(rows) == 6
     for row in rows:
-        assert len(re.findall(r"(?<!\\)&", row)) == 8
-    assert r"\begin{tabular}{llrrrrrrr}" in table
+        assert len(re.findall(r"(?<!\\)&", row)) == 9
+    assert r"\begin{tabular}{llrrrrrrrr}" in table
     assert r"\cmidrule(lr){3-5}\cmidrule(lr){6-8}" in table
 
 
