@@ -21,6 +21,7 @@ from lgsf.formatting import PROTOCOL_LABELS
 from lgsf.plots import Plot
 from lgsf.results import RunFacts, read_facts, read_log, read_ranks
 from lgsf.tables import differences, read_beyond, read_comparisons, read_runs, summarise
+from lgsf.tuned_part import tuning_block
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,7 @@ class DatasetPart:
 
     name: str
     data: Block | None
+    tuning: Block | None
     protocols: list[Protocol]
     twins: Block | None
     beyond: Beyond
@@ -116,6 +118,9 @@ class Collected:
         return DatasetPart(
             name=dataset,
             data=data,
+            tuning=tuning_block(
+                f"{dataset}-tuning", f"How values were chosen on the dev split of {dataset}", self._facts(dataset)
+            ),
             protocols=[self._protocol(dataset, str(name)) for name in dict.fromkeys(here["protocol"])],
             twins=twins,
             beyond=beyond_part(
@@ -135,6 +140,9 @@ class Collected:
     @staticmethod
     def _of(dataset: str, protocol: str, table: pd.DataFrame) -> pd.DataFrame:
         return table[(table["dataset"] == dataset) & (table["protocol"] == protocol)]
+
+    def _facts(self, dataset: str) -> list[RunFacts]:
+        return [self.records[run.folder] for run in self._finished if run.dataset == dataset]
 
     def _trained(self, dataset: str) -> list[Trained]:
         """Finished runs of one dataset that were no controls, with their logs."""

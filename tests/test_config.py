@@ -63,6 +63,30 @@ CASES: list[tuple[Callable[[dict[str, Any]], Any], str]] = [
     (lambda c: c["factorial"]["cells"].update(b=["q"]), "factorial: cells.b names 'q', which is not among factors"),
     (lambda c: c["factorial"]["factors"].pop("h"), "factorial.factors: .* at least 2 items"),
     (lambda c: c["factorial"]["cells"].update(z=c["factorial"]["cells"].pop("b")), "factorial.cells names 'z'.*known"),
+    (lambda c: c.update(tuning={"trials": 0}), "tuning.trials: .*greater than or equal to 1"),
+    (lambda c: c.update(tuning={"ranges": {}}), "tuning.ranges: .*at least 1"),
+    (lambda c: c.update(tuning={"ranges": {"parameters.h": {"low": 1, "high": 2}}}), "parameters belong to one method"),
+    (lambda c: c.update(tuning={"ranges": {"training.epochs": {"low": 1, "high": 2}}}), "'training.epochs' cannot be"),
+    (lambda c: c["methods"]["a"].update(ranges={"training.lr": {"low": 1, "high": 2}}), "methods.a.*'training.lr'"),
+    (lambda c: c["methods"]["a"].update(ranges={"g.h": {"low": 1, "high": 2}}), "methods.a.*begin it with"),
+    (lambda c: c["methods"]["b"].update(ranges={"training.learning_rate": {"low": 1, "high": 2}}), "all methods share"),
+    (lambda c: c["methods"]["b"].update(ranges={"training.learning_rate": None}), "methods.b.*all methods share"),
+    *(
+        (lambda c, range_=range_: c["methods"]["a"].update(ranges={"parameters.g.h": range_}), f"g.h.*{sentence}")
+        for range_, sentence in (
+            ({}, "give choices, or both low and high"),
+            ({"low": 1}, "both low and high"),
+            ({"low": "5e-4", "high": 1}, r"low: a finite number is needed, not '5e-4'"),
+            ({"low": 2, "high": 1}, "low must be smaller"),
+            ({"low": 0.0, "high": 1.0, "log": True}, "above zero"),
+            ({"low": 0.0, "high": 1.0, "step": 0.3}, "whole steps"),
+            ({"low": 0.0, "high": 1.0, "step": -0.5}, "whole steps"),
+            ({"choices": [1]}, "at least two values"),
+            ({"choices": ["x", "x"]}, "no two of them equal"),
+            ({"choices": [1, 2], "low": 1}, "not both"),
+            ({"lo": 1}, "unknown key"),
+        )
+    ),
 ]
 
 
@@ -74,6 +98,33 @@ def test_every_mistake_is_one_sentence(change: Callable[[dict[str, Any]], Any], 
         Config.parse(broken)
     assert "\n" not in str(caught.value)
     assert str(caught.value).endswith(".")
+
+
+def test_ranges_are_inherited_but_not_over_a_value_of_ones_own() -> None:
+    raw = copy.deepcopy(GOOD)
+    whole, parts = {"low": 1, "high": 9}, {"choices": [1, 2]}
+    raw["methods"]["a"]["ranges"] = {"parameters.g.h": whole, "parameters.g.i": parts, "training.clip_norm": whole}
+    raw["methods"]["c"] = {"extends": "b", "ranges": {"parameters.g.h": parts, "training.clip_norm": None}}
+    config = Config.parse(raw)
+    lr = "training.learning_rate"
+    assert set(config.ranges_of("a")) == {"parameters.g.h", "parameters.g.i", "training.clip_norm", lr}
+    assert set(config.ranges_of("b")) == {"parameters.g.i", "training.clip_norm", lr}  # it sets g.h
+    assert set(config.ranges_of("c")) == {"parameters.g.h", "parameters.g.i", lr}
+    assert config.ranges_of("c")["parameters.g.h"].choices == (1, 2)
+    assert config.ranges_of("a")[lr] == config.ranges_of("c")[lr] == config.tuning.ranges[lr]
+
+
+def test_how_values_were_tuned_goes_into_the_settings_and_ranges_do_not() -> None:
+    raw = copy.deepcopy(GOOD)
+    before = Config.parse(raw).run_settings("scenes", "b")
+    assert "tuned" not in before  # what was not tuned keeps its hash
+    raw["methods"]["b"]["ranges"] = {"parameters.g.i": {"choices": [1, 2]}}
+    raw["tuning"] = {"trials": 99}
+    assert Config.parse(raw).run_settings("scenes", "b") == before
+    tuned = {"trials": 2, "dev_looks": 6, "paths": ["parameters.g.h"], "dev_rsum": 1.5, "dev_rsum_configured": None}
+    raw["methods"]["a"]["tuned"] = {**tuned, "trials_sha256": "0" * 64}
+    found = Config.parse(raw).run_settings("scenes", "b")  # its values come from the same looks
+    assert found["tuned"] == {**tuned, "failed": 0, "trials_sha256": "0" * 64}
 
 
 def test_merge_replaces_lists() -> None:

@@ -307,3 +307,56 @@ def test_the_scene_graph_control_is_expected_of_scenes_alone(tmp_path: Path) -> 
     assert (runs["method"] == "truth").sum() == 0
     write_tables(experiment, results=results, out=tmp_path / "tables")
     assert len(read_runs(experiment, tmp_path / "tables")) == len(runs)
+
+
+def _tuned(results: Path, method: str, looks: int) -> None:
+    """Make the runs of a method those of a tuned one."""
+    tuned = {"trials": 8, "failed": 1, "dev_looks": looks, "paths": ["parameters.heads", "training.epochs"]}
+    tuned |= {"dev_rsum": 412.5, "dev_rsum_configured": None, "trials_sha256": "5ea1" * 16}
+    for path in (results / "toy" / method).glob("seed*/run.json"):
+        record = json.loads(path.read_text())
+        record["config"]["tuned"] = tuned
+        path.write_text(json.dumps(record))
+
+
+def test_every_table_counts_the_looks_of_training_and_tuning(tmp_path: Path) -> None:
+    experiment, results = synthetic.experiment(), synthetic.write_results(tmp_path / "results")
+    _tuned(results, "lgsf", 90)
+    write_tables(experiment, results=results, out=tmp_path / "tables")
+    runs = pd.read_parquet(tmp_path / "tables/runs.parquet").set_index("method")
+    assert set(runs.loc["lgsf", "dev_looks"]) == {synthetic.EPOCHS + 90}
+    assert set(runs.loc["lgsf", "tuning_looks"]) == {90}
+    assert set(runs.loc["base", "dev_looks"]) == {synthetic.EPOCHS} and set(runs.loc["base", "tuning_looks"]) == {0}
+    assert runs.loc["oracle", "dev_looks"].isna().all()
+    summary = pd.read_csv(tmp_path / "tables/summary.csv").set_index(["method", "metric"])["dev_looks"]
+    assert (summary["lgsf", "rsum"], summary["base", "i2t_r1"], summary["vsepp", "rsum"]) == (102, 12, 12)
+    changes = pd.read_csv(tmp_path / "tables/differences.csv").set_index(["method", "reference", "metric"])
+    assert changes.loc[("lgsf", "vsepp", "rsum"), ["dev_looks", "dev_looks_reference"]].tolist() == [102, 12]
+    markdown = (tmp_path / "tables/summary.md").read_text().splitlines()
+    (head,) = (line for line in markdown if line.startswith("| method"))
+    column = head.split(" | ").index("dev looks")
+    found = {line.split(" | ")[0]: line.split(" | ")[column] for line in markdown if line.startswith("| ")}
+    assert (found["| LGSF"], found["| VSE++"], found["| Oracle (ground truth) (control)"]) == ("102", "12", "–")
+    latex = (tmp_path / "tables/summary.tex").read_text()
+    assert r"rSum & Dev looks \\" in latex
+    (row,) = (line for line in latex.splitlines() if line.startswith("LGSF &"))
+    assert row.endswith(r"& 102 \\")
+
+
+def test_the_report_tells_how_values_were_tuned(tmp_path: Path) -> None:
+    from lgsf.report import write_report
+
+    experiment, results = synthetic.experiment(), synthetic.write_results(tmp_path / "results")
+    pages = []
+    for name in ("untuned", "tuned"):
+        write_tables(experiment, results=results, out=tmp_path / name)
+        pages.append(write_report(experiment, results=results, tables=tmp_path / name, out=tmp_path / name).read_text())
+        _tuned(results, "lgsf", 90)
+    assert "How values were chosen" not in pages[0] and "How values were chosen" in pages[1]
+    table = pages[1][pages[1].index("How values were chosen on the dev split of toy") :]
+    row = table[table.index("LGSF") : table.index("</tr>", table.index("LGSF"))]
+    for cell in ("8", "1", "90", "–", "412.5", "heads 4, training.epochs 12", "5ea1" * 16):
+        assert f">{cell}<" in row, cell
+    assert "102 / 12" in pages[1]  # beside every difference
+    assert ">102<" in pages[1]
+    assert "412.5" in (tmp_path / "tuned/report.md").read_text()

@@ -77,21 +77,25 @@ def write_config(files: Sequence[Path], experiment: Any, *, out: Path) -> None:
 
 
 def chosen(method: TunedMethod, others: Mapping[str, TunedMethod]) -> dict[str, Any]:
-    """`parameters` and `training` of a method with its chosen values.
+    """`parameters` and `training` of a method with its chosen values, and under `choices` why they are what they are.
 
     What a method extends is tuned as well, and its chosen values would be inherited; where the method's own
     tuning left such a setting alone, the value that it was tuned with is written down.
     """
     own = tunable(method.plan.settings)
+    ancestors = [others[name] for name in method.plan.lineage[1:] if name in others]
+    inherited = {path: own[path] for ancestor in ancestors for path in ancestor.values if path in own}
+    reasons = {path: method.plan.settings["choices"].get(short(path), "as configured") for path in inherited}
+    reasons |= dict.fromkeys(method.values, f"best of {method.tuned.trials} trials on dev")
     out: dict[str, Any] = {}
-    for ancestor in method.plan.lineage[1:]:
-        if ancestor in others:
-            for path in others[ancestor].values:
-                if path in own:
-                    out = deep_merge(out, with_value({}, path, own[path]))
-    for path, value in method.values.items():
+    for path, value in (inherited | method.values).items():
         out = deep_merge(out, with_value({}, path, value))
-    return out
+    return {**out, "choices": {short(path): reason for path, reason in reasons.items()}}
+
+
+def short(path: str) -> str:
+    """The name of a setting under `choices`."""
+    return path.removeprefix("parameters.")
 
 
 def _read(file: Path) -> TunedMethod:

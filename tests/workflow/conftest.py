@@ -31,7 +31,7 @@ class Outcome:
         """Planned jobs per rule, from the first table of job counts; targets are no jobs."""
         table = re.search(r"^job +count\n[- ]+\n(.*?)\n\n", self.text, re.DOTALL | re.MULTILINE)
         rows = (line.split() for line in table[1].splitlines()) if table else ()
-        targets = {"total", "default", "all", "tables", "ablations", "baselines"}
+        targets = {"total", "default", "all", "tables", "ablations", "baselines", "tune"}
         return Counter({name: int(count) for name, count in rows if name not in targets})
 
     @property
