@@ -71,6 +71,7 @@ CASES: list[tuple[Callable[[dict[str, Any]], Any], str]] = [
     (lambda c: c["methods"]["a"].update(ranges={"g.h": {"low": 1, "high": 2}}), "methods.a.*begin it with"),
     (lambda c: c["methods"]["b"].update(ranges={"training.learning_rate": {"low": 1, "high": 2}}), "all methods share"),
     (lambda c: c["methods"]["b"].update(ranges={"training.learning_rate": None}), "methods.b.*all methods share"),
+    (lambda c: c["methods"]["a"].update(ranges={"parameters.g.h": {"lo": 1}}), "unknown key 'methods.a.*g.h.lo'"),
     *(
         (lambda c, range_=range_: c["methods"]["a"].update(ranges={"parameters.g.h": range_}), f"g.h.*{sentence}")
         for range_, sentence in (
@@ -84,7 +85,6 @@ CASES: list[tuple[Callable[[dict[str, Any]], Any], str]] = [
             ({"choices": [1]}, "at least two values"),
             ({"choices": ["x", "x"]}, "no two of them equal"),
             ({"choices": [1, 2], "low": 1}, "not both"),
-            ({"lo": 1}, "unknown key"),
         )
     ),
 ]

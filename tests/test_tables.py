@@ -309,19 +309,9 @@ def test_the_scene_graph_control_is_expected_of_scenes_alone(tmp_path: Path) -> 
     assert len(read_runs(experiment, tmp_path / "tables")) == len(runs)
 
 
-def _tuned(results: Path, method: str, looks: int) -> None:
-    """Make the runs of a method those of a tuned one."""
-    tuned = {"trials": 8, "failed": 1, "dev_looks": looks, "paths": ["parameters.heads", "training.epochs"]}
-    tuned |= {"dev_rsum": 412.5, "dev_rsum_configured": None, "trials_sha256": "5ea1" * 16}
-    for path in (results / "toy" / method).glob("seed*/run.json"):
-        record = json.loads(path.read_text())
-        record["config"]["tuned"] = tuned
-        path.write_text(json.dumps(record))
-
-
 def test_every_table_counts_the_looks_of_training_and_tuning(tmp_path: Path) -> None:
     experiment, results = synthetic.experiment(), synthetic.write_results(tmp_path / "results")
-    _tuned(results, "lgsf", 90)
+    synthetic.mark_tuned(results, "lgsf", 90)
     write_tables(experiment, results=results, out=tmp_path / "tables")
     runs = pd.read_parquet(tmp_path / "tables/runs.parquet").set_index("method")
     assert set(runs.loc["lgsf", "dev_looks"]) == {synthetic.EPOCHS + 90}
@@ -341,22 +331,3 @@ def test_every_table_counts_the_looks_of_training_and_tuning(tmp_path: Path) -> 
     assert r"rSum & Dev looks \\" in latex
     (row,) = (line for line in latex.splitlines() if line.startswith("LGSF &"))
     assert row.endswith(r"& 102 \\")
-
-
-def test_the_report_tells_how_values_were_tuned(tmp_path: Path) -> None:
-    from lgsf.report import write_report
-
-    experiment, results = synthetic.experiment(), synthetic.write_results(tmp_path / "results")
-    pages = []
-    for name in ("untuned", "tuned"):
-        write_tables(experiment, results=results, out=tmp_path / name)
-        pages.append(write_report(experiment, results=results, tables=tmp_path / name, out=tmp_path / name).read_text())
-        _tuned(results, "lgsf", 90)
-    assert "How values were chosen" not in pages[0] and "How values were chosen" in pages[1]
-    table = pages[1][pages[1].index("How values were chosen on the dev split of toy") :]
-    row = table[table.index("LGSF") : table.index("</tr>", table.index("LGSF"))]
-    for cell in ("8", "1", "90", "–", "412.5", "heads 4, training.epochs 12", "5ea1" * 16):
-        assert f">{cell}<" in row, cell
-    assert "102 / 12" in pages[1]  # beside every difference
-    assert ">102<" in pages[1]
-    assert "412.5" in (tmp_path / "tuned/report.md").read_text()
