@@ -66,7 +66,7 @@ def test_a_broken_plan_is_one_sentence(tmp_path: Path) -> None:
         read_plan(path)
 
 
-@pytest.mark.parametrize("name", ["config", "smoke", "flickr8k", "flickr30k", "coco"])
+@pytest.mark.parametrize("name", ["config", "smoke", "flickr8k", "flickr30k", "coco", "factorial", "triangle"])
 def test_every_method_of_every_config_can_be_tuned(repository: Path, name: str) -> None:
     raw = yaml.safe_load((repository / "config/config.yaml").read_text())
     config = Config.parse(deep_merge(raw, yaml.safe_load((repository / f"config/{name}.yaml").read_text())))
