@@ -228,8 +228,8 @@ def test_files_agree_with_each_other_and_come_out_equal_twice(tmp_path: Path) ->
     for out in ("a", "b"):
         write_tables(experiment, results=results, out=tmp_path / out)
     names = {path.name for path in (tmp_path / "a").iterdir()}
-    assert names == {f"{name}.csv" for name in ("runs", "summary", "differences", "comparisons")} | {
-        *("runs.parquet", "comparisons.parquet", "summary.md", "summary.tex")
+    assert names == {f"{name}.csv" for name in ("runs", "summary", "differences", "comparisons", "beyond")} | {
+        *("runs.parquet", "comparisons.parquet", "beyond.parquet", "summary.md", "summary.tex")
     }
     for name in names:
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
