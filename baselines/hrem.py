@@ -7,7 +7,7 @@ embeddings in all four ways and ties the learned relevance to the distance of th
 is left in evaluation.
 
 As in the authors' code: the relation module starts after `start_step` steps, and the default loss draws one
-negative per pair by distance. Our text side is a BiGRU, not BERT. Unlike the published code: padding is masked
+negative per pair by distance. Their text side is `text: {kind: bert}`; ours may also be a BiGRU. Unlike the published code: padding is masked
 everywhere, captions with fewer words than `top_k` are filled up with zero similarity and not with padded words,
 pooling does not depend on the batch (there one caption of one word lowers k for all after it), and an anchor
 without a drawable negative is left out (there it silently turns the whole loss into zero).
@@ -24,20 +24,20 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from baselines.published import rename
-from lgsf.models.base import Batch, DataSpec, Encoded, Method, Parameters, Progress
+from baselines.published import PUBLISHED_BERT, UNUSED_BERT, rename
+from lgsf.models.base import Batch, DataSpec, Encoded, Progress
 from lgsf.models.distance_weighted import distance_weighted_triplet
-from lgsf.models.encoders import BiGRUEncoder, l2_normalize
+from lgsf.models.encoders import l2_normalize
 from lgsf.models.losses import hinge_triplet
 from lgsf.models.pooling import MaxKPooling, MeanPooling
 from lgsf.models.region_mlp import PUBLISHED_MLP, RegionMLP
+from lgsf.models.text import TextMethod, TextMethodParameters, build_text_encoder
 
 
-class HREMParameters(Parameters):
+class HREMParameters(TextMethodParameters):
     """Options of HREM."""
 
     embedding_dim: int = Field(1024, ge=2, description="width of fragments and embeddings")
-    word_dim: int = Field(300, ge=1, description="width of the word vectors")
     heads: int = Field(16, ge=1, description="attention heads of the transformer layers")
     dropout: float = Field(0.1, ge=0, lt=1, description="in the transformer layers")
     residual_weight: float = Field(0.8, ge=0, le=1, description="share of the pooled fragments without relations")
@@ -172,8 +172,8 @@ def _divergence(relevance: Tensor, guide: Tensor) -> Tensor:
     return F.kl_div(guide.log_softmax(1), relevance.softmax(1), reduction="batchmean")
 
 
-class HREM(Method):
-    """HREM on region features, with a bidirectional GRU."""
+class HREM(TextMethod):
+    """HREM on region features."""
 
     Parameters = HREMParameters
     training_only: ClassVar[tuple[str, ...]] = ("sample_relations",)
@@ -183,9 +183,7 @@ class HREM(Method):
         self.options: HREMParameters = options
         self.region_encoder = RegionMLP(region_dim=spec.region_dim, dim=options.embedding_dim, start="xavier")
         self.region_relations = FragmentRelations(options)
-        self.text_encoder = BiGRUEncoder(
-            vocabulary_size=spec.vocabulary_size, word_dim=options.word_dim, dim=options.embedding_dim
-        )
+        self.text_encoder = build_text_encoder(options, spec, dim=options.embedding_dim)
         self.word_relations = FragmentRelations(options)
         self.sample_relations = SampleRelations(options)
 
@@ -234,18 +232,17 @@ class HREM(Method):
 
 
 def from_published(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Weights of the authors' img_enc and, where given, of the relation module (graph_loss), under our names.
-
-    Their text encoder is BERT, which this class does not have.
-    """
+    """Weights of the authors' img_enc and, where given, of txt_enc (a BERT) and of the relation module (graph_loss)."""
     names = {
         "img_enc.fc.fc.": "region_encoder.fc.",
         **{f"img_enc.fc.mlp.{theirs}": f"region_encoder.{ours}" for theirs, ours in PUBLISHED_MLP.items()},
         "img_enc.aggr.layers.0.": "region_relations.layer.",
+        **PUBLISHED_BERT,
+        "txt_enc.aggr.layers.0.": "word_relations.layer.",
         "graph_loss.gnn.layers.0.": "sample_relations.layer.",
     }
     for way in ("t2i", "i2t"):  # layer 2 there is a dropout of zero
         for theirs, ours in ((0, 0), (3, 2)):
             published = f"graph_loss.adj_model.adj_learning.mlp_{way}.{theirs}."
             names[published] = f"sample_relations.{way}_relevance.{ours}."
-    return rename(state, names, unused=("img_enc.fc.mlp.bns.1.",))
+    return rename(state, names, unused=("img_enc.fc.mlp.bns.1.", *UNUSED_BERT))

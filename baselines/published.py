@@ -8,6 +8,10 @@ from torch import Tensor
 
 from lgsf.errors import LgsfError
 
+# The BERT of VSE-infinity and HREM; its pooler is created and never used, its position numbers are no weights.
+PUBLISHED_BERT = {"txt_enc.bert.": "text_encoder.bert.", "txt_enc.linear.": "text_encoder.linear."}
+UNUSED_BERT = ("txt_enc.bert.pooler.", "txt_enc.bert.embeddings.position_ids")
+
 
 def rename(state: Mapping[str, Tensor], names: Mapping[str, str], *, unused: tuple[str, ...] = ()) -> dict[str, Tensor]:
     """`state` with the prefix of every name replaced as `names` says (published -> ours).

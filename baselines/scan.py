@@ -17,12 +17,12 @@ from torch import Tensor
 
 from baselines.published import rename
 from lgsf.models.attention import CrossAttention
-from lgsf.models.base import Batch, DataSpec, Encoded, Method, Parameters, Progress
-from lgsf.models.encoders import BiGRUEncoder, RegionEncoder, l2_normalize
+from lgsf.models.base import Batch, DataSpec, Encoded, Method, Progress
+from lgsf.models.encoders import BiGRUEncoder, RegionEncoder, WordParameters, l2_normalize
 from lgsf.models.losses import hinge_triplet
 
 
-class SCANParameters(Parameters):
+class SCANParameters(WordParameters):
     """Options of SCAN; the authors' values for each data set are in the configuration files."""
 
     direction: Literal["t2i", "i2t"] = Field("t2i", description="who attends: words (t2i) or regions (i2t)")
@@ -31,7 +31,6 @@ class SCANParameters(Parameters):
     lambda_lse: float = Field(6.0, gt=0, description="scale of the LogSumExp; without effect for the mean")
     leak: float = Field(0.1, ge=0, lt=1, description="slope for negative similarities; 0 is the paper's form")
     embedding_dim: int = Field(1024, ge=1, description="width of regions, words and the recurrent state")
-    word_dim: int = Field(300, ge=1, description="width of the word vectors")
     margin: float = Field(0.2, gt=0, description="of the hinge triplet loss")
 
 
@@ -45,8 +44,9 @@ class SCAN(Method):
         self.options: SCANParameters = options
         self.region_encoder = RegionEncoder(region_dim=spec.region_dim, dim=options.embedding_dim)
         self.text_encoder = BiGRUEncoder(
-            vocabulary_size=spec.vocabulary_size, word_dim=options.word_dim, dim=options.embedding_dim
-        )
+            vocabulary_size=spec.vocabulary_size, word_dim=options.word_dim, dim=options.embedding_dim,
+            vectors=spec.pretrained.word_vectors,
+        )  # fmt: skip
         self.attention = CrossAttention(
             inverse_temperature=options.lambda_softmax,
             aggregation=options.aggregation,

@@ -25,8 +25,8 @@ from torch.utils.checkpoint import checkpoint
 from baselines.published import rename
 from lgsf.errors import LgsfError
 from lgsf.models.attention import attention_weights
-from lgsf.models.base import Batch, DataSpec, Encoded, Method, Parameters, Progress
-from lgsf.models.encoders import BiGRUEncoder, RegionEncoder, l2_normalize, xavier_linear
+from lgsf.models.base import Batch, DataSpec, Encoded, Method, Progress
+from lgsf.models.encoders import BiGRUEncoder, RegionEncoder, WordParameters, l2_normalize, xavier_linear
 from lgsf.models.losses import hinge_triplet
 from lgsf.models.masked_norm import MaskedBatchNorm, moments
 from lgsf.models.pooling import MeanPooling
@@ -37,7 +37,7 @@ IMAGE_CHUNK = 256  # images per chunk in evaluation
 Moments = tuple[Tensor, ...]  # count, mean and variance (n_texts, 1), or nothing
 
 
-class SGRAFParameters(Parameters):
+class SGRAFParameters(WordParameters):
     """Options of SGR and SAF."""
 
     module: Literal["sgr", "saf"] = Field("sgr", description="graph reasoning or attention filtration")
@@ -47,7 +47,6 @@ class SGRAFParameters(Parameters):
     lambda_softmax: float = Field(9.0, gt=0, description="inverse temperature of the attention")
     dropout: float = Field(0.4, ge=0, lt=1, description="on word vectors and in the global self-attention")
     embedding_dim: int = Field(1024, ge=1, description="width of regions, words and the recurrent state")
-    word_dim: int = Field(300, ge=1, description="width of the word vectors")
     margin: float = Field(0.2, gt=0, description="of the hinge triplet loss")
 
 
@@ -127,7 +126,10 @@ class SGRAF(Method):
         self.options: SGRAFParameters = options
         dim, width = options.embedding_dim, options.similarity_dim
         self.region_encoder = RegionEncoder(region_dim=spec.region_dim, dim=dim)
-        self.text_encoder = BiGRUEncoder(vocabulary_size=spec.vocabulary_size, word_dim=options.word_dim, dim=dim)
+        self.text_encoder = BiGRUEncoder(
+            vocabulary_size=spec.vocabulary_size, word_dim=options.word_dim, dim=dim,
+            vectors=spec.pretrained.word_vectors,
+        )  # fmt: skip
         self.region_attention = GlobalAttention(dim=dim, dropout=options.dropout, regions=options.regions)
         self.text_attention = GlobalAttention(dim=dim, dropout=options.dropout, regions=None)
         self.local_similarity, self.global_similarity = xavier_linear(dim, width), xavier_linear(dim, width)

@@ -1,6 +1,7 @@
 """VSE-infinity (Chen et al., CVPR 2021): two encoders whose fragments are pooled by GPO, cosine, hinge.
 
-The region form with a BiGRU, as in the branch `bigru` of the authors' code. Where paper and code differ this
+The region form, with a BiGRU as in the branch `bigru` of the authors' code or, with `text: {kind: bert}`, with the
+BERT of their branch `master`: last hidden states, one linear layer, the same pooling. Where paper and code differ this
 follows the code (the pooling weights come from one linear layer without bias, not from a perceptron). One
 epoch of summed violations, then hardest negatives (`sum_steps`); the batches drop regions and words (size
 augmentation: `region_drop: 0.2`, `word_drop: 0.2`). Unlike the published code, batch-norm statistics never
@@ -14,24 +15,24 @@ from collections.abc import Mapping
 from pydantic import Field
 from torch import Tensor
 
-from baselines.published import rename
-from lgsf.models.base import Batch, DataSpec, Encoded, Method, Parameters, Progress
-from lgsf.models.encoders import BiGRUEncoder, l2_normalize
+from baselines.published import PUBLISHED_BERT, UNUSED_BERT, rename
+from lgsf.models.base import Batch, DataSpec, Encoded, Progress
+from lgsf.models.encoders import l2_normalize
 from lgsf.models.losses import hinge_triplet
 from lgsf.models.pooling import GeneralizedPooling
 from lgsf.models.region_mlp import PUBLISHED_MLP, RegionMLP
+from lgsf.models.text import TextMethod, TextMethodParameters, build_text_encoder
 
 
-class VSEInfinityParameters(Parameters):
+class VSEInfinityParameters(TextMethodParameters):
     """Options of VSE-infinity."""
 
     embedding_dim: int = Field(1024, ge=2, description="width of the embeddings and of the recurrent state")
-    word_dim: int = Field(300, ge=1, description="width of the word vectors")
     margin: float = Field(0.2, gt=0, description="of the hinge triplet loss")
 
 
-class VSEInfinity(Method):
-    """VSE-infinity on region features, with a bidirectional GRU."""
+class VSEInfinity(TextMethod):
+    """VSE-infinity on region features."""
 
     Parameters = VSEInfinityParameters
 
@@ -40,9 +41,7 @@ class VSEInfinity(Method):
         self.options: VSEInfinityParameters = options
         self.region_encoder = RegionMLP(region_dim=spec.region_dim, dim=options.embedding_dim)
         self.region_pooling = GeneralizedPooling()
-        self.text_encoder = BiGRUEncoder(
-            vocabulary_size=spec.vocabulary_size, word_dim=options.word_dim, dim=options.embedding_dim
-        )
+        self.text_encoder = build_text_encoder(options, spec, dim=options.embedding_dim)
         self.text_pooling = GeneralizedPooling()
 
     def encode_images(self, regions: Tensor, mask: Tensor, boxes: Tensor | None = None) -> Encoded:
@@ -63,13 +62,14 @@ class VSEInfinity(Method):
 
 
 def from_published(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Weights of the authors' img_enc and txt_enc (branch `bigru`), under our names."""
+    """Weights of the authors' img_enc and txt_enc (branch `bigru`, or `master` with its BERT), under our names."""
     names = {
         "img_enc.fc.": "region_encoder.fc.",
         **{f"img_enc.mlp.{theirs}": f"region_encoder.{ours}" for theirs, ours in PUBLISHED_MLP.items()},
         "img_enc.gpool.": "region_pooling.",
         "txt_enc.embed.": "text_encoder.embed.",
         "txt_enc.rnn.": "text_encoder.rnn.",
+        **PUBLISHED_BERT,
         "txt_enc.gpool.": "text_pooling.",
     }
-    return rename(state, names, unused=("img_enc.mlp.bns.1.",))
+    return rename(state, names, unused=("img_enc.mlp.bns.1.", *UNUSED_BERT))

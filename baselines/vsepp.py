@@ -14,17 +14,16 @@ from pydantic import Field
 from torch import Tensor
 
 from baselines.published import rename
-from lgsf.models.base import Batch, DataSpec, Encoded, Method, Parameters, Progress
-from lgsf.models.encoders import GRUEncoder, l2_normalize, last_state, xavier_linear
+from lgsf.models.base import Batch, DataSpec, Encoded, Method, Progress
+from lgsf.models.encoders import GRUEncoder, WordParameters, l2_normalize, last_state, xavier_linear
 from lgsf.models.losses import hinge_triplet
 from lgsf.models.pooling import MeanPooling
 
 
-class VSEPPParameters(Parameters):
+class VSEPPParameters(WordParameters):
     """Options of VSE++."""
 
     embedding_dim: int = Field(1024, ge=1, description="width of the embeddings and of the recurrent state")
-    word_dim: int = Field(300, ge=1, description="width of the word vectors")
     margin: float = Field(0.2, gt=0, description="of the hinge triplet loss")
 
 
@@ -39,8 +38,9 @@ class VSEPP(Method):
         self.pooling = MeanPooling()
         self.fc = xavier_linear(spec.region_dim, options.embedding_dim)
         self.text_encoder = GRUEncoder(
-            vocabulary_size=spec.vocabulary_size, word_dim=options.word_dim, dim=options.embedding_dim
-        )
+            vocabulary_size=spec.vocabulary_size, word_dim=options.word_dim, dim=options.embedding_dim,
+            vectors=spec.pretrained.word_vectors,
+        )  # fmt: skip
 
     def encode_images(self, regions: Tensor, mask: Tensor, boxes: Tensor | None = None) -> Encoded:
         """(n, n_regions, region_dim) float32, (n, n_regions) bool -> unit vectors (n, dim); boxes are not used."""

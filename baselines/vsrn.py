@@ -19,16 +19,16 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from baselines.published import rename
-from lgsf.models.base import Batch, DataSpec, Encoded, Method, Parameters, Progress
+from lgsf.models.base import Batch, DataSpec, Encoded, Method, Progress
 from lgsf.models.captioner import Captioner
-from lgsf.models.encoders import GRUEncoder, RegionEncoder, l2_normalize, last_state
+from lgsf.models.encoders import GRUEncoder, RegionEncoder, WordParameters, l2_normalize, last_state
 from lgsf.models.gru import RaggedGRU
 from lgsf.models.losses import hinge_triplet
 
 LAYERS = 4
 
 
-class VSRNParameters(Parameters):
+class VSRNParameters(WordParameters):
     """Options of VSRN."""
 
     variant: Literal["coco", "f30k"] = Field("coco", description="where the authors' code normalises")
@@ -37,7 +37,6 @@ class VSRNParameters(Parameters):
     caption_dim: int = Field(512, ge=1, description="width of the captioning networks")
     caption_dropout: float = Field(0.2, ge=0, lt=1, description="on the inputs of the captioning networks")
     embedding_dim: int = Field(2048, ge=1, description="width of regions, embeddings and recurrent states")
-    word_dim: int = Field(300, ge=1, description="width of the word vectors")
     margin: float = Field(0.2, gt=0, description="of the hinge triplet loss")
 
 
@@ -73,7 +72,10 @@ class VSRN(Method):
         self.graph = nn.ModuleList([GraphReasoning(dim=dim) for _ in range(LAYERS)])
         self.region_rnn = RaggedGRU(input_dim=dim, dim=dim, bidirectional=False)
         self.norm = nn.BatchNorm1d(dim) if options.variant == "f30k" else nn.Identity()
-        self.text_encoder = GRUEncoder(vocabulary_size=spec.vocabulary_size, word_dim=options.word_dim, dim=dim)
+        self.text_encoder = GRUEncoder(
+            vocabulary_size=spec.vocabulary_size, word_dim=options.word_dim, dim=dim,
+            vectors=spec.pretrained.word_vectors,
+        )  # fmt: skip
         if options.caption_weight > 0:
             self.captioner = Captioner(
                 feature_dim=dim,

@@ -72,6 +72,9 @@ class Training(Settings):
     sum_steps: int = Field(300, ge=0, description="steps with the sum of all violations before hardest negatives")
     region_drop: float = Field(0.0, ge=0, lt=1, description="chance to drop a region in training")
     word_drop: float = Field(0.0, ge=0, lt=1, description="chance to drop or mask a word in training")
+    length_buckets: int = Field(
+        0, ge=0, description="batches at a time that are made up of captions of like length; 0 is off"
+    )
     precision: Literal["float32", "bfloat16"] = Field("float32", description="bfloat16 autocast needs CUDA")
 
     @field_validator("decay_epochs", mode="before")

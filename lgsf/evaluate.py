@@ -18,6 +18,7 @@ from lgsf.files import read_json
 from lgsf.methods import build_method, check_settings, make_repeatable
 from lgsf.models.base import Encoded, Method
 from lgsf.positives import positives_of
+from lgsf.pretrained import run_pretrained
 from lgsf.ranking import Ranking, Scores, contiguous_folds, metrics, rank
 from lgsf.relevance import RelevanceRanks, write_relevance
 from lgsf.runs import load_weights, run_vocabulary, write_ranks
@@ -71,7 +72,10 @@ def open_run(run: Path, dataset: Path, *, training_only: bool = False) -> OpenRu
     device = torch.device(settings["device"])
     make_repeatable(device, settings["threads"])
     vocabulary = run_vocabulary(run, data)
-    method = build_method(settings, data, source=str(run / "run.json"), vocabulary_size=len(vocabulary)).to(device)
+    method = build_method(
+        settings, data, source=str(run / "run.json"), vocabulary_size=len(vocabulary),
+        pretrained=run_pretrained(run, settings["parameters"]),
+    ).to(device)  # fmt: skip
     load_weights(method, run, training_only=training_only)
     method.eval()
     return OpenRun(record, data, method, vocabulary, device)

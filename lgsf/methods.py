@@ -15,6 +15,7 @@ from lgsf.data.layout import Dataset
 from lgsf.errors import LgsfError
 from lgsf.files import read_json
 from lgsf.models.base import DataSpec, Method, Parameters
+from lgsf.models.pretrained import Pretrained
 
 RUN_KEYS = {
     "schema_version", "dataset", "method", "title", "model", "parameters", "choices", "training", "device", "threads"
@@ -74,22 +75,30 @@ def method_class(spec: str, *, source: str) -> type[Method]:
     return found
 
 
-def data_spec(dataset: Dataset, *, vocabulary_size: int | None = None) -> DataSpec:
+def data_spec(
+    dataset: Dataset, *, vocabulary_size: int | None = None, pretrained: Pretrained | None = None
+) -> DataSpec:
     """What a model must know of a dataset; `vocabulary_size` where it brings words of its own."""
     train = dataset.manifest["splits"]["train"]
     return DataSpec(
         region_dim=train["region_dim"],
         vocabulary_size=dataset.manifest["vocabulary"]["size"] if vocabulary_size is None else vocabulary_size,
         has_boxes="boxes.npy" in train["sha256"],
+        pretrained=pretrained or Pretrained(),
     )
 
 
 def build_method(
-    settings: Mapping[str, Any], dataset: Dataset, *, source: str, vocabulary_size: int | None = None
+    settings: Mapping[str, Any],
+    dataset: Dataset,
+    *,
+    source: str,
+    vocabulary_size: int | None = None,
+    pretrained: Pretrained | None = None,
 ) -> Method:
-    """A freshly initialised model; torch's global generator decides its weights."""
+    """A freshly initialised model; torch's global generator decides its weights, where `pretrained` does not."""
     options = parameters_of(settings, source=source)
-    spec = data_spec(dataset, vocabulary_size=vocabulary_size)
+    spec = data_spec(dataset, vocabulary_size=vocabulary_size, pretrained=pretrained)
     return method_class(settings["model"], source=source)(options, spec)
 
 

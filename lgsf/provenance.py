@@ -15,7 +15,9 @@ import torch
 from lgsf.data.layout import Dataset, sha256
 
 RUN_SCHEMA_VERSION = 1
-PACKAGES = ("torch", "torch-geometric", "numpy", "scipy", "pandas", "nltk", "safetensors", "snakemake")
+PACKAGES = (
+    "torch", "torch-geometric", "numpy", "scipy", "pandas", "nltk", "safetensors", "transformers", "tokenizers", "snakemake"
+)  # fmt: skip
 
 
 def describe_dataset(dataset: Dataset) -> dict[str, Any]:

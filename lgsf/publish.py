@@ -15,6 +15,8 @@ from torch import Tensor
 from lgsf.data.layout import Dataset
 from lgsf.files import write_json, write_text
 from lgsf.models.base import Method
+from lgsf.models.pretrained import Pretrained
+from lgsf.pretrained import keep_bert
 from lgsf.provenance import now, peak_gpu_memory_mb, peak_memory_mb, provenance
 from lgsf.runs import save_weights, split_weights
 
@@ -62,11 +64,13 @@ def publish(
     seed: int,
     steps_per_epoch: int,
     device: torch.device,
+    pretrained: Pretrained,
 ) -> None:
     """Write the weights of the best epoch, the log and the record; `method` takes on those weights."""
     method.load_state_dict(done.best)
     deployed, training = split_weights(method)
     save_weights(out, deployed, training)
+    keep_bert(out, pretrained.bert)
     write_log(out, done)
     record = {
         **provenance(dataset, device=device),
@@ -74,6 +78,8 @@ def publish(
         **{key: settings[key] for key in ("dataset", "method", "title", "threads")},
         "seed": seed,
         "text_encoder": method.text_encoder_name,
+        "pretrained": dict(pretrained.record),
+        "learning_rate_factors": method.learning_rate_factors(),
         "config": settings,
         "config_sha256": settings_sha256,
         "started": done.started,

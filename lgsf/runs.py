@@ -2,6 +2,7 @@
 
 <run>/model.safetensors          weights that encode and compare
 <run>/training_only.safetensors  weights that only training used
+<run>/bert/                      optional: configuration and tokenizer of its text encoder, a BERT
 <run>/vocabulary.json            optional: words of its own, where it was not trained on the dataset's
 <run>/run.json                   what was run, on what, by what, and how it ended
 <run>/log.jsonl                  one line per epoch
@@ -30,6 +31,7 @@ from lgsf.errors import LgsfError
 from lgsf.files import read_json, write_arrays, write_atomically
 from lgsf.methods import build_method, check_settings
 from lgsf.models.base import Encoded, Method
+from lgsf.pretrained import run_pretrained
 from lgsf.ranking import Ranking
 
 
@@ -127,7 +129,8 @@ class LoadedRun:
     @torch.inference_mode()
     def encode_texts(self, captions: Sequence[str]) -> Encoded:
         """Encode captions as they are written."""
-        rows = [torch.tensor(self.vocabulary.encode(caption)) for caption in captions]
+        tokenizer = self.method.tokenizer(self.vocabulary)
+        rows = [torch.tensor(tokenizer.pieces(caption)[0]) for caption in captions]
         tokens = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True)
         lengths = torch.tensor([len(row) for row in rows])
         return self.method.encode_texts(tokens, torch.arange(tokens.shape[1]) < lengths[:, None])
@@ -162,6 +165,9 @@ def load_run(run: str | Path, dataset: str | Path) -> LoadedRun:
     opened = open_dataset(Path(dataset))
     vocabulary = run_vocabulary(run, opened)
     settings = check_settings(record["config"], source=str(run / "run.json"))
-    method = build_method(settings, opened, source=str(run / "run.json"), vocabulary_size=len(vocabulary))
+    method = build_method(
+        settings, opened, source=str(run / "run.json"), vocabulary_size=len(vocabulary),
+        pretrained=run_pretrained(run, settings["parameters"]),
+    )  # fmt: skip
     load_weights(method, run)
     return LoadedRun(method.eval(), vocabulary, record)

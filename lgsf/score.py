@@ -27,7 +27,7 @@ IMAGE_TILE, TEXT_TILE = 128, 1024
 def encode_split(
     method: Method, split: Split, vocabulary: Vocabulary, *, device: torch.device
 ) -> tuple[Encoded, Encoded]:
-    """All images and all captions of a split, encoded in evaluation mode; results stay on `device`."""
+    """All images and all captions of a split in file order, in evaluation mode; results stay on `device`."""
     was_training = method.training
     method.eval()
     try:
@@ -35,13 +35,17 @@ def encode_split(
             method.encode_images(regions.to(device), mask.to(device), None if boxes is None else boxes.to(device))
             for regions, mask, boxes in image_batches(split, IMAGE_BATCH)
         ]
-        texts = [
-            method.encode_texts(tokens.to(device), mask.to(device))
-            for tokens, mask in text_batches(split, vocabulary, TEXT_BATCH)
-        ]
+        tokenizer, by_length = method.tokenizer(vocabulary), method.pads_captions
+        texts, rows = [], []
+        for tokens, mask, places in text_batches(split, tokenizer, TEXT_BATCH, by_length=by_length):
+            texts.append(method.encode_texts(tokens.to(device), mask.to(device)))
+            rows.append(places)
     finally:
         method.train(was_training)
-    return Encoded.concatenate(images), Encoded.concatenate(texts)
+    captions = Encoded.concatenate(texts)
+    if by_length:
+        captions = captions.select(torch.cat(rows).argsort().to(device))
+    return Encoded.concatenate(images), captions
 
 
 @dataclass

@@ -31,6 +31,9 @@ from lgsf.logs import PROGRESS
 from lgsf.methods import build_method, make_repeatable, read_settings, training_of
 from lgsf.models.base import Batch, Progress
 from lgsf.models.losses import plateau
+from lgsf.models.pretrained import Pretrained
+from lgsf.optimizer import build_optimizer, set_learning_rate
+from lgsf.pretrained import read_pretrained
 from lgsf.provenance import now
 from lgsf.publish import Done, publish, write_log
 from lgsf.ranking import NotFiniteScoreError, metrics, rank
@@ -58,9 +61,10 @@ def train(*, config: Path, dataset: Path, seed: int, out: Path, interrupts: Inte
         raise LgsfError(f"{config}: training.precision bfloat16 needs device cuda; use float32 on a CPU.")
     make_repeatable(device, settings["threads"])
     with run_lock(out), nullcontext(interrupts) if interrupts else Interrupts() as stop:
-        resume = ResumeState(out, run_key(settings, data, seed))
+        pretrained = _pretrained(settings, data)
+        resume = ResumeState(out, run_key(settings, data, seed, pretrained))
         (out / "failure.json").unlink(missing_ok=True)
-        trainer = Trainer(settings, data, seed=seed, device=device, source=str(config))
+        trainer = Trainer(settings, data, pretrained, seed=seed, device=device, source=str(config))
         try:
             trainer.run(resume, out, stop)
         except NotFiniteError as error:
@@ -68,17 +72,25 @@ def train(*, config: Path, dataset: Path, seed: int, out: Path, interrupts: Inte
             raise
 
 
-def run_key(settings: Mapping[str, Any], data: Dataset, seed: int) -> str:
-    """Hash of all that decides the outcome of a training: settings, data, seed, torch and the text of the code."""
+def run_key(settings: Mapping[str, Any], data: Dataset, seed: int, pretrained: Pretrained | None = None) -> str:
+    """Hash of all that decides the outcome of a training: settings, data, seed, torch and the text of the code.
+
+    So does what its text encoder starts from: `pretrained`, read from its files if it is not given.
+    """
     code = sources("lgsf.train", settings["model"].partition(":")[0], root=ROOT)
     parts = {
         "settings": settings,
+        "pretrained": dict((pretrained or _pretrained(settings, data)).record),
         "dataset": sha256(data.root / "dataset.json"),
         "seed": seed,
         "torch": torch.__version__,
         "device": settings["device"],
     }
     return fingerprint(parts, code, ROOT)
+
+
+def _pretrained(settings: Mapping[str, Any], data: Dataset) -> Pretrained:
+    return read_pretrained(settings["parameters"], Vocabulary.load(data.root / "vocabulary.json"))
 
 
 class NotFiniteError(LgsfError):
@@ -98,25 +110,27 @@ class Trainer:
     """One run: model, optimizer, batches and the log, from a fresh or a saved state."""
 
     def __init__(
-        self, settings: dict[str, Any], data: Dataset, *, seed: int, device: torch.device, source: str
+        self,
+        settings: dict[str, Any],
+        data: Dataset,
+        pretrained: Pretrained,
+        *,
+        seed: int,
+        device: torch.device,
+        source: str,
     ) -> None:
         self.settings, self.data, self.seed, self.device = settings, data, seed, device
+        self.pretrained = pretrained
         self.options: Training = training_of(settings, source=source)
-        vocabulary = Vocabulary.load(data.root / "vocabulary.json")
-        self.dev, self.vocabulary = data.split("dev"), vocabulary
-        self.batches = TrainingBatches(
-            data.split("train"), vocabulary, batch_size=self.options.batch_size, seed=seed,
-            region_drop=self.options.region_drop, word_drop=self.options.word_drop,
-        )  # fmt: skip
+        self.dev, self.vocabulary = data.split("dev"), Vocabulary.load(data.root / "vocabulary.json")
         torch.manual_seed(seed)
-        self.method = build_method(settings, data, source=source).to(device)
-        kind = {"adamw": torch.optim.AdamW, "adam": torch.optim.Adam}[self.options.optimizer]
-        self.optimizer = kind(
-            self.method.parameters(),
-            lr=self.options.learning_rate,
-            weight_decay=self.options.weight_decay,
-            fused=True,
-        )
+        self.method = build_method(settings, data, source=source, pretrained=pretrained).to(device)
+        self.batches = TrainingBatches(
+            data.split("train"), self.method.tokenizer(self.vocabulary), batch_size=self.options.batch_size, seed=seed,
+            region_drop=self.options.region_drop, word_drop=self.options.word_drop,
+            length_buckets=self.options.length_buckets,
+        )  # fmt: skip
+        self.optimizer = build_optimizer(self.method, self.options)
         self.total_steps = len(self.batches) * self.options.epochs
         self.done = Done()
 
@@ -154,6 +168,7 @@ class Trainer:
             seed=self.seed,
             steps_per_epoch=len(self.batches),
             device=self.device,
+            pretrained=self.pretrained,
         )
         resume.clear()
         best = f"best epoch {self.done.best_epoch}, dev rSum {self.done.best_rsum:.1f}"
@@ -191,7 +206,7 @@ class Trainer:
         self.done.step = step
         line = {
             "epoch": epoch, "step": step, "seconds": time.monotonic() - self.clock,
-            "learning_rate": self.optimizer.param_groups[0]["lr"],
+            "learning_rate": learning_rate(self.options, step - 1, epoch),
             "loss": means.pop("loss"), "grad_norm": means.pop("grad_norm"),
             "terms": means, "dev": dev, "best": best, "plateau": self._on_plateau(means, first_step),
         }  # fmt: skip
@@ -201,8 +216,7 @@ class Trainer:
     def _step(self, batch: Batch, step: int, epoch: int) -> dict[str, Tensor]:
         """One optimizer step; returns the detached loss, gradient norm before clipping, and logged terms."""
         options = self.options
-        for group in self.optimizer.param_groups:
-            group["lr"] = learning_rate(options, step, epoch)
+        set_learning_rate(self.optimizer, learning_rate(options, step, epoch))
         progress = Progress(step=step, total_steps=self.total_steps, hardest=step >= options.sum_steps)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=options.precision == "bfloat16"):
             images = self.method.encode_images(batch.regions, batch.region_mask, batch.boxes)

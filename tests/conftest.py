@@ -16,6 +16,7 @@ import torch
 
 from lgsf.data.text import Vocabulary
 from lgsf.data.writer import DatasetWriter
+from tests.berts import write_bert
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
@@ -77,6 +78,12 @@ def write_tiny_dataset(root: Path, *, folds: int = 2, seed: int = 0) -> None:
             )  # fmt: skip
             if split == "train":
                 writer.vocabulary(Vocabulary.build(captions["text"], min_count=1))
+
+
+@pytest.fixture(scope="session")
+def tiny_bert(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of a random BERT whose word pieces fit the tiny dataset."""
+    return write_bert(tmp_path_factory.mktemp("models") / "tiny_bert")
 
 
 @pytest.fixture

@@ -11,8 +11,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from lgsf.data.text import MASK, SPECIAL_WORDS
-
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 Ints = npt.NDArray[np.int64]
@@ -20,7 +18,7 @@ Ints = npt.NDArray[np.int64]
 # Streams keep the draws of one place apart.
 REGION_STREAM, WORD_STREAM, REPLACEMENT_STREAM = range(3)
 
-# Of the words that are hit: half become <mask>, a tenth another word, the rest is deleted (VSE-infinity's
+# Of the words that are hit: half become the mask, a tenth another word, the rest is deleted (VSE-infinity's
 # code; its comment promises to keep the last tenth, its paper speaks of dropping alone).
 MASKED, REPLACED = 0.5, 0.1
 
@@ -53,29 +51,28 @@ def kept_regions(valid: Bools, draws: Floats, chance: float) -> Bools:
 
 
 def augment_words(
-    tokens: Ints, real: Bools, draws: Floats, replacements: Floats, chance: float, vocabulary_size: int
+    tokens: Ints, real: Bools, draws: Floats, replacements: Floats, chance: float, *, mask: int, ordinary: Ints
 ) -> tuple[Ints, Bools]:
     """(new tokens, which are deleted), both (n, n_words), when each `real` word is hit with `chance`.
 
-    `real` excludes padding, <start> and <end>, which are never touched. A hit word becomes <mask> (50 %),
-    a random word of the vocabulary (10 %) or is deleted (40 %). Where all would be hit the one with the
-    largest draw is spared, so no caption is left without a word of its own.
+    `real` excludes padding and the frame of a caption, which are never touched. A hit word becomes `mask`
+    (50 %), a random one of the `ordinary` words (10 %) or is deleted (40 %). Pieces of one word share its draw
+    and so its fate; each has a replacement of its own. Where all would be hit the word with the largest draw
+    is spared, so no caption is left without a word of its own.
     """
     hit = _hit(real, draws, chance)
     share = draws / chance  # uniform in [0, 1) where hit
     masked = hit & (share < MASKED)
     replaced = hit & (share >= MASKED) & (share < MASKED + REPLACED)
-    n_special = len(SPECIAL_WORDS)
-    other = n_special + (replacements * (vocabulary_size - n_special)).astype(np.int64)
-    tokens = np.where(masked, MASK, np.where(replaced, other, tokens))
+    other = ordinary[(replacements * len(ordinary)).astype(np.int64)]
+    tokens = np.where(masked, mask, np.where(replaced, other, tokens))
     return tokens, hit & ~masked & ~replaced
 
 
 def _hit(candidates: Bools, draws: Floats, chance: float) -> Bools:
     """Where a candidate's draw is below `chance`, sparing the largest draw of each row."""
-    hit = candidates & (draws < chance)
-    spared = np.where(candidates, draws, -1.0).argmax(axis=1)
-    hit[np.arange(len(hit)), spared] = False
+    spared = np.where(candidates, draws, -1.0).max(axis=1, keepdims=True)
+    hit: Bools = candidates & (draws < chance) & (draws < spared)
     return hit
 
 

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from lgsf.data import augment
 from lgsf.data.layout import RowReader, Split
-from lgsf.data.text import END, PAD, START, Vocabulary
+from lgsf.data.text import PAD, Tokenizer
 from lgsf.errors import LgsfError
 from lgsf.models.base import Batch
 
@@ -31,32 +31,51 @@ READ_AHEAD = 2  # batches that wait for the trainer
 
 @dataclass(frozen=True)
 class EncodedCaptions:
-    """All captions of a split as one array of word numbers.
+    """All captions of a split as one array of token numbers.
 
-    words    (total,) int32, every caption with its <start> and <end>
-    offsets  (n_captions + 1,) int64; caption c is words[offsets[c]:offsets[c + 1]]
+    tokens   (total,) int32, every caption with its frame
+    words    (total,) int32, which word of its caption a token belongs to, 0 for the frame's first
+    offsets  (n_captions + 1,) int64; caption c is tokens[offsets[c]:offsets[c + 1]]
     """
 
+    tokens: npt.NDArray[np.int32]
     words: npt.NDArray[np.int32]
     offsets: Ints
 
     @classmethod
-    def of(cls, texts: Sequence[str], vocabulary: Vocabulary) -> EncodedCaptions:
+    def of(cls, texts: Sequence[str], tokenizer: Tokenizer) -> EncodedCaptions:
         """Encode `texts` in order."""
-        encoded = [np.array(vocabulary.encode(text), np.int32) for text in texts]
-        offsets = np.cumsum([0, *map(len, encoded)], dtype=np.int64)
-        return cls(np.concatenate(encoded), offsets)
+        tokens, words = [], []
+        for text in texts:
+            numbers, belongs = tokenizer.pieces(text)
+            tokens.append(np.array(numbers, np.int32))
+            words.append(np.array(belongs, np.int32))
+        offsets = np.cumsum([0, *map(len, tokens)], dtype=np.int64)
+        return cls(np.concatenate(tokens), np.concatenate(words), offsets)
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
 
+    @property
+    def lengths(self) -> Ints:
+        """(n_captions,) int64, tokens of each caption."""
+        return np.diff(self.offsets)
+
     def padded(self, rows: Ints) -> tuple[Ints, Bools]:
         """Tokens (n, longest) int64 with padding 0, and their mask."""
-        lengths = self.offsets[rows + 1] - self.offsets[rows]
+        places, mask = self._places(rows)
+        return np.where(mask, self.tokens[places].astype(np.int64), PAD), mask
+
+    def word_numbers(self, rows: Ints) -> Ints:
+        """(n, longest) int64: the word that each token of `padded` belongs to, 0 for padding."""
+        places, mask = self._places(rows)
+        return np.where(mask, self.words[places].astype(np.int64), 0)
+
+    def _places(self, rows: Ints) -> tuple[Ints, Bools]:
+        lengths = self.lengths[rows]
         columns = np.arange(lengths.max(initial=0))
         mask = columns < lengths[:, None]
-        places = np.where(mask, self.offsets[rows][:, None] + columns, 0)
-        return np.where(mask, self.words[places].astype(np.int64), PAD), mask
+        return np.where(mask, self.offsets[rows][:, None] + columns, 0), mask
 
 
 class TrainingBatches:
@@ -64,27 +83,30 @@ class TrainingBatches:
 
     A sample is a caption with its image, as in VSE++ and its successors; an epoch takes every caption once
     and drops the incomplete last batch. Everything random is a function of (seed, epoch, caption row).
-    `region_drop` and `word_drop` are the chances of the size augmentation (lgsf.data.augment).
+    `region_drop` and `word_drop` are the chances of the size augmentation (lgsf.data.augment). With
+    `length_buckets` above 0 that many batches at a time are made up of captions of like length.
     """
 
     def __init__(
         self,
         split: Split,
-        vocabulary: Vocabulary,
+        tokenizer: Tokenizer,
         *,
         batch_size: int,
         seed: int,
         region_drop: float = 0.0,
         word_drop: float = 0.0,
+        length_buckets: int = 0,
     ) -> None:
         self.split = split
         self.batch_size = batch_size
         self.seed = seed
         self.region_drop = region_drop
         self.word_drop = word_drop
-        self._vocabulary_size = len(vocabulary)
+        self.length_buckets = length_buckets
+        self._mask, self._ordinary = tokenizer.mask, tokenizer.ordinary
         self._caption_image = split.caption_image
-        self._captions = EncodedCaptions.of(split.captions["text"].tolist(), vocabulary)
+        self._captions = EncodedCaptions.of(split.captions["text"].tolist(), tokenizer)
         if len(self) == 0:
             raise LgsfError(
                 f"training.batch_size is {batch_size} and split {split.name} has only {len(self._captions)} "
@@ -100,7 +122,10 @@ class TrainingBatches:
         return prefetch(self._batches(epoch), READ_AHEAD)
 
     def _batches(self, epoch: int) -> Iterator[Batch]:
-        order = np.random.default_rng((self.seed, epoch)).permutation(len(self._captions))
+        random = np.random.default_rng((self.seed, epoch))
+        order = random.permutation(len(self._captions))[: len(self) * self.batch_size]
+        if self.length_buckets:
+            order = bucketed(order, self._captions.lengths, self.batch_size, self.length_buckets, random)
         for step in range(len(self)):
             yield self._batch(epoch, order[step * self.batch_size : (step + 1) * self.batch_size])
 
@@ -134,9 +159,11 @@ class TrainingBatches:
             augment.uniforms(self.seed, epoch, stream, rows, tokens.shape[1])
             for stream in (augment.WORD_STREAM, augment.REPLACEMENT_STREAM)
         )
-        real = mask & (tokens != START) & (tokens != END)
+        draws = np.take_along_axis(draws, self._captions.word_numbers(rows), axis=1)
+        columns = np.arange(tokens.shape[1])
+        real = mask & (columns > 0) & (columns < mask.sum(axis=1, keepdims=True) - 1)  # without the frame
         tokens, deleted = augment.augment_words(
-            tokens, real, draws, replacements, self.word_drop, self._vocabulary_size
+            tokens, real, draws, replacements, self.word_drop, mask=self._mask, ordinary=self._ordinary
         )
         row, source, target, shorter = augment.pack_left(mask & ~deleted)
         packed = np.full(shorter.shape, PAD, np.int64)
@@ -158,12 +185,34 @@ def image_batches(split: Split, size: int) -> Iterator[tuple[Tensor, Tensor, Ten
     return prefetch(batches(), READ_AHEAD)
 
 
-def text_batches(split: Split, vocabulary: Vocabulary, size: int) -> Iterator[tuple[Tensor, Tensor]]:
-    """(tokens, mask) of `size` captions at a time in file order; the last batch may be smaller."""
-    captions = EncodedCaptions.of(split.captions["text"].tolist(), vocabulary)
+def bucketed(order: Ints, lengths: Ints, size: int, window: int, random: np.random.Generator) -> Ints:
+    """`order` where captions of like length share a batch: little padding, hardly less chance.
+
+    Every stretch of `window` batches of `size` is sorted by length and its batches are shuffled by `random`, so
+    a caption stays within its stretch and no epoch goes from short to long.
+    """
+    out = []
+    for start in range(0, len(order), window * size):
+        stretch = order[start : start + window * size]
+        batches = stretch[np.argsort(lengths[stretch], kind="stable")].reshape(-1, size)
+        out.append(batches[random.permutation(len(batches))].reshape(-1))
+    return np.concatenate(out)
+
+
+def text_batches(
+    split: Split, tokenizer: Tokenizer, size: int, *, by_length: bool = False
+) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    """(tokens, mask, rows) of `size` captions at a time; the last batch may be smaller.
+
+    The captions come in file order or, `by_length`, from the shortest to the longest; `rows` (n,) int64 says where
+    each stands in the file.
+    """
+    captions = EncodedCaptions.of(split.captions["text"].tolist(), tokenizer)
+    order = np.argsort(captions.lengths, kind="stable") if by_length else np.arange(len(captions))
     for start in range(0, len(captions), size):
-        tokens, mask = captions.padded(np.arange(start, min(start + size, len(captions))))
-        yield torch.from_numpy(tokens), torch.from_numpy(mask)
+        rows = order[start : start + size]
+        tokens, mask = captions.padded(rows)
+        yield torch.from_numpy(tokens), torch.from_numpy(mask), torch.from_numpy(rows)
 
 
 def _valid_regions(split: Split, images: Ints) -> Bools:

@@ -13,7 +13,10 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+import numpy.typing as npt
 
 from lgsf.errors import LgsfError
 
@@ -48,6 +51,28 @@ def is_bytes_literal(caption: str) -> bool:
     their recall without any error.
     """
     return _BYTES_LITERAL.fullmatch(caption.strip()) is not None
+
+
+class Tokenizer(Protocol):
+    """What turns captions into numbers: the dataset's vocabulary, or the pieces of a pretrained model.
+
+    The first and the last number of a caption are its frame (<start> and <end>, [CLS] and [SEP]); number 0 is
+    padding.
+    """
+
+    @property
+    def mask(self) -> int:
+        """The number that stands in for a hidden word."""
+        ...
+
+    @property
+    def ordinary(self) -> npt.NDArray[np.int64]:
+        """Numbers that a word may be exchanged for: all but the special ones."""
+        ...
+
+    def pieces(self, caption: str) -> tuple[list[int], list[int]]:
+        """Numbers of a caption with its frame, and which word each belongs to, counted from the frame's 0."""
+        ...
 
 
 class Vocabulary:
@@ -91,6 +116,19 @@ class Vocabulary:
     def encode(self, caption: str) -> list[int]:
         """Numbers of `<start>`, the caption's words and `<end>`; unknown words become `<unk>`."""
         return [START, *(self._number.get(word, UNKNOWN) for word in tokenize(caption)), END]
+
+    @property
+    def mask(self) -> int:
+        return MASK
+
+    @property
+    def ordinary(self) -> npt.NDArray[np.int64]:
+        return np.arange(len(SPECIAL_WORDS), len(self))
+
+    def pieces(self, caption: str) -> tuple[list[int], list[int]]:
+        """`encode`, where every number is a word of its own."""
+        numbers = self.encode(caption)
+        return numbers, list(range(len(numbers)))
 
     def save(self, path: Path) -> None:
         """Write JSON with the words, their threshold and their hash."""

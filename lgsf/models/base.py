@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import ClassVar
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, ClassVar
 
 import torch
 from pydantic import BaseModel, ConfigDict
 from torch import Tensor, nn
+
+from lgsf.models.pretrained import Pretrained
+
+if TYPE_CHECKING:
+    from lgsf.data.text import Tokenizer, Vocabulary
 
 
 class Parameters(BaseModel):
@@ -19,11 +24,12 @@ class Parameters(BaseModel):
 
 @dataclass(frozen=True, kw_only=True)
 class DataSpec:
-    """What a method must know of the data to size its layers."""
+    """What a method must know of the data to size its layers, and what its text encoder starts from."""
 
     region_dim: int
     vocabulary_size: int
     has_boxes: bool = False
+    pretrained: Pretrained = field(default_factory=Pretrained)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,10 +159,25 @@ class Method(nn.Module):
     def text_encoder_name(self) -> str:
         """What reads the captions, in the words of config/published.csv: GRU, BiGRU, GloVe-BiGRU, BERT ...
 
-        By default the `kind` of the module `text_encoder`, else "unknown". Numbers of different text encoders
-        are never compared without saying so, and an unknown one is compared with no published number.
+        By default the `kind` of the module `text_encoder`, else "unknown"; GloVe stands for any word vectors that
+        it started from. Numbers of different text encoders are never compared without saying so, and an unknown
+        one is compared with no published number.
         """
-        return str(getattr(getattr(self, "text_encoder", None), "kind", "unknown"))
+        kind = str(getattr(getattr(self, "text_encoder", None), "kind", "unknown"))
+        return f"GloVe-{kind}" if getattr(self.options, "word_vectors", None) else kind
+
+    @property
+    def pads_captions(self) -> bool:
+        """Whether a caption costs as much as the longest of its batch: evaluation then encodes like lengths together."""
+        return False
+
+    def tokenizer(self, vocabulary: Vocabulary) -> Tokenizer:
+        """What turns captions into the tokens of `encode_texts`: the dataset's vocabulary, if it is not its own."""
+        return vocabulary
+
+    def learning_rate_factors(self) -> dict[str, float]:
+        """Prefix of parameter names -> factor on the learning rate; 1 for all others."""
+        return {}
 
     def encode_images(self, regions: Tensor, mask: Tensor, boxes: Tensor | None = None) -> Encoded:
         """(n, n_regions, region_dim) float32, (n, n_regions) bool, (n, n_regions, 4) float32 -> n samples."""

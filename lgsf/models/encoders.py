@@ -5,9 +5,21 @@ from __future__ import annotations
 import math
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 
+from lgsf.models.base import Parameters
 from lgsf.models.gru import RaggedGRU
+from lgsf.models.pretrained import WordVectors
+
+
+class WordParameters(Parameters):
+    """Options of every encoder that starts from single words."""
+
+    word_dim: int = Field(300, ge=1, description="width of the word vectors")
+    word_vectors: str | None = Field(
+        None, min_length=1, description="file of vectors that the words start from, such as glove.6B.300d.txt"
+    )
 
 
 def l2_normalize(x: Tensor, *, dim: int = -1, eps: float = 1e-8) -> Tensor:
@@ -50,11 +62,23 @@ class GRUEncoder(nn.Module):
     kind  what tables call it: GRU or BiGRU
     """
 
-    def __init__(self, *, vocabulary_size: int, word_dim: int, dim: int, bidirectional: bool = False) -> None:
+    def __init__(
+        self,
+        *,
+        vocabulary_size: int,
+        word_dim: int,
+        dim: int,
+        bidirectional: bool = False,
+        vectors: WordVectors | None = None,
+    ) -> None:
+        """Words start at random, those in `vectors` from their vector."""
         super().__init__()
         self.kind = "BiGRU" if bidirectional else "GRU"
         self.embed = nn.Embedding(vocabulary_size, word_dim)
         nn.init.uniform_(self.embed.weight, -0.1, 0.1)
+        if vectors is not None:
+            with torch.no_grad():
+                self.embed.weight[vectors.rows] = vectors.values
         self.rnn = RaggedGRU(input_dim=word_dim, dim=dim, bidirectional=bidirectional)
 
     def forward(self, tokens: Tensor, mask: Tensor) -> Tensor:
@@ -66,8 +90,10 @@ class GRUEncoder(nn.Module):
 class BiGRUEncoder(GRUEncoder):
     """`GRUEncoder` in both directions."""
 
-    def __init__(self, *, vocabulary_size: int, word_dim: int, dim: int) -> None:
-        super().__init__(vocabulary_size=vocabulary_size, word_dim=word_dim, dim=dim, bidirectional=True)
+    def __init__(self, *, vocabulary_size: int, word_dim: int, dim: int, vectors: WordVectors | None = None) -> None:
+        super().__init__(
+            vocabulary_size=vocabulary_size, word_dim=word_dim, dim=dim, bidirectional=True, vectors=vectors
+        )
 
 
 def last_state(states: Tensor, mask: Tensor) -> Tensor:

@@ -1,7 +1,7 @@
 """LGSF: local and global semantic fusion for image-text retrieval; graph attention, sample interaction, triangle.
 
     regions -> FC -> graph attention over the image's regions -> pooling -> unit vector v       (local)
-    words   -> embedding -> BiGRU                             -> pooling -> unit vector u
+    words   -> embedding -> BiGRU, or BERT -> linear          -> pooling -> unit vector u
     v, u    -> interaction with the batch's samples of the same modality -> v~, u~    (global; training only)
     loss    =  mean of L(v, u), L(v, u~), L(v~, u), L(v~, u~);  L = hinge triplet + weight * triangle
 
@@ -20,13 +20,14 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from lgsf.errors import LgsfError
-from lgsf.models.base import Batch, DataSpec, Encoded, Method, Parameters, Progress
-from lgsf.models.encoders import BiGRUEncoder, RegionEncoder, l2_normalize
+from lgsf.models.base import Batch, DataSpec, Encoded, Parameters, Progress
+from lgsf.models.encoders import RegionEncoder, l2_normalize
 from lgsf.models.gat import NO_BOXES, GraphBlock, GraphParameters, build_edges
 from lgsf.models.initial import Initializer
 from lgsf.models.interaction import InteractionParameters, SampleInteraction
 from lgsf.models.losses import hinge_triplet
 from lgsf.models.pooling import build_pooling
+from lgsf.models.text import TextMethod, TextMethodParameters, build_text_encoder
 from lgsf.models.triangle import TriangleParameters, triangle_term
 
 
@@ -37,11 +38,10 @@ class PoolingParameters(Parameters):
     k: int = Field(2, ge=1, description="values that maxk averages in each dimension")
 
 
-class LGSFParameters(Parameters):
+class LGSFParameters(TextMethodParameters):
     """Options of LGSF."""
 
     embedding_dim: int = Field(512, ge=1, description="width of regions, words and embeddings")
-    word_dim: int = Field(300, ge=1, description="width of the word vectors")
     margin: float = Field(0.2, gt=0, description="of the hinge triplet loss")
     pooling: PoolingParameters = PoolingParameters()
     graph: GraphParameters = GraphParameters()
@@ -49,7 +49,7 @@ class LGSFParameters(Parameters):
     triangle: TriangleParameters = TriangleParameters()
 
 
-class LGSF(Method):
+class LGSF(TextMethod):
     """The model of the paper and, by its parameters, all of its ablations."""
 
     Parameters = LGSFParameters
@@ -63,10 +63,7 @@ class LGSF(Method):
             raise LgsfError(NO_BOXES)
         build = Initializer().build
         self.image_encoder = build("image_encoder", partial(RegionEncoder, region_dim=spec.region_dim, dim=dim))
-        self.text_encoder = build(
-            "text_encoder",
-            partial(BiGRUEncoder, vocabulary_size=spec.vocabulary_size, word_dim=options.word_dim, dim=dim),
-        )
+        self.text_encoder = build("text_encoder", partial(build_text_encoder, options, spec, dim=dim))
         pooling = partial(build_pooling, options.pooling.kind, k=options.pooling.k)
         self.image_pooling = build("image_pooling", pooling)
         self.text_pooling = build("text_pooling", pooling)

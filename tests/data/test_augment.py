@@ -69,7 +69,7 @@ def test_hit_words_are_masked_replaced_or_deleted() -> None:
     real = np.ones(tokens.shape, bool)
     real[:, [0, -1]] = False
     draws, replacements = (uniforms(0, 0, stream, ROWS, length) for stream in (1, 2))
-    new, deleted = augment_words(tokens, real, draws, replacements, 0.2, size)
+    new, deleted = augment_words(tokens, real, draws, replacements, 0.2, mask=4, ordinary=np.arange(5, size))
     n = real.sum()
     shares = {
         "masked": (new == 4).sum() / n,
@@ -92,7 +92,7 @@ def test_a_caption_keeps_a_word_of_its_own() -> None:
     tokens[::2] = [1, 6, 2, 0, 0, 0]
     real = tokens > 4
     draws, replacements = (uniforms(0, 0, stream, ROWS, 6) for stream in (1, 2))
-    new, deleted = augment_words(tokens, real, draws, replacements, 0.99, 10)
+    new, deleted = augment_words(tokens, real, draws, replacements, 0.99, mask=4, ordinary=np.arange(5, 10))
     untouched = real & (new == tokens) & ~deleted
     assert untouched.any(axis=1).all()
     assert untouched[::2, 1].all()
@@ -101,9 +101,28 @@ def test_a_caption_keeps_a_word_of_its_own() -> None:
 
 def test_a_caption_without_words_is_left_alone() -> None:
     tokens = np.array([[1, 2]])
-    new, deleted = augment_words(tokens, tokens > 4, np.zeros((1, 2)), np.zeros((1, 2)), 0.5, 10)
+    zeros = np.zeros((1, 2))
+    new, deleted = augment_words(tokens, tokens > 4, zeros, zeros, 0.5, mask=4, ordinary=np.arange(5, 10))
     assert new.tolist() == [[1, 2]]
     assert not deleted.any()
+
+
+def test_pieces_of_a_word_share_its_fate() -> None:
+    """Four words of 1, 2, 3 and 1 pieces, hit with the draws of their words; the last one is spared."""
+    tokens = np.array([[101, 10, 20, 21, 30, 31, 32, 40, 102]])
+    draws = np.array([[0.0, 0.1, 0.3, 0.3, 0.45, 0.45, 0.45, 0.49, 0.0]])
+    replacements = np.array([[0, 0, 0.0, 0.99, 0, 0, 0, 0, 0]])
+    real = (tokens != 101) & (tokens != 102)
+    new, deleted = augment_words(tokens, real, draws, replacements, 0.5, mask=103, ordinary=np.array([7, 8, 9]))
+    assert new[0, 1] == 103  # 0.1 of 0.5: masked
+    assert deleted[0].tolist() == [False] * 2 + [True] * 5 + [False] * 2  # 0.3 and 0.45 of 0.5: deleted
+    draws[0, 2:4] = 0.27  # between 0.25 and 0.3: each piece becomes another one
+    new, deleted = augment_words(tokens, real, draws, replacements, 0.5, mask=103, ordinary=np.array([7, 8, 9]))
+    assert new[0, 2:4].tolist() == [7, 9]
+    draws[0, 1:8] = 0.2  # one draw for all words: all are spared
+    new, deleted = augment_words(tokens, real, draws, replacements, 0.5, mask=103, ordinary=np.array([7, 8, 9]))
+    assert not deleted.any()
+    assert (new == tokens).all()
 
 
 def test_packing_to_the_left() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ import torch
 
 from lgsf.data import augment
 from lgsf.data.batches import TrainingBatches, image_batches, prefetch, text_batches
+from lgsf.data.batches import bucketed as bucketed_order
 from lgsf.data.layout import Dataset, Split, open_dataset
 from lgsf.data.text import Vocabulary
 from lgsf.errors import LgsfError
@@ -163,10 +165,46 @@ def test_encoding_batches_are_in_file_order(train: Split, vocabulary: Vocabulary
     assert row == len(train.images)
     texts = [
         tokens[i, : mask[i].sum()].tolist()
-        for tokens, mask in text_batches(train, vocabulary, size)
+        for tokens, mask, _ in text_batches(train, vocabulary, size)
         for i in range(len(tokens))
     ]
     assert texts == [vocabulary.encode(text) for text in train.captions["text"]]
+
+
+@pytest.mark.parametrize("size", [1, 5, 100])
+def test_captions_by_length_say_where_they_stand(train: Split, vocabulary: Vocabulary, size: int) -> None:
+    rows, lengths, texts = [], [], {}
+    for tokens, mask, places in text_batches(train, vocabulary, size, by_length=True):
+        rows += places.tolist()
+        lengths += mask.sum(1).tolist()
+        texts |= {int(row): tokens[i, mask[i]].tolist() for i, row in enumerate(places)}
+    assert lengths == sorted(lengths)
+    assert sorted(rows) == list(range(len(train.captions)))
+    assert [texts[row] for row in range(len(rows))] == [vocabulary.encode(text) for text in train.captions["text"]]
+
+
+def test_length_buckets_take_every_caption_once_and_waste_less(train: Split, vocabulary: Vocabulary) -> None:
+    def samples(window: int, epoch: int = 3) -> list[list[tuple[int, tuple[int, ...]]]]:
+        batches = TrainingBatches(train, vocabulary, batch_size=8, seed=0, length_buckets=window, **DROPS)
+        return [
+            [
+                (int(image), tuple(words[mask].tolist()))
+                for image, words, mask in zip(batch.image_ids, batch.tokens, batch.token_mask, strict=True)
+            ]
+            for batch in batches.epoch(epoch)
+        ]
+
+    plain, bucketed = samples(0), samples(4)
+    assert sorted(chain(*bucketed)) == sorted(chain(*plain))  # the same captions, dropped and augmented alike
+    assert samples(4) == bucketed != samples(4, epoch=4)
+    for start in range(0, len(plain), 4):  # no caption leaves its stretch
+        assert sorted(chain(*bucketed[start : start + 4])) == sorted(chain(*plain[start : start + 4]))
+    lengths = np.array([4, 9, 5, 8, 4, 9, 5, 8] * 2)
+    order = bucketed_order(np.arange(16), lengths, 2, 4, np.random.default_rng(0))
+    assert all(len(set(lengths[pair])) == 1 for pair in order.reshape(-1, 2))
+    assert sorted(order[:8]) == list(range(8))
+    firsts = {tuple(lengths[bucketed_order(np.arange(16), lengths, 2, 4, np.random.default_rng(i))]) for i in range(9)}
+    assert len(firsts) > 3  # not from short to long
 
 
 def _count(started: list[int]) -> Iterator[int]:
