@@ -19,7 +19,7 @@ import numpy.typing as npt
 import pandas as pd
 import torch
 
-from lgsf.data.layout import RowReader, sha256
+from lgsf.data.layout import sha256
 from lgsf.data.text import SPECIAL_WORDS, Vocabulary
 from lgsf.errors import LgsfError
 from lgsf.models.pretrained import WordVectors
@@ -73,7 +73,10 @@ def _wrong_width(path: Path, found: int, dim: int) -> LgsfError:
 
 def _from_folder(files: list[Path], wanted: dict[str, int], dim: int) -> Iterator[tuple[int, Floats]]:
     array, index = sorted(files, key=lambda file: file.suffix)  # .npy, .parquet
-    vectors = RowReader(array, remedy="get the vectors anew")
+    try:
+        vectors = np.load(array, mmap_mode="r", allow_pickle=False)
+    except (ValueError, OSError, EOFError) as error:
+        raise LgsfError(f"{array} is not a readable .npy array ({error}): get the vectors anew.") from None
     try:
         words = pd.read_parquet(index)["index"]
     except (KeyError, OSError, ValueError) as error:
@@ -83,7 +86,7 @@ def _from_folder(files: list[Path], wanted: dict[str, int], dim: int) -> Iterato
     if vectors.shape[1] != dim:
         raise _wrong_width(array, vectors.shape[1], dim)
     places = np.flatnonzero(words.isin(list(wanted)).to_numpy())
-    for word, vector in zip(words.iloc[places], vectors.read(places), strict=True):
+    for word, vector in zip(words.iloc[places], vectors[places], strict=True):
         yield wanted[word], vector.astype(np.float32)
 
 

@@ -50,7 +50,7 @@ def with_header(folder: Path) -> Path:
 def table(folder: Path) -> Path:
     rows = [line.rsplit(" ", 3) for line in LINES]
     pd.DataFrame({"index": [row[0] for row in rows]}).to_parquet(folder / "glove_index.parquet")
-    np.save(folder / "glove_emb.npy", np.array([row[1:] for row in rows], np.float32))
+    np.save(folder / "glove_emb.npy", np.asfortranarray([row[1:] for row in rows], np.float32))
     return folder
 
 
@@ -100,6 +100,9 @@ def test_broken_archives_and_tables(tmp_path: Path) -> None:
     table(tmp_path)
     with pytest.raises(LgsfError, match="holds vectors of 3 numbers and word_dim is 4"):
         read_word_vectors(str(tmp_path), VOCABULARY, dim=4)
+    (tmp_path / "glove_emb.npy").write_bytes(b"nothing")
+    with pytest.raises(LgsfError, match=r"not a readable \.npy array"):
+        read_word_vectors(str(tmp_path), VOCABULARY, dim=3)
     np.save(tmp_path / "glove_emb.npy", np.zeros((2, 3), np.float32))
     with pytest.raises(LgsfError, match="get both anew"):
         read_word_vectors(str(tmp_path), VOCABULARY, dim=3)

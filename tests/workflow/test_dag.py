@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import pytest
 
@@ -110,6 +111,14 @@ def test_changing_the_config_trains_what_it_reaches(
     finished: Tree, overlay: Overlay, change: str, trained: set[tuple[str, int]]
 ) -> None:
     assert finished.plan(*overlay(change)).trained == trained
+
+
+def test_what_a_text_encoder_starts_from_is_watched(tree: Tree, overlay: Overlay, tmp_path: Path) -> None:
+    vectors = tmp_path / "vectors.txt"
+    options = overlay(f"methods: {{vsepp: {{parameters: {{word_vectors: {vectors}}}}}}}")
+    assert f"{vectors}," not in tree.plan(*options).text  # that it is missing is for the training to say
+    vectors.write_text("a 0 0\n")
+    assert tree.plan(*options).text.count(f"{vectors},") == len(ALL_SEEDS)
 
 
 def test_deleted_weights_are_not_missed(finished: Tree) -> None:

@@ -14,6 +14,7 @@ os.environ.update(PATH=os.pathsep.join([str(Path(sys.executable).parent), *os.ge
 
 from lgsf.config import CONTROLS, Config
 from lgsf.errors import LgsfError
+from lgsf.pretrained_files import local_files
 from lgsf.sources import sources
 
 try:
@@ -82,6 +83,11 @@ def code(*modules):
 def method_code(*stages):
     """Input function: the code of `stages` and of the method's own class."""
     return lambda wildcards: code(*stages, CONFIG.method(wildcards.method).model.partition(":")[0])
+
+
+def pretrained_files(wildcards):
+    """Those files of a BERT or of word vectors that are there; what is missing is for `lgsf train` to say."""
+    return [str(path) for path in local_files(CONFIG.method(wildcards.method).parameters)]
 
 
 def reader_code(wildcards):

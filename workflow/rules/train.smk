@@ -29,6 +29,7 @@ rule train:
         config="<method>/config.json",
         dataset="<dataset>/dataset.json",
         vocabulary="<dataset>/vocabulary.json",
+        pretrained=pretrained_files,
         code=method_code("lgsf.train"),
     output:
         "<run>/training_only.safetensors",
