@@ -10,8 +10,19 @@ from typing import Any
 import pandas as pd
 
 from lgsf.data.layout import SPLITS
-from lgsf.formatting import HEADLINE, NOTHING, decimal, duration, interval, listing, looks, metric_label, moment
-from lgsf.inputs import INPUTS, printed_inputs
+from lgsf.formatting import (
+    HEADLINE,
+    NOTHING,
+    decimal,
+    duration,
+    interval,
+    kind_mark,
+    listing,
+    looks,
+    metric_label,
+    moment,
+)  # fmt: skip
+from lgsf.inputs import INPUTS, printed_inputs, single_models
 from lgsf.statistics import format_p
 
 DIFFERENCE_METRICS = ("i2t_r1", "t2i_r1", "rsum")
@@ -71,7 +82,7 @@ def _table(
 
 
 def _name(title: str, kind: str) -> Cell:
-    return Cell(title, "" if kind == "trained" else kind, css="control" if kind == "control" else "")
+    return Cell(title, kind_mark(kind), css="control" if kind == "control" else "")
 
 
 def _counted(n: int, expected: int) -> Cell:
@@ -84,13 +95,13 @@ def looks_cell(mean: float) -> Cell:
 
 
 def results_block(id_: str, caption: str, summary: pd.DataFrame, *, twins: bool = False) -> Block:
-    """Method x metric of one dataset and protocol: mean ± SD over seeds; the highest mean of a column is marked.
+    """Method x metric of one dataset and protocol: mean ± SD over seeds; the best single model is marked.
 
     twins  show twin accuracies in place of the recalls
     """
     present = [str(m) for m in dict.fromkeys(summary["metric"])]
     metrics = [m for m in present if m.startswith("twin_")] if twins else list(HEADLINE)
-    scores = summary[summary["kind"] != "control"]
+    scores = single_models(summary)
     best = {m: scores.loc[scores["metric"] == m, "mean"].max() for m in metrics}
     inputs = printed_inputs(summary)
     rows = []
@@ -100,7 +111,7 @@ def results_block(id_: str, caption: str, summary: pd.DataFrame, *, twins: bool 
         cells = [_name(first["title"], first["kind"]), *(Cell(first[name] or NOTHING) for name in inputs.columns)]
         for metric in metrics:
             mean, sd = own.loc[metric, ["mean", "sd"]] if metric in own.index else (float("nan"), float("nan"))
-            is_best = first["kind"] != "control" and mean == best[metric]
+            is_best = method in set(scores["method"]) and mean == best[metric]
             cells.append(value_cell(mean, sd, css="best" if is_best else ""))
         rows.append([*cells, looks_cell(first["dev_looks"]), _counted(int(first["n"]), int(first["expected"]))])
     names = ["method", *(INPUTS[name] for name in inputs.columns), *map(metric_label, metrics), "dev looks", "seeds"]

@@ -35,10 +35,10 @@ class Card:
 
 
 def method_cards(records: Iterable[RunFacts], *, subject: str) -> list[Card]:
-    """One card per method and distinct configuration, in the order of `records`; runs without a model have none."""
+    """One card per method and distinct configuration, in the order of `records`: of models and of their ensembles."""
     found: dict[str, tuple[RunFacts, list[str]]] = {}
     for facts in records:
-        if facts.kind not in ("trained", "imported") or "model" not in facts.config:
+        if facts.kind == "control" or (facts.kind == "imported" and "model" not in facts.config):
             continue
         settings = {k: v for k, v in facts.config.items() if k not in ("dataset", "device", "threads")}
         settings |= {"checkpoint": facts.checkpoint.sha256} if facts.checkpoint else {}
@@ -50,6 +50,9 @@ def method_cards(records: Iterable[RunFacts], *, subject: str) -> list[Card]:
 
 
 def _card(facts: RunFacts, datasets: list[str], base: RunFacts | None) -> Card:
+    if facts.kind == "ensemble":
+        sentence = _members_sentence([str(member["title"]) for member in facts.config["members"]])
+        return Card(facts.title or facts.method, str(facts.config["combine"]), listing(datasets), sentence, (), 0)
     reasons = {str(k): str(v) for k, v in facts.config.get("choices", {}).items()}
     settings = flatten({k: v for k, v in facts.config.items() if k != "training" or facts.checkpoint is None})
     parameters = []
@@ -88,6 +91,13 @@ def flatten(config: Mapping[str, Any]) -> dict[str, Any]:
 def show(value: Any) -> str:
     """A setting as a reader would type it."""
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _members_sentence(titles: list[str]) -> str:
+    """Which models an ensemble averages: `2 × A` are two trainings of A with seeds of their own."""
+    names = [f"{count} × {title}" if (count := titles.count(title)) > 1 else title for title in dict.fromkeys(titles)]
+    seeds = ", each with a training seed of its own" if len(set(titles)) < len(titles) else ""
+    return f"The mean of the score matrices of {listing(names)}, trained one by one{seeds}."
 
 
 def _sentence(facts: RunFacts, base: RunFacts | None) -> str:

@@ -65,6 +65,14 @@ def _evaluate(a: Arguments) -> None:
     evaluate(run=a.run, dataset=a.dataset, memory_mb=a.memory_mb)
 
 
+def _ensemble(a: Arguments) -> None:
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    from lgsf.ensemble import ensemble
+
+    ensemble(members=a.members, dataset=a.dataset, name=a.name, title=a.title or a.name, seed=a.seed, out=a.out,
+             memory_mb=a.memory_mb)  # fmt: skip
+
+
 def _control(a: Arguments) -> None:
     from baselines.controls import control
 
@@ -145,6 +153,9 @@ def parser() -> argparse.ArgumentParser:
          out=path)  # fmt: skip
     verb("evaluate", _evaluate, "rank dev and test with a run", run=path, dataset=path,
          memory_mb={"type": int, "default": 512})  # fmt: skip
+    verb("ensemble", _ensemble, "rank dev and test by the mean score of trained runs",
+         members={"type": Path, "nargs": "+", "metavar": "RUN"}, dataset=path, name={}, title={"default": ""},
+         seed=seed, out=path, memory_mb={"type": int, "default": 512})  # fmt: skip
     verb("control", _control, "write a control's run", kind={"choices": CONTROLS}, dataset=path, seed=seed, out=path)
     verb("tables", _tables, "collect runs into tables", experiment={}, results=path, out=path)
     verb("report", _report, "render the report", experiment={}, results=path, tables=path, out=path)

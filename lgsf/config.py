@@ -19,6 +19,7 @@ from lgsf.settings import Settings as Settings
 
 CONFIG_SCHEMA_VERSION = 1
 CONTROLS = ("random", "oracle", "truth")
+ENSEMBLE_MARK = " (ensemble)"
 Folder = Literal["results", "resources", "reports", "logs", "benchmarks"]
 
 
@@ -104,6 +105,27 @@ class MethodSettings(Settings):
     tuned: Tuned | None = Field(None, description="written by `tune`: how these values were found")
 
 
+class EnsembleSettings(Settings):
+    """An ensemble: the mean of its members' score matrices. A method that is listed m times gives m models.
+
+    They differ by their training seeds; see `Config.members`.
+    """
+
+    title: str | None = Field(None, description="how tables call it; ' (ensemble)' is added")
+    members: tuple[Name, ...] = Field(min_length=2, description="names of methods; the same twice is two seeds of it")
+
+    @field_validator("members", mode="before")
+    @classmethod
+    def _as_tuple(cls, value: Any) -> Any:
+        return tuple(value) if isinstance(value, list) else value
+
+
+class Transductive(Settings):
+    """The diagnostic of batch-dependent evaluation; the comparison never uses it."""
+
+    batch_size: int | None = Field(None, ge=1, description="pairs that hear each other; the training batch if null")
+
+
 class Run(Settings):
     """What this experiment runs: every listed dataset x method x seed."""
 
@@ -162,7 +184,9 @@ class Config(Settings):
     training: Training = Training()
     tuning: Tuning = Tuning()
     methods: dict[Name, MethodSettings]
+    ensembles: dict[Name, EnsembleSettings] = Field(default_factory=dict, description="may stand in run.methods")
     factorial: Factorial | None = Field(None, description="main effects and interactions of parts, from their methods")
+    transductive: Transductive = Transductive()
     device: Literal["cpu", "cuda"] = Field("cpu", description="where training and scoring happen")
     threads: int = Field(1, ge=1, description="CPU threads of one trainer; part of what makes a run repeatable")
     memory_mb: int = Field(512, ge=16, description="memory for scores that are held during ranking")
@@ -172,7 +196,7 @@ class Config(Settings):
         check_shared(self.tuning.ranges, TUNED_TRAINING)
         for kind, names, known in (
             ("run.datasets", self.run.datasets, self.datasets),
-            ("run.methods", self.run.methods, self.methods),
+            ("run.methods", self.run.methods, {**self.methods, **self.ensembles}),
             ("factorial.cells", self.factorial.cells if self.factorial else (), self.methods),
         ):
             for name in names:
@@ -192,7 +216,22 @@ class Config(Settings):
                 self.ranges_of(name)
             except LgsfError as error:
                 raise ValueError(str(error).removesuffix(".")) from None
+        for name in self.ensembles:
+            self._check_ensemble(name)
         return self
+
+    def _check_ensemble(self, name: str) -> None:
+        if name in CONTROLS or name in self.methods:
+            owner = "a control" if name in CONTROLS else "a method"
+            raise ValueError(f"ensembles.{name}: this name belongs to {owner}; choose another")
+        for member in self.ensembles[name].members:
+            if member in self.ensembles:
+                raise ValueError(
+                    f"ensembles.{name}.members names {member!r}, which is itself an ensemble; list its members instead"
+                )
+            if member not in self.methods:
+                known = ", ".join(sorted(self.methods))
+                raise ValueError(f"ensembles.{name}.members names {member!r}, which is not a method; known are {known}")
 
     @classmethod
     def parse(cls, raw: Mapping[str, Any], *, source: str = "the configuration") -> Config:
@@ -227,6 +266,25 @@ class Config(Settings):
         if merged.get("model") is None:
             raise ValueError(f"methods.{name}: 'model' is missing; give package.module:Class or 'extends'")
         return MethodSettings.model_validate({**merged, "extends": None})
+
+    def members(self, name: str, seed: int) -> list[tuple[str, int]]:
+        """The trained runs (method, training seed) behind seed `seed` of a method or an ensemble.
+
+        Where an ensemble lists a method m times, its seed k takes that method's seeds m*k to m*k + m - 1: no two
+        seeds of an ensemble share a run, so they are independent replicates and their spread is honest.
+        """
+        if name not in self.ensembles:
+            return [(name, seed)]
+        listed = self.ensembles[name].members
+        return [
+            (member, listed.count(member) * seed + listed[:place].count(member)) for place, member in enumerate(listed)
+        ]
+
+    def title_of(self, name: str) -> str:
+        """How tables call a method or an ensemble."""
+        if name in self.ensembles:
+            return ensemble_title(self.ensembles[name].title or name)
+        return self.method(name).title or name
 
     def training_of(self, name: str) -> Training:
         """The default training with the method's own values on top."""
@@ -271,6 +329,11 @@ class Config(Settings):
             "shared": sorted(self.tuning.ranges),
             "ranges": {path: range_.model_dump(mode="json", exclude_defaults=True) for path, range_ in ranges.items()},
         }
+
+
+def ensemble_title(title: str) -> str:
+    """The title with the mark that every ensemble carries wherever it is shown."""
+    return title if title.endswith(ENSEMBLE_MARK) else title + ENSEMBLE_MARK
 
 
 def _tuples(value: Any) -> Any:

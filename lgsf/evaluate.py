@@ -15,13 +15,13 @@ from lgsf.data.layout import Dataset, Split, open_dataset, sha256
 from lgsf.data.text import Vocabulary
 from lgsf.errors import LgsfError
 from lgsf.files import read_json
-from lgsf.methods import build_method, check_settings, make_repeatable
+from lgsf.methods import build_method, make_repeatable
 from lgsf.models.base import Encoded, Method
 from lgsf.positives import positives_of
 from lgsf.pretrained import run_pretrained
 from lgsf.ranking import Ranking, Scores, contiguous_folds, metrics, rank
 from lgsf.relevance import RelevanceRanks, write_relevance
-from lgsf.runs import load_weights, run_vocabulary, write_ranks
+from lgsf.runs import load_weights, run_vocabulary, settings_of, write_ranks
 from lgsf.score import TiledScores, encode_split
 
 logger = logging.getLogger(__name__)
@@ -63,12 +63,10 @@ def open_run(run: Path, dataset: Path, *, training_only: bool = False) -> OpenRu
     Raises LgsfError when the run has no weights of its own, was trained on other data, or its weights do not fit.
     """
     record = read_json(run / "run.json", hint="train this run first")
-    if "model" not in record["config"]:
-        raise LgsfError(f"{run} is of kind {record['kind']!r} and has no weights of its own: name a trained run.")
+    settings = settings_of(run, record)
     data = open_dataset(dataset)
     if record["dataset_sha256"] != sha256(data.root / "dataset.json"):
         raise LgsfError(f"{run} was trained on another version of {dataset}: train it again or name its own dataset.")
-    settings = check_settings(record["config"], source=str(run / "run.json"))
     device = torch.device(settings["device"])
     make_repeatable(device, settings["threads"])
     vocabulary = run_vocabulary(run, data)
@@ -81,8 +79,13 @@ def open_run(run: Path, dataset: Path, *, training_only: bool = False) -> OpenRu
     return OpenRun(record, data, method, vocabulary, device)
 
 
-def rank_and_write(folder: Path, data: Dataset, split: Split, scores: Scores) -> Ranking:
-    """Rank one split by the dataset's protocol and write ranks.npz, top.npz and relevance.npz; dev never has folds."""
+def rank_and_write(
+    folder: Path, data: Dataset, split: Split, scores: Scores, *, stamp: Mapping[str, Any] | None = None
+) -> Ranking:
+    """Rank one split by the dataset's protocol and write ranks.npz, top.npz and relevance.npz; dev never has folds.
+
+    stamp  what else the protocol must say: ranks of unequal protocols never share a table
+    """
     folds = int(data.manifest["protocol"]["folds"]) if split.name == "test" else 1
     fold = contiguous_folds(len(split.images), folds)
     judged = None
@@ -92,7 +95,7 @@ def rank_and_write(folder: Path, data: Dataset, split: Split, scores: Scores) ->
     relevance = RelevanceRanks(positives, scores.shape)
     ranking = rank(scores, split.caption_image, fold, judged=judged, watchers=[relevance])
     write_relevance(folder, relevance, positives, absent)
-    write_ranks(folder, split, ranking, fold, {"split": split.name, "folds": folds, "ties": "against"})
+    write_ranks(folder, split, ranking, fold, {"split": split.name, "folds": folds, "ties": "against", **(stamp or {})})
     values = metrics(ranking.i2t_fold, ranking.t2i_fold)
     logger.info("%s: rSum %.1f, i2t R@1 %.1f, t2i R@1 %.1f", folder, values["rsum"], values["i2t_r1"], values["t2i_r1"])
     return ranking

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 
-from lgsf.config import Factorial, Name, Settings, explain
+from lgsf.config import ENSEMBLE_MARK, Factorial, Name, Settings, ensemble_title, explain
 from lgsf.errors import LgsfError
 
 CONTROL_TITLES = {
@@ -22,10 +22,17 @@ BASE = "base"
 
 
 class MethodEntry(Settings):
-    """A method and how tables call it."""
+    """A method and how tables call it; an ensemble's title always says that it is one."""
 
     name: Name
     title: str = Field(min_length=1)
+    ensemble: bool = False
+
+    @model_validator(mode="after")
+    def _marked(self) -> MethodEntry:
+        if self.ensemble and self.title != ensemble_title(self.title):
+            raise ValueError(f"the title {self.title!r} of an ensemble must end with '{ENSEMBLE_MARK}'")
+        return self
 
 
 class Experiment(Settings):
@@ -67,7 +74,7 @@ class Experiment(Settings):
         for dataset in self.datasets:
             for method in self.methods:
                 for seed in self.seeds:
-                    yield ExpectedRun(dataset, method.name, method.title, seed, is_control=False)
+                    yield ExpectedRun(dataset, method.name, method.title, seed, is_ensemble=method.ensemble)
             for control in self.controls:
                 for seed in self.seeds:
                     yield ExpectedRun(dataset, control, CONTROL_TITLES[control], seed, is_control=True)
@@ -81,7 +88,13 @@ class ExpectedRun:
     method: str
     title: str
     seed: int
-    is_control: bool
+    is_control: bool = False
+    is_ensemble: bool = False
+
+    @property
+    def kind(self) -> str:
+        """What a run of this entry is, where it has not finished and cannot say so itself."""
+        return "control" if self.is_control else "ensemble" if self.is_ensemble else "trained"
 
     @property
     def folder(self) -> str:

@@ -28,6 +28,11 @@ def metric_label(metric: str) -> str:
     return f"{direction} {'median' if name == 'medr' else 'mean'} rank"
 
 
+def kind_mark(kind: str) -> str:
+    """What a table adds to a title; the title of an ensemble says by itself that it is one."""
+    return "" if kind in ("trained", "ensemble") else kind
+
+
 def decimal(value: float | None, places: int = 1, *, sign: bool = False) -> str:
     """A fixed number of decimals with a true minus sign; a dash where there is no number."""
     if value is None or math.isnan(value):

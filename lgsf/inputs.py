@@ -23,6 +23,11 @@ class PrintedInputs(NamedTuple):
     note: str
 
 
+def single_models(summary: pd.DataFrame) -> pd.DataFrame:
+    """The rows that compete for the best mean: neither controls nor means over several models."""
+    return summary[(summary["kind"] != "control") & (summary["ensemble"] != "yes")]
+
+
 def printed_inputs(rows: pd.DataFrame) -> PrintedInputs:
     """What a table of these rows must say of their inputs; controls and rows without a finished run have none."""
     told = rows[rows["text"] != ""]

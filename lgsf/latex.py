@@ -5,8 +5,8 @@ from __future__ import annotations
 import pandas as pd
 
 from lgsf.experiment import Experiment
-from lgsf.formatting import HEADLINE, PROTOCOL_LABELS
-from lgsf.inputs import INPUTS, printed_inputs
+from lgsf.formatting import HEADLINE, PROTOCOL_LABELS, kind_mark
+from lgsf.inputs import INPUTS, printed_inputs, single_models
 
 SPECIAL = {
     **{character: f"\\{character}" for character in "&%$#_{}"},
@@ -39,8 +39,8 @@ def latex(experiment: Experiment, summary: pd.DataFrame, comparisons: pd.DataFra
         reference = latex_text(titles.get(experiment.reference, experiment.reference))
         caption = (
             f"Retrieval on {latex_text(dataset)}, {PROTOCOL_LABELS[str(protocol)]}: mean and standard deviation over "
-            f"seeds. Bold: highest mean. $\\dag$ ($\\ddag$): better (worse) than {reference}, corrected $p < 0.05$ over "
-            "seeds and images. Dev looks: training and tuning, per run."
+            f"seeds. Bold: highest mean of a single model. $\\dag$ ($\\ddag$): better (worse) than {reference}, corrected "
+            "$p < 0.05$ over seeds and images. Dev looks: training and tuning, per run."
         )
         if note := printed_inputs(group).note:
             caption += f" {latex_text(note)}"
@@ -51,7 +51,7 @@ def latex(experiment: Experiment, summary: pd.DataFrame, comparisons: pd.DataFra
 
 def _table(group: pd.DataFrame, findings: dict[tuple[str, str], str], caption: str, label: str) -> list[str]:
     """The lines of one table; a row that lacks seeds says how many it has."""
-    scores = group[group["kind"] != "control"]
+    scores = single_models(group)
     best = scores.groupby("metric")["mean"].max().to_dict()
     inputs = printed_inputs(group).columns
     first_metric = 2 + len(inputs)  # LaTeX counts columns from one
@@ -72,7 +72,7 @@ def _table(group: pd.DataFrame, findings: dict[tuple[str, str], str], caption: s
     for method in dict.fromkeys(group["method"]):
         own = group[group["method"] == method].set_index("metric").to_dict("index")
         first = own["rsum"]
-        name = latex_text(first["title"]) + ("" if first["kind"] == "trained" else f" \\emph{{({first['kind']})}}")
+        name = latex_text(first["title"]) + (f" \\emph{{({mark})}}" if (mark := kind_mark(first["kind"])) else "")
         if not first["complete"]:
             name += f" ({first['n']} of {first['expected']} seeds)"
         cells = [latex_text(first[column]) or "--" for column in inputs]
@@ -82,7 +82,7 @@ def _table(group: pd.DataFrame, findings: dict[tuple[str, str], str], caption: s
                 cells.append("--")
                 continue
             value = f"{mean:.1f}"
-            if first["kind"] != "control" and mean == best[metric]:
+            if method in set(scores["method"]) and mean == best[metric]:
                 value = f"\\textbf{{{value}}}"
             spread = "" if pd.isna(sd) else f" {{\\scriptsize$\\pm$\\,{sd:.1f}}}"
             cells.append(value + MARKS.get(findings.get((method, metric), ""), "") + spread)

@@ -158,13 +158,20 @@ def run_vocabulary(run: Path, dataset: Dataset) -> Vocabulary:
     return vocabulary
 
 
+def settings_of(run: Path, record: Mapping[str, Any]) -> dict[str, Any]:
+    """The checked settings of a trained run; LgsfError for a control, an ensemble or imported scores."""
+    if "model" not in record["config"]:
+        raise LgsfError(f"{run} is of kind {record['kind']!r} and has no weights of its own: name a trained run.")
+    return check_settings(record["config"], source=str(run / "run.json"))
+
+
 def load_run(run: str | Path, dataset: str | Path) -> LoadedRun:
     """Open a trained run; `dataset` is the prepared dataset it was trained on (its words are checked)."""
     run = Path(run)
     record = read_json(run / "run.json", hint="train this run first")
+    settings = settings_of(run, record)
     opened = open_dataset(Path(dataset))
     vocabulary = run_vocabulary(run, opened)
-    settings = check_settings(record["config"], source=str(run / "run.json"))
     method = build_method(
         settings, opened, source=str(run / "run.json"), vocabulary_size=len(vocabulary),
         pretrained=run_pretrained(run, settings["parameters"]),

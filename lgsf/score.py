@@ -7,7 +7,7 @@ whether the tiles are kept or computed again on the second walk.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -48,12 +48,40 @@ def encode_split(
     return Encoded.concatenate(images), captions
 
 
-@dataclass
-class TiledScores:
-    """The scores of encoded images and texts (lgsf.ranking.Scores), tile by tile.
+class _Walked:
+    """Scores that are made row of tiles by row of tiles (lgsf.ranking.Scores).
 
     memory_mb  rows of tiles are kept after the first walk while the whole matrix fits into this
     """
+
+    memory_mb: int
+    _kept: list[tuple[int, Floats]]
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        raise NotImplementedError
+
+    def row(self, first: int) -> Floats:
+        """Scores (up to IMAGE_TILE, n_texts) float32 of the images from `first` on."""
+        raise NotImplementedError
+
+    def blocks(self) -> Iterator[tuple[int, Floats]]:
+        if self._kept:
+            yield from self._kept
+            return
+        keep = self.shape[0] * self.shape[1] * 4 <= self.memory_mb * 2**20
+        kept = []
+        for first in range(0, self.shape[0], IMAGE_TILE):
+            block = (first, self.row(first))
+            if keep:
+                kept.append(block)
+            yield block
+        self._kept = kept
+
+
+@dataclass
+class TiledScores(_Walked):
+    """The scores of encoded images and texts, tile by tile."""
 
     method: Method
     images: Encoded
@@ -65,22 +93,8 @@ class TiledScores:
     def shape(self) -> tuple[int, int]:
         return len(self.images), len(self.texts)
 
-    def blocks(self) -> Iterator[tuple[int, Floats]]:
-        if self._kept:
-            yield from self._kept
-            return
-        keep = self.shape[0] * self.shape[1] * 4 <= self.memory_mb * 2**20
-        kept = []
-        for first in range(0, len(self.images), IMAGE_TILE):
-            block = (first, self._row(first))
-            if keep:
-                kept.append(block)
-            yield block
-        self._kept = kept
-
     @torch.inference_mode()
-    def _row(self, first: int) -> Floats:
-        """Scores (up to IMAGE_TILE, n_texts) float32 of the images from `first` on."""
+    def row(self, first: int) -> Floats:
         rows = _tile(first, IMAGE_TILE, len(self.images))
         images = self.images.select(rows)
         out = np.empty((min(IMAGE_TILE, len(self.images) - first), len(self.texts)), np.float32)
@@ -90,6 +104,29 @@ class TiledScores:
             tile = self.method.similarity(images, texts)
             out[:, column : column + width] = tile[: len(out), :width].float().cpu().numpy()
         return out
+
+
+@dataclass
+class MeanScores(_Walked):
+    """The mean of several score matrices of one shape, as SCAN and SGRAF make their ensembles.
+
+    The scores are averaged as they are, not scaled to each other. What is kept is the mean; a member's row is
+    gone before the next one is made.
+    """
+
+    members: Sequence[TiledScores]
+    memory_mb: int = 512
+    _kept: list[tuple[int, Floats]] = field(default_factory=list, repr=False)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        return self.members[0].shape
+
+    def row(self, first: int) -> Floats:
+        total = self.members[0].row(first).astype(np.float64)  # the order of members changes nothing
+        for member in self.members[1:]:
+            total += member.row(first)
+        return (total / len(self.members)).astype(np.float32)
 
 
 def _tile(first: int, size: int, total: int) -> torch.Tensor:

@@ -219,7 +219,7 @@ def _read(run: ExpectedRun, folder: Path) -> list[dict[str, Any]]:
             raise LgsfError(
                 f"{folder / 'run.json'}: {key} is {have!r}, but the folder is that of {want!r}; move it back."
             )
-    if run.is_control != (facts.kind == "control"):
+    if run.is_control != (facts.kind == "control") or run.is_ensemble != (facts.kind == "ensemble"):
         raise LgsfError(f"{folder / 'run.json'}: kind is {facts.kind!r}, which does not fit the name {run.method!r}.")
     ranks = read_ranks(folder)
     twins = twin_accuracy(folder)
@@ -249,9 +249,8 @@ def _absent(run: ExpectedRun, folder: Path, protocol: str) -> dict[str, Any]:
         status, reason = "missing", "trained, but its test split has not been evaluated"
     else:
         status, reason = "missing", "no finished run in its folder"
-    kind = "control" if run.is_control else "trained"
     inputs = dict.fromkeys(INPUTS, "")
-    return {**_identity(run, kind), **inputs, "protocol": protocol, "status": status, "reason": reason}
+    return {**_identity(run, run.kind), **inputs, "protocol": protocol, "status": status, "reason": reason}
 
 
 def _identity(run: ExpectedRun, kind: str) -> dict[str, Any]:

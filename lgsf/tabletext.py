@@ -8,7 +8,7 @@ import re
 import pandas as pd
 
 from lgsf.experiment import Experiment
-from lgsf.formatting import HEADLINE, LOOKS, NOTHING, PROTOCOL_LABELS, RULE, looks, mean_sd, metric_label
+from lgsf.formatting import HEADLINE, LOOKS, NOTHING, PROTOCOL_LABELS, RULE, kind_mark, looks, mean_sd, metric_label
 from lgsf.inputs import INPUTS, printed_inputs
 
 _MARKUP = re.compile(r"([\\`*_{}\[\]|~#])")
@@ -45,7 +45,7 @@ def markdown_table(group: pd.DataFrame, metrics: list[str]) -> list[str]:
     for _, rows in group.groupby("method", sort=False):
         cells = {m: mean_sd(mean, sd) for m, mean, sd in zip(rows["metric"], rows["mean"], rows["sd"], strict=True)}
         first = rows.iloc[0]
-        name = markdown_text(first["title"]) + ("" if first["kind"] == "trained" else f" ({first['kind']})")
+        name = markdown_text(first["title"]) + (f" ({mark})" if (mark := kind_mark(first["kind"])) else "")
         counted = f"{first['n']}/{first['expected']}" + ("" if first["complete"] else " incomplete")
         told = [markdown_text(first[column]) or NOTHING for column in inputs.columns]
         scores = [cells.get(m, NOTHING) for m in metrics]

@@ -35,6 +35,26 @@ def test_inheritance_changes_only_what_it_names() -> None:
     assert {k for k in a if a[k] != b[k]} == {"method", "title", "parameters", "training"}
 
 
+def test_seeds_of_an_ensemble_share_no_run() -> None:
+    """A method that stands there m times gives seeds m*k ... m*k + m - 1 to seed k, so no run serves twice."""
+    ensembles = {"two": {"members": ["a", "a"]}, "mixed": {"title": "M", "members": ["a", "b", "a", "a"]}}
+    config = Config.parse({**GOOD, "ensembles": ensembles})
+    assert [config.members("two", k) for k in (0, 1, 5)] == [
+        [("a", 0), ("a", 1)], [("a", 2), ("a", 3)], [("a", 10), ("a", 11)]
+    ]  # fmt: skip
+    assert config.members("mixed", 2) == [("a", 6), ("b", 2), ("a", 7), ("a", 8)]
+    assert config.members("b", 4) == [("b", 4)]
+    everything = [run for seed in range(20) for run in config.members("mixed", seed)]
+    assert len(set(everything)) == len(everything) == 80
+
+
+def test_titles_say_what_is_an_ensemble() -> None:
+    ensembles = {"two": {"members": ["a", "b"]}, "named": {"title": "T*", "members": ["a", "b"]}}
+    config = Config.parse({**GOOD, "ensembles": ensembles, "run": {**GOOD["run"], "methods": ["a", "two"]}})
+    titles = [config.title_of(name) for name in ("a", "b", "two", "named")]
+    assert titles == ["A", "b", "two (ensemble)", "T* (ensemble)"]
+
+
 CASES: list[tuple[Callable[[dict[str, Any]], Any], str]] = [
     (lambda c: c.update(zzz=1), "unknown key 'zzz'"),
     (lambda c: c["datasets"]["scenes"].update(trian=3), "unknown key 'datasets.scenes.trian'"),
@@ -57,6 +77,15 @@ CASES: list[tuple[Callable[[dict[str, Any]], Any], str]] = [
     (lambda c: c["run"].update(seeds=[-1]), "greater than or equal to 0"),
     (lambda c: c.update(training={"epochs": 0}), "training.epochs"),
     (lambda c: c.update(training=3), "training"),
+    (lambda c: c.update(ensembles={"e": {"members": ["a", "q"]}}), "ensembles.e.members names 'q', .*known are a, b"),
+    (
+        lambda c: c.update(ensembles={"e": {"members": ["a", "b"]}, "f": {"members": ["a", "e"]}}),
+        "ensembles.f.members names 'e', which is itself an ensemble",
+    ),
+    (lambda c: c.update(ensembles={"e": {"members": ["a"]}}), "ensembles.e.members"),
+    (lambda c: c.update(ensembles={"a": {"members": ["a", "b"]}}), "ensembles.a: this name belongs to a method"),
+    (lambda c: c.update(ensembles={"random": {"members": ["a", "b"]}}), "ensembles.random: .* belongs to a control"),
+    (lambda c: c.update(transductive={"batch_size": 0}), "transductive.batch_size"),
     (lambda c: c.pop("run"), "key 'run' is missing"),
     (lambda c: c["factorial"]["cells"].pop("b"), "factorial: cells has no method with g; name one"),
     (lambda c: c["factorial"]["cells"].update(d=["h", "g"]), r"cells.c and cells.d have the same parts on"),

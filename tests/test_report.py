@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from html.parser import HTMLParser
 from pathlib import Path
 
 import jinja2
+import numpy as np
+import pandas as pd
 import pytest
 
 from lgsf.claim import untestable
@@ -288,3 +291,44 @@ def test_on_coco_1k_the_claim_is_judged(tmp_path: Path, monkeypatch: pytest.Monk
     assert verdict is not None
     assert "not testable" not in verdict[1]
     assert re.search(r"read as relative gains over the reference: image retrieval [+−][\d.]+ % \(", verdict[1])
+
+
+def test_an_ensemble_is_called_one_wherever_it_is_shown(tmp_path: Path) -> None:
+    results = synthetic.write_results(tmp_path / "results")
+    members = [{"method": name, "title": name, "model": "x:Y"} for name in ("lgsf", "base")]
+    for seed in synthetic.SEEDS[:2]:
+        folder = shutil.copytree(results / f"toy/lgsf/seed{seed}", results / f"toy/pair/seed{seed}")
+        record = json.loads((folder / "run.json").read_text())
+        changes = {"kind": "ensemble", "method": "pair", "title": "Pair (ensemble)", "config_sha256": None}
+        config = {"combine": "mean of scores", "members": members}
+        (folder / "run.json").write_text(json.dumps({**record, **changes, "config": config}))
+        (folder / "log.jsonl").unlink()
+        with np.load(folder / "test/ranks.npz") as file:
+            arrays = {**file}
+        zeros = {name: np.zeros_like(arrays[name]) for name in ("i2t", "t2i", "i2t_fold", "t2i_fold")}
+        np.savez_compressed(folder / "test/ranks.npz", **{**arrays, **zeros})
+    methods = [{"name": name, "title": title} for name, title, *_ in synthetic.METHODS]
+    methods.insert(1, {"name": "pair", "title": "Pair (ensemble)", "ensemble": True})
+    experiment = synthetic.experiment(methods=methods)
+    write_tables(experiment, results=results, out=tmp_path / "tables")
+    write_report(experiment, results=results, tables=tmp_path / "tables", out=tmp_path / "report")
+    texts = [tmp_path / "report/index.html", tmp_path / "report/report.md"]
+    texts += [tmp_path / "tables" / f"summary.{ending}" for ending in ("md", "tex", "csv")]
+    for text in [path.read_text(encoding="utf-8") for path in texts]:
+        places = [match.end() for match in re.finditer("Pair", text)]
+        assert places
+        assert all(text.startswith(" (ensemble)", place) for place in places)
+    page = texts[0].read_text(encoding="utf-8")
+    assert "The mean of the score matrices of lgsf and base, trained one by one." in page
+    runs = pd.read_csv(tmp_path / "tables/runs.csv")
+    kinds = runs[runs["method"] == "pair"].set_index("seed")["kind"]
+    assert kinds.to_dict() == {0: "ensemble", 1: "ensemble", 2: "ensemble"}  # the last one is missing
+    (row,) = (line for line in texts[3].read_text().splitlines() if line.startswith("Pair"))
+    assert "100.0" in row and "textbf" not in row  # the mean of two models is no candidate for the best model
+    assert sum("textbf" in line for line in texts[3].read_text().splitlines()) >= 1
+    methods[1] = {"name": "pair", "title": "Pair"}
+    with pytest.raises(LgsfError, match="kind is 'ensemble', which does not fit the name 'pair'"):
+        collect(synthetic.experiment(methods=methods), results)
+    methods[1] |= {"ensemble": True}
+    with pytest.raises(LgsfError, match=r"must end with ' \(ensemble\)'"):
+        synthetic.experiment(methods=methods)

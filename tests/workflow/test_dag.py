@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -42,6 +43,25 @@ def test_targets(tree: Tree) -> None:
     assert tree.plan("tables", *SMOKE).jobs["report"] == 0
     assert tree.plan("report", *SMOKE).jobs["report"] == 1
     assert set(tree.plan("partial_report", *SMOKE).jobs) == {"partial_report"}
+
+
+def test_members_of_an_ensemble_are_planned_whether_listed_or_not(tree: Tree, overlay: Overlay) -> None:
+    change = (
+        "run: {methods: [vsepp, two, scan], seeds: [0, 3], reference: vsepp}\n"
+        "ensembles: {two: {members: [vsepp, vsepp]}}\n"
+    )
+    outcome = tree.plan(*overlay(change))
+    assert outcome.jobs["ensemble"] == 4
+    vsepp = {("vsepp", seed) for seed in (0, 1, 3, 6, 7)}  # 2k and 2k + 1, beside its own seeds
+    assert outcome.trained == vsepp | {(name, seed) for name in ("scan_t2i_mean", "scan_i2t") for seed in (0, 3)}
+    evaluated = set(re.findall(r"Rank with (\w+) on \w+, seed (\d)", outcome.text))
+    assert evaluated == {("vsepp", "0"), ("vsepp", "3")}  # members that nobody lists are not ranked alone
+
+
+def test_editing_the_averaging_ranks_the_ensembles_again_and_trains_nothing(finished: Tree) -> None:
+    with finished.edited("lgsf/ensemble.py"):
+        outcome = finished.plan(*SMOKE)
+    assert outcome.jobs["ensemble"] == 2 and not outcome.trained and not outcome.jobs["evaluate"]
 
 
 def test_touching_every_source_changes_nothing(finished: Tree) -> None:

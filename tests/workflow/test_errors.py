@@ -32,6 +32,7 @@ def sentence(outcome: Outcome) -> str:
         ("run: {seeds: [0, 0]}", ["run.seeds", "twice"]),
         ("datasets: {scenes: {source: nowhere}}", ["datasets.scenes", "'nowhere'"]),
         ("methods: {oracle: {extends: lgsf}}", ["methods.oracle", "control"]),
+        ("ensembles: {e: {members: [lgsf, nothing]}}", ["ensembles.e.members", "'nothing'", "not a method"]),
         ("pathvars: {result: elsewhere}", ["pathvars", "result"]),
     ],
 )

@@ -14,8 +14,9 @@ REPORT = "reports/smoke/index.html"
 def test_runs_every_rule(first_run: tuple[Tree, Outcome]) -> None:
     tree, outcome = first_run
     assert outcome.code == 0, outcome.text
-    assert set(outcome.jobs) == {"configure", "prepare", "train", "evaluate", "control", "table", "report"}
+    assert set(outcome.jobs) == {"configure", "prepare", "train", "evaluate", "ensemble", "control", "table", "report"}
     page = (tree.root / REPORT).read_text()
+    assert "LGSF with and without GAT (ensemble)" in page
     assert "Smoke test" in page and "LGSF" in page
 
 

@@ -38,7 +38,14 @@ SPLIT_FILES = (
 )
 JUDGEMENTS = ("ExpertAnnotations.txt", "CrowdFlowerAnnotations.txt")
 TEMPLATES = sorted(str(path.relative_to(ROOT)) for path in ROOT.glob("lgsf/templates/*"))
-ABLATIONS = [m for m in CONFIG.run.methods if CONFIG.method(m).model.startswith("lgsf.")]
+
+
+def models(name):
+    """Classes of a method, or of an ensemble's members, as package.module:Class."""
+    return [CONFIG.method(member).model for member, _ in CONFIG.members(name, 0)]
+
+
+ABLATIONS = [m for m in CONFIG.run.methods if all(c.startswith("lgsf.") for c in models(m))]
 BASELINES = [m for m in CONFIG.run.methods if m not in ABLATIONS]
 # Which methods a table compares; controls stand in every table.
 TABLES = {"comparison": list(CONFIG.run.methods)}
@@ -88,6 +95,29 @@ def method_code(*stages):
 def pretrained_files(wildcards):
     """Those files of a BERT or of word vectors that are there; what is missing is for `lgsf train` to say."""
     return [str(path) for path in local_files(CONFIG.method(wildcards.method).parameters)]
+
+
+def ensemble_code(wildcards):
+    """The code of the averaging and of every member's own class."""
+    return code("lgsf.ensemble", *(model.partition(":")[0] for model in models(wildcards.ensemble)))
+
+
+def member_files(name):
+    """Input function: the file `name` of every member of an ensemble's seed, in the order of the configuration."""
+    return lambda wildcards: [
+        f"<results>/{wildcards.dataset}/{method}/seed{seed}/{name}"
+        for method, seed in CONFIG.members(wildcards.ensemble, int(wildcards.seed))
+    ]
+
+
+def member_runs(wildcards, input):
+    """Folders of the members of an ensemble's seed."""
+    return [str(Path(model).parent) for model in input.models]
+
+
+def ensemble_title(wildcards):
+    """How tables call an ensemble."""
+    return CONFIG.title_of(wildcards.ensemble)
 
 
 def reader_code(wildcards):
@@ -152,7 +182,10 @@ def experiment(methods):
             "experiment": CONFIG.experiment,
             "title": CONFIG.title or CONFIG.experiment,
             "datasets": CONFIG.run.datasets,
-            "methods": [{"name": name, "title": CONFIG.method(name).title or name} for name in methods],
+            "methods": [
+                {"name": name, "title": CONFIG.title_of(name), "ensemble": name in CONFIG.ensembles}
+                for name in methods
+            ],
             "controls": CONFIG.run.controls,
             "seeds": CONFIG.run.seeds,
             "reference": reference if reference in methods else methods[0],

@@ -35,6 +35,43 @@ rule evaluate:
         " --memory-mb {resources.scores_mb} --log {log:q}"
 
 
+rule ensemble:
+    input:
+        member_files("run.json"),
+        ancient(split_files("dev", "test")),
+        models=member_files("model.safetensors"),
+        dataset="<dataset>/dataset.json",
+        vocabulary="<dataset>/vocabulary.json",
+        code=ensemble_code,
+    output:
+        "<ensemble>/dev/ranks.npz",
+        "<ensemble>/dev/top.npz",
+        "<ensemble>/test/ranks.npz",
+        "<ensemble>/test/top.npz",
+        run="<ensemble>/run.json",
+    log:
+        "<logs>/{dataset}/{ensemble}/seed{seed}/ensemble.log",
+    benchmark:
+        "<benchmarks>/{dataset}/{ensemble}/seed{seed}/ensemble.tsv"
+    conda:
+        "../../environment.yml"
+    threads: CONFIG.threads
+    resources:
+        gpu=int(CONFIG.device == "cuda"),
+        scores_mb=CONFIG.memory_mb,
+    params:
+        members=member_runs,
+        title=ensemble_title,
+        dataset=subpath(input.dataset, parent=True),
+        out=subpath(output.run, parent=True),
+    message:
+        "Rank with the mean of {wildcards.ensemble} on {wildcards.dataset}, seed {wildcards.seed}"
+    shell:
+        "python -m lgsf ensemble --members {params.members:q} --dataset {params.dataset:q}"
+        " --name {wildcards.ensemble} --title {params.title:q} --seed {wildcards.seed} --out {params.out:q}"
+        " --memory-mb {resources.scores_mb} --log {log:q}"
+
+
 rule control:
     input:
         ancient(split_files("dev", "test")),
