@@ -46,8 +46,10 @@ rule ensemble:
     output:
         "<ensemble>/dev/ranks.npz",
         "<ensemble>/dev/top.npz",
+        "<ensemble>/dev/relevance.npz",
         "<ensemble>/test/ranks.npz",
         "<ensemble>/test/top.npz",
+        "<ensemble>/test/relevance.npz",
         run="<ensemble>/run.json",
     log:
         "<logs>/{dataset}/{ensemble}/seed{seed}/ensemble.log",
