@@ -51,7 +51,11 @@ def ensemble(
         "title": ensemble_title(title),
         "seed": seed,
         "text_encoder": " + ".join(dict.fromkeys(str(one.record.get("text_encoder", "unknown")) for one in opened)),
-        "config": {"combine": "mean of scores", "members": [_titled(one.record) for one in opened]},
+        "config": {
+            "combine": "mean of scores",
+            "members": [_titled(one.record) for one in opened],
+            "tuned": {"dev_looks": _tuning_looks([one.record for one in opened])},
+        },
         "members": [_member(folder, one) for folder, one in zip(members, opened, strict=True)],
         **_costs([one.record for one in opened]),
         "dev": dev,
@@ -76,6 +80,12 @@ def _check(members: Sequence[Path]) -> None:
 def _titled(record: Mapping[str, Any]) -> dict[str, Any]:
     """What is the same in every seed of the ensemble."""
     return {"method": record["method"], "title": record["title"], "model": record["config"]["model"]}
+
+
+def _tuning_looks(records: Sequence[Mapping[str, Any]]) -> int:
+    """Looks at dev that tuning took; the seeds of one method share its tuning."""
+    looks = {record["method"]: (record["config"].get("tuned") or {}).get("dev_looks", 0) for record in records}
+    return sum(looks.values())
 
 
 def _member(folder: Path, opened: OpenRun) -> dict[str, Any]:

@@ -111,6 +111,7 @@ def test_the_record_names_members_and_adds_up_their_costs(averaged: Path, member
     assert facts.parameters == sum(part.parameters or 0 for part in parts)
     assert facts.seconds == pytest.approx(sum(part.seconds or 0 for part in parts))
     assert facts.peak_memory_mb == max(part.peak_memory_mb or 0 for part in parts)
+    assert facts.all_looks == sum(part.all_looks or 0 for part in parts) == 4
     assert record["combined_costs"]["seconds"] == "sum over members"
     assert facts.dev is not None and facts.dev["rsum"] == read_ranks(averaged, "dev").metrics()["full"]["rsum"]
     for folder, member in zip(members, record["members"], strict=True):
