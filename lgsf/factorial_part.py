@@ -99,7 +99,7 @@ def _effects_block(id_: str, caption: str, design: Factorial, effects: pd.DataFr
     names = ["effect"]
     for metric in EFFECT_METRICS:
         names += [metric_label(metric), "95 %", "p"]
-    names.append("smallest detectable (rSum)")
+    names.append("detectable rSum")
     return Block(id_, caption, tuple(names), tuple(index > 0 for index in range(len(names))), tuple(rows))
 
 

@@ -7,13 +7,14 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from tests.workflow.conftest import Tree
+from tests.workflow.conftest import copy_repository
 
 TINY = "run: {controls: [random]}\ntraining: {epochs: 1}\n"
 
 
 @pytest.mark.slow
-def test_factorial_and_triangle_from_data_to_report(tree: Tree, tmp_path: Path) -> None:
+def test_factorial_and_triangle_from_data_to_report(repository: Path, tmp_path: Path) -> None:
+    tree = copy_repository(repository, tmp_path / "tree")
     (tmp_path / "tiny.yaml").write_text(TINY)
     for name, trained in (("factorial", 30), ("triangle", 18)):
         options = ("--configfile", "config/smoke.yaml", f"config/{name}.yaml", str(tmp_path / "tiny.yaml"))
