@@ -26,7 +26,7 @@ from lgsf.statistics.agreement import agreement
 COLUMNS = ("dataset", "method", "title", "kind", "seed", "what", "direction", "metric", "value", "low", "high", "n", "note")  # fmt: skip
 PEOPLE = "people_"
 NOT_SINGLE = ("control", "ensemble")  # controls are no competitors, an ensemble finds what its members find
-OLDER = f"this run was evaluated before this was measured: {EVALUATE_AGAIN}"
+OLDER = f"the run was evaluated before this was measured: {EVALUATE_AGAIN}"
 Row = dict[str, Any]
 Arrays = Mapping[str, npt.NDArray[Any]]
 

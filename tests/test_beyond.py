@@ -141,16 +141,24 @@ def test_older_runs_are_not_available_and_say_why(table: pd.DataFrame) -> None:
 
 
 def test_the_report_shows_what_there_is_and_why_the_rest_is_not(page: str, table: pd.DataFrame) -> None:
-    for id_ in ("toy-true", "toy-people", "toy-hubs", "toy-difficulty", "toy-alone", "toy-found-i2t-t"):
+    for id_ in (
+        "toy-true-i2t",
+        "toy-true-t2i",
+        "toy-people",
+        "toy-hubs",
+        "toy-difficulty",
+        "toy-alone",
+        "toy-found-i2t-t",
+    ):
         assert f'id="{id_}"' in page
     for id_ in ("toy-coco", "toy-galleries"):
         assert f'id="{id_}"' not in page
-    assert "ECCV Caption and CxC: n/a, ids are not COCO&#39;s (LGSF seeds 0 and 1; VSE++ seeds 0 and 1)." in page
+    assert "n/a: ECCV Caption and CxC (LGSF seeds 0 and 1; VSE++ seeds 0 and 1), since ids are not COCO&#39;s." in page
     assert OLDER in page
     mean = table.loc[
         (table["method"] == "lgsf") & (table["direction"] == "t2i") & (table["metric"] == "map_at_r"), "value"
     ].mean()
-    assert f"{mean:.1f}" in page[page.index('id="toy-true"') : page.index('id="toy-people"')]
+    assert f"{mean:.1f}" in page[page.index('id="toy-true-t2i"') : page.index('id="toy-people"')]
 
 
 def test_nothing_but_older_runs_still_makes_a_report(tmp_path: Path) -> None:
@@ -159,8 +167,8 @@ def test_nothing_but_older_runs_still_makes_a_report(tmp_path: Path) -> None:
     write_tables(one, results=results, out=tmp_path / "tables")
     page = write_report(one, results=results, tables=tmp_path / "tables", out=tmp_path / "report")
     text = page.read_text("utf-8")
-    assert f"Exact relevance, ECCV Caption, CxC and Hubs: n/a, {OLDER}." in text
-    assert 'id="toy-galleries"' in text and 'id="toy-true"' not in text
+    assert f"n/a: exact relevance, ECCV Caption, CxC and hubs, since {OLDER}." in text
+    assert 'id="toy-galleries"' in text and 'id="toy-true-i2t"' not in text
     markdown = (tmp_path / "report" / "report.md").read_text("utf-8")
     assert "### Beyond R@K" in markdown and "two galleries" in markdown
 

@@ -152,4 +152,4 @@ def test_a_dataset_that_knows_nothing_says_so(tmp_path: Path) -> None:
     found, absent = positives_of(open_dataset(tmp_path / "tiny").split("test"), tmp_path / "tiny" / "test")
     assert not found
     assert absent["true"] == "the dataset does not say which captions are true of which images"
-    assert absent["eccv"] == absent["cxc"] == "ids are not COCO's: ECCV Caption and CxC are not computed"
+    assert absent["eccv"] == absent["cxc"] == "the split is not COCO's 5K test split with COCO's ids"

@@ -36,7 +36,7 @@ SHA256 = {
 # sha256 of the captions in the order of the field, reduced to small letters and digits, one per line: this is
 # how we know that caption k of an image is the one that COCO's k-th id of that image names.
 CAPTIONS_SHA256 = "ef2c967434bc87b11033a879cd0b81eae5d8a39329a1c46a6f604087eeeb00d4"
-NOT_COCO = "ids are not COCO's: ECCV Caption and CxC are not computed"
+NOT_COCO = "the split is not COCO's 5K test split with COCO's ids"
 COCO_FILE = re.compile(r"(?:.*/)?(?:COCO_(?:val|train)2014_)?0*(\d+)(?:\.jpe?g)?", re.IGNORECASE)
 Rows = npt.NDArray[np.int64]
 
