@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import logging
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from baselines.released import Known, known
+from baselines.released import Known, known, reads_bert
 from lgsf.config import CONFIG_SCHEMA_VERSION
 from lgsf.data.layout import Dataset, open_dataset, sha256
 from lgsf.data.text import Vocabulary
@@ -21,6 +22,9 @@ from lgsf.files import read_json, write_json
 from lgsf.import_scores import slug
 from lgsf.methods import build_method, check_settings
 from lgsf.models.base import Method
+from lgsf.models.pretrained import Pretrained, PretrainedBert
+from lgsf.pretrained import bert_folder, keep_bert, read_bert
+from lgsf.pretrained_files import bert_files
 from lgsf.provenance import now, provenance
 from lgsf.released import Released, read_released, read_vocabulary
 from lgsf.runs import save_weights, split_weights
@@ -33,9 +37,10 @@ def import_checkpoint(
     *,
     method: str,
     checkpoint: Path,
-    vocab: Path,
     dataset: Path,
     out: Path,
+    vocab: Path | None = None,
+    bert: str | None = None,
     name: str | None = None,
     title: str | None = None,
     seed: int | None = None,
@@ -44,7 +49,9 @@ def import_checkpoint(
 ) -> Path:
     """Write `checkpoint` of a known `method` as the run `out`, `<results>/<dataset>/<name>/seed<k>`.
 
-    vocab        the authors' JSON of words
+    vocab        the authors' JSON of words, where the text encoder is a GRU
+    bert         the model that the text encoder started from, where it is a BERT: a folder or a name, as in the
+                 configuration's text.path; its configuration and tokenizer are taken, its weights are not
     name, seed   by default those of the folder `out`
     device, threads   with which `lgsf evaluate` will score
 
@@ -58,7 +65,9 @@ def import_checkpoint(
     _check_free(out)
     released = read_released(checkpoint)
     parameters = recipe.parameters(released)
-    words = read_vocabulary(vocab, size=released.size("txt_enc.embed.weight", 0), mask_word=recipe.mask_word)
+    words, encoder, files = _text(released, recipe, vocab=vocab, bert=bert)
+    if encoder is not None:
+        parameters |= {"text": {"kind": "bert", "path": bert}}
     title = title or f"{recipe.title} (authors' checkpoint)"
     settings = check_settings(
         {
@@ -75,12 +84,16 @@ def import_checkpoint(
         },
         source=str(checkpoint),
     )
-    model = _fill(settings, data, words, released, recipe)
+    model = _fill(settings, data, released, recipe, words=words, encoder=encoder)
     deployed, _ = split_weights(model)
     save_weights(out, deployed, None)
-    words.save(out / "vocabulary.json")
+    keep_bert(out, encoder)
     record = provenance(data, device=None)
-    record["data"]["vocabulary"] = {"size": len(words), "hash": words.hash, "min_count": words.min_count}
+    if words is None:
+        (out / "vocabulary.json").unlink(missing_ok=True)
+    else:
+        words.save(out / "vocabulary.json")
+        record["data"]["vocabulary"] = {"size": len(words), "hash": words.hash, "min_count": words.min_count}
     record |= {
         "kind": "imported",
         "dataset": data.name,
@@ -94,8 +107,7 @@ def import_checkpoint(
         "checkpoint": {
             "file": checkpoint.name,
             "sha256": released.sha256,
-            "vocabulary": vocab.name,
-            "vocabulary_sha256": sha256(vocab),
+            "text_files": {path.name: sha256(path) for path in files},
             "epoch": released.epoch,
             "best_score": released.best_score,
             "steps": released.steps,
@@ -138,11 +150,40 @@ def _check_free(out: Path) -> None:
         raise LgsfError(f"{out} holds another run: choose another --out, or delete it.")
 
 
-def _fill(settings: dict[str, Any], data: Dataset, words: Vocabulary, released: Released, recipe: Known) -> Method:
+def _text(
+    released: Released, recipe: Known, *, vocab: Path | None, bert: str | None
+) -> tuple[Vocabulary | None, PretrainedBert | None, list[Path]]:
+    """(the authors' words, None) or (None, the BERT without weights), and the files that they come from."""
+    if reads_bert(released):
+        if bert is None or vocab is not None:
+            raise LgsfError(
+                f"{released.path} reads captions with a BERT: give --bert, the model that it started from "
+                "(bert-base-uncased as published), and no --vocab."
+            )
+        folder = bert_folder(bert)
+        files = [path for path in bert_files(folder) if path.suffix == ".json" or path.suffix == ".txt"]
+        return None, replace(read_bert(folder), read_weights=None), files
+    if vocab is None or bert is not None:
+        raise LgsfError(
+            f"{released.path} reads captions with a GRU: give --vocab, the authors' words as JSON, and no --bert."
+        )
+    words = read_vocabulary(vocab, size=released.size("txt_enc.embed.weight", 0), mask_word=recipe.mask_word)
+    return words, None, [vocab]
+
+
+def _fill(
+    settings: dict[str, Any],
+    data: Dataset,
+    released: Released,
+    recipe: Known,
+    *,
+    words: Vocabulary | None,
+    encoder: PretrainedBert | None,
+) -> Method:
     """Our class with the authors' weights; LgsfError where they do not fit it or the dataset."""
     path = released.path
     train = data.manifest["splits"]["train"]
-    width = released.size("img_enc.fc.weight", 1)
+    width = released.size(recipe.first, 1)
     if width != train["region_dim"]:
         raise LgsfError(
             f"{path} reads regions of {width} numbers and {data.root} has {train['region_dim']}: "
@@ -155,7 +196,8 @@ def _fill(settings: dict[str, Any], data: Dataset, words: Vocabulary, released: 
             f"{path} knows {regions} regions per image and {data.root} has up to {most}: "
             "name the dataset with the features that it was trained on."
         )
-    model = build_method(settings, data, source=str(path), vocabulary_size=len(words))
+    size = None if words is None else len(words)
+    model = build_method(settings, data, source=str(path), vocabulary_size=size, pretrained=Pretrained(bert=encoder))
     try:
         ours = recipe.rename(released.weights)
     except LgsfError as error:

@@ -17,7 +17,7 @@ from lgsf.errors import LgsfError
 from lgsf.released import Released
 
 DEV = "dev, as the authors' code does"
-BERT = "its text encoder is BERT, which this import does not support; only the BiGRU form is"
+REGION_CNN = "it holds a CNN that reads pictures, and only models of region features are known"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +28,7 @@ class Known:
     rename      the authors' names of weights into ours
     selection   the split on which the authors' code keeps its best model
     mask_word   whether the authors' code adds <mask> to the vocabulary
+    first       the layer that reads regions
     """
 
     title: str
@@ -36,6 +37,7 @@ class Known:
     rename: Callable[[Mapping[str, Tensor]], dict[str, Tensor]]
     selection: str = DEV
     mask_word: bool = False
+    first: str = "img_enc.fc.weight"
 
 
 def known(method: str) -> Known:
@@ -45,22 +47,26 @@ def known(method: str) -> Known:
     return METHODS[method]
 
 
-def _widths(released: Released) -> dict[str, Any]:
+def reads_bert(released: Released) -> bool:
+    """Whether the text encoder is a BERT (VSE-infinity's branch `master`, HREM) and not a GRU over words."""
+    return any(name.startswith("txt_enc.bert.") for name in released.weights)
+
+
+def _widths(released: Released, *, first: str = "img_enc.fc.weight") -> dict[str, Any]:
     """What all share: one recurrent layer, unit vectors, and the widths."""
     for option in ("no_imgnorm", "no_txtnorm", "use_abs"):
         released.expect(option, False, default=False)
     released.expect("num_layers", 1, default=1)
-    released.size("img_enc.fc.weight", 1, "img_dim")
+    released.size(first, 1, "img_dim")
+    shared = {"embedding_dim": released.size(first, 0, "embed_size"), "margin": float(released.option("margin"))}
+    if reads_bert(released):
+        return shared
     released.size("txt_enc.embed.weight", 0, "vocab_size")
-    return {
-        "embedding_dim": released.size("img_enc.fc.weight", 0, "embed_size"),
-        "word_dim": released.size("txt_enc.embed.weight", 1, "word_dim"),
-        "margin": float(released.option("margin")),
-    }
+    return shared | {"word_dim": released.size("txt_enc.embed.weight", 1, "word_dim")}
 
 
 def _vsepp(released: Released) -> dict[str, Any]:
-    released.refuse("img_enc.cnn.", "it holds a CNN that reads pictures, and only models of region features are known")
+    released.refuse("img_enc.cnn.", REGION_CNN)
     released.expect("measure", "cosine")
     return _widths(released)
 
@@ -93,10 +99,7 @@ def _sgraf(released: Released) -> dict[str, Any]:
 
 
 def _vse_inf(released: Released) -> dict[str, Any]:
-    released.refuse("txt_enc.bert.", BERT)
-    released.refuse(
-        "img_enc.backbone.", "it holds a CNN that reads pictures, and only models of region features are known"
-    )
+    released.refuse("img_enc.backbone.", REGION_CNN)
     released.expect("precomp_enc_type", "basic")
     return _widths(released)
 
@@ -109,10 +112,13 @@ def _vsrn(released: Released) -> dict[str, Any]:
 
 
 def _hrem(released: Released) -> dict[str, Any]:
-    released.refuse("txt_enc.bert.", BERT)
-    raise LgsfError(
-        f"{released.path} is not a checkpoint of the published code of HREM, which has BERT; check --method."
-    )
+    released.size("txt_enc.bert.embeddings.word_embeddings.weight", 1)  # the published code has no other encoder
+    return {
+        **_widths(released, first="img_enc.fc.fc.weight"),
+        "heads": int(released.option("nhead")),
+        "dropout": float(released.option("dropout")),
+        "residual_weight": float(released.option("residual_weight")),
+    }
 
 
 METHODS: dict[str, Known] = {
@@ -127,7 +133,7 @@ METHODS: dict[str, Known] = {
     ),
     "vsrn": Known(title="VSRN", model="baselines.vsrn:VSRN", parameters=_vsrn, rename=vsrn.from_published),
     "hrem": Known(
-        title="HREM", model="baselines.hrem:HREM", parameters=_hrem, rename=hrem.from_published,
+        title="HREM", model="baselines.hrem:HREM", parameters=_hrem, rename=hrem.from_published, first="img_enc.fc.fc.weight",
         selection="TEST, as the authors' code does: its test results are optimistic",
     ),
 }  # fmt: skip

@@ -111,7 +111,7 @@ def _import_checkpoint(a: Arguments) -> None:
 
     print(
         import_checkpoint(
-            method=a.method, checkpoint=a.checkpoint, vocab=a.vocab, dataset=a.dataset, out=a.out,
+            method=a.method, checkpoint=a.checkpoint, vocab=a.vocab, bert=a.bert, dataset=a.dataset, out=a.out,
             name=a.name, title=a.title, seed=a.seed, device=a.device, threads=a.threads,
         )
     )  # fmt: skip
@@ -165,7 +165,8 @@ def parser() -> argparse.ArgumentParser:
          ids=optional, text_encoder={"default": None}, features={"default": None},
          ensemble={"choices": ("yes", "no"), "default": None})  # fmt: skip
     verb("import-checkpoint", _import_checkpoint, "turn a checkpoint that authors released into a run", method={},
-         checkpoint=path, vocab=path, dataset=path, out=path, name={"default": None}, title={"default": None},
+         checkpoint=path, vocab=optional, bert={"default": None}, dataset=path, out=path, name={"default": None},
+         title={"default": None},
          seed={"type": int, "default": None}, device={"choices": ("cpu", "cuda"), "default": "cpu"},
          threads={"type": int, "default": 1})  # fmt: skip
     verb("schema", _schema, "write the JSON schema of the configuration", out=path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import re
 from collections.abc import Callable
@@ -13,14 +14,22 @@ import pytest
 import torch
 
 import lgsf
+from baselines.hrem import HREM
+from baselines.vse_inf import VSEInfinity
 from lgsf.cards import method_cards
 from lgsf.cli import main
+from lgsf.data.layout import open_dataset
 from lgsf.data.text import Vocabulary
 from lgsf.experiment import Experiment
 from lgsf.files import read_arrays
+from lgsf.models.base import DataSpec, Method
+from lgsf.models.pretrained import Pretrained
+from lgsf.pretrained import read_bert
 from lgsf.results import read_facts
+from lgsf.score import encode_split
 from lgsf.tables import write_tables
 from tests.baselines.golden import Golden
+from tests.baselines.properties import scatter_statistics
 from tests.baselines.released_files import CASES, SPECIAL, Files, make_files, write_vocabulary
 
 
@@ -59,6 +68,71 @@ def test_old_files_of_several_gpus_without_batch_counts(tmp_path: Path, name: st
             del state[key]
     files.save(_use_new_zipfile_serialization=False)
     np.testing.assert_allclose(scores(imported(files)), Golden(name)["sims"].numpy(), atol=1e-5)
+
+
+# our names -> those of the authors' code with a BERT
+REGION_MLP = {"fc.": "fc.", "first.": "mlp.layers.0.", "second.": "mlp.layers.1.", "norm.": "mlp.bns.0."}
+BERT_FORMS: dict[str, tuple[type[Method], dict[str, Any], dict[str, Any], dict[str, str]]] = {
+    "vse_inf": (
+        VSEInfinity, {}, {"precomp_enc_type": "basic"},
+        {**{f"region_encoder.{ours}": f"img_enc.{theirs}" for ours, theirs in REGION_MLP.items()},
+         "region_pooling.": "img_enc.gpool.", "text_pooling.": "txt_enc.gpool.", "text_encoder.": "txt_enc."},
+    ),
+    "hrem": (
+        HREM, {"heads": 2, "residual_weight": 0.7}, {"nhead": 2, "dropout": 0.1, "residual_weight": 0.7},
+        {**{f"region_encoder.{ours}": f"img_enc.fc.{theirs}" for ours, theirs in REGION_MLP.items()},
+         "region_relations.layer.": "img_enc.aggr.layers.0.", "word_relations.layer.": "txt_enc.aggr.layers.0.",
+         "text_encoder.": "txt_enc."},
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", BERT_FORMS)
+def test_a_checkpoint_with_a_bert(
+    tmp_path: Path, tiny_dataset: Path, tiny_bert: Path, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """No golden case has a BERT; tests/models/test_bert.py compares the encoder with transformers' own."""
+    kind, parameters, options, names = BERT_FORMS[name]
+    torch.manual_seed(0)
+    method = kind(
+        kind.Parameters.model_validate(
+            {"embedding_dim": 12, "text": {"kind": "bert", "path": str(tiny_bert)}, **parameters}
+        ),
+        DataSpec(region_dim=10, vocabulary_size=2, pretrained=Pretrained(bert=read_bert(tiny_bert))),
+    )
+    scatter_statistics(method)
+    parts: dict[str, dict[str, torch.Tensor]] = {"img_enc": {}, "txt_enc": {}}
+    for ours, tensor in method.state_dict().items():
+        if not ours.startswith("sample_relations."):  # which the authors do not save
+            prefix = next(prefix for prefix in names if ours.startswith(prefix))
+            part, _, theirs = (names[prefix] + ours.removeprefix(prefix)).partition(".")
+            parts[part][theirs] = tensor
+    parts["txt_enc"]["bert.pooler.dense.weight"] = torch.ones(2)
+    parts["txt_enc"]["bert.embeddings.position_ids"] = torch.arange(64)
+    given = {"margin": 0.2, "embed_size": 12, "img_dim": 10, "no_imgnorm": False, "no_txtnorm": False, **options}
+    content = {"model": list(parts.values()), "opt": argparse.Namespace(**given), "epoch": 3}
+    out = tmp_path / "tiny" / "authors" / "seed0"
+    files = Files(name, content, tmp_path / "model_best.pth", tmp_path / "none.json", tiny_dataset, out)
+    files.save()
+    arguments = [word for word in files.arguments() if word not in ("--vocab", str(files.vocab))]
+    with pytest.raises(SystemExit, match="2"):
+        main(arguments)
+    assert "give --bert" in capsys.readouterr().err
+    main([*arguments, "--bert", str(tiny_bert)])
+    main(["evaluate", "--run", str(out), "--dataset", str(tiny_dataset)])
+
+    split = open_dataset(tiny_dataset).split("test")
+    words = Vocabulary.load(tiny_dataset / "vocabulary.json")
+    images, texts = encode_split(method, split, words, device=torch.device("cpu"))
+    with torch.inference_mode():
+        expected = method.eval().similarity(images, texts).numpy()
+    top = read_arrays(out / "test" / "top.npz", hint="")
+    np.testing.assert_allclose(top["t2i_score"], -np.sort(-expected.T, axis=1), atol=1e-5)
+    facts = read_facts(out)
+    assert facts.inputs["text"] == "BERT"
+    assert facts.checkpoint is not None
+    assert ("chosen on TEST" in facts.checkpoint.note) == (name == "hrem")
+    assert not (out / "vocabulary.json").exists()
 
 
 def test_what_the_record_says(tmp_path: Path) -> None:
@@ -133,7 +207,7 @@ REFUSED: dict[str, tuple[str, Callable[[Files], None], str]] = {
     "one direction": ("scan_t2i_lse", _option("bi_gru", False), "trained with bi_gru = False"),
     "another width": ("scan_t2i_lse", _option("embed_size", 64), "embed_size = 64 and its weights 32"),
     "another file": ("vsepp_max", _without("measure"), "does not say 'measure'"),
-    "BERT": ("vse_inf_bigru", _weight(1, "bert.embeddings.word_embeddings.weight", torch.ones(2)), "BERT"),
+    "BERT": ("vse_inf_bigru", _weight(1, "bert.pooler.bias", torch.ones(2)), "with a BERT: give --bert"),
     "a backbone": ("vse_inf_bigru", _weight(0, "backbone.conv1.weight", torch.ones(2)), "a CNN that reads pictures"),
     "a stranger": ("vsrn_coco", _weight(0, "extra.weight", torch.ones(2)), "model_best.pth.tar: the checkpoint holds"),
     "one missing": ("vsrn_coco", lambda f: f.content["model"][0].pop("fc.bias"), "same weights.*fc.bias"),
@@ -166,6 +240,7 @@ def test_wrong_arguments_are_refused(tmp_path: Path, tiny_dataset: Path, capsys:
     refuses(files, capsys, "known are vsepp, scan", method="gsmn")
     refuses(files, capsys, "does not say 'measure'.*check --method", method="vsepp")
     refuses(files, capsys, "does not say 'module_name'", method="sgraf")
+    refuses(files, capsys, "with a GRU: give --vocab.* and no --bert", bert="bert-base-uncased")
     refuses(files, capsys, "missing: check its name", checkpoint=tmp_path / "absent")
     refuses(files, capsys, "reads regions of 48 numbers and .* has 10", dataset=tiny_dataset)
     refuses(files, capsys, "must end in <name>/seed<k>", out=tmp_path / "somewhere")
