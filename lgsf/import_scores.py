@@ -153,7 +153,7 @@ def _earlier(folder: Path, name: str, dataset_sha256: str) -> dict[str, Any]:
             raise LgsfError(f"{folder} belongs to a run that is not finished: choose another --name or --seed.")
         return {}
     record = read_json(folder / "run.json", hint="choose another --name")
-    if record.get("kind") != "imported" or record.get("title") != name:
+    if record.get("kind") != "imported" or "checkpoint" in record or record.get("title") != name:
         raise LgsfError(f"{folder} holds the run {record.get('title')!r}: choose another --name or --seed.")
     if record["dataset_sha256"] != dataset_sha256:
         raise LgsfError(f"{folder} was imported for another version of the dataset: delete it and import again.")

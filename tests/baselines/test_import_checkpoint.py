@@ -20,11 +20,14 @@ from lgsf.cards import method_cards
 from lgsf.cli import main
 from lgsf.data.layout import open_dataset
 from lgsf.data.text import Vocabulary
+from lgsf.errors import LgsfError
 from lgsf.experiment import Experiment
 from lgsf.files import read_arrays
+from lgsf.import_scores import import_scores
 from lgsf.models.base import DataSpec, Method
 from lgsf.models.pretrained import Pretrained
 from lgsf.pretrained import read_bert
+from lgsf.report import write_report
 from lgsf.results import read_facts
 from lgsf.score import encode_split
 from lgsf.tables import write_tables
@@ -178,6 +181,10 @@ def test_every_table_says_that_it_was_imported(tmp_path: Path) -> None:
         ("runs.csv", "imported"),
     ):
         assert words in (tmp_path / "tables" / file).read_text(), file
+    page = write_report(experiment, results=tmp_path / "results", tables=tmp_path / "tables", out=tmp_path / "report")
+    html = page.read_text()
+    assert "imported" in html
+    assert "Imported, not trained here: model_best.pth.tar" in html
     (card,) = method_cards([read_facts(run)], subject="lgsf")
     assert "Imported, not trained here" in card.sentence
     assert not any(p.name.startswith("training.") for p in card.parameters)
@@ -265,13 +272,19 @@ def test_importing_again_replaces_the_import_and_nothing_else(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     files = make_files(tmp_path, "vsepp_max")
-    imported(files)
+    imported(files, title="authors")
     files.content["epoch"] = 18
     files.save()
-    facts = read_facts(imported(files))
+    facts = read_facts(imported(files, title="authors"))
     assert facts.checkpoint is not None
     assert facts.checkpoint.epoch == 18
     record = json.loads((files.out / "run.json").read_text())
+    np.save(tmp_path / "scores.npy", np.eye(6))
+    with pytest.raises(LgsfError, match="holds the run"):
+        import_scores(
+            dataset=files.dataset, split="test", name=record["title"], seed=0, results=tmp_path,
+            scores=tmp_path / "scores.npy",
+        )  # fmt: skip
     del record["checkpoint"]
     (files.out / "run.json").write_text(json.dumps(record))
     before = (files.out / "run.json").read_bytes()
