@@ -12,11 +12,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal
 
+import torch
 from pydantic import Field
 from torch import Tensor
 
 from baselines.published import rename
-from lgsf.models.attention import CrossAttention
+from lgsf.models.attention import CrossAttention, attention_weights
 from lgsf.models.base import Batch, DataSpec, Encoded, Method, Progress
 from lgsf.models.encoders import BiGRUEncoder, RegionEncoder, WordParameters, l2_normalize
 from lgsf.models.losses import hinge_triplet
@@ -69,6 +70,20 @@ class SCAN(Method):
         if self.options.direction == "t2i":
             return self.attention(texts.fragments, texts.mask, images.fragments, images.mask).T
         return self.attention(images.fragments, images.mask, texts.fragments, texts.mask)
+
+    def explain(self, batch: Batch) -> dict[str, Tensor]:
+        """How the words of each caption attend to the regions (t2i), or the regions to the words (i2t)."""
+        images = self.encode_images(batch.regions, batch.region_mask).float()
+        texts = self.encode_texts(batch.tokens, batch.token_mask).float()
+        assert images.fragments is not None and texts.fragments is not None
+        regions, words = (images.fragments, batch.region_mask), (texts.fragments, batch.token_mask)
+        t2i = self.options.direction == "t2i"
+        queries, sources = (words, regions) if t2i else (regions, words)
+        weights = attention_weights(
+            *queries, *sources, inverse_temperature=self.options.lambda_softmax, leak=self.options.leak
+        )
+        pair = torch.arange(len(regions[0]))
+        return {"word_region" if t2i else "region_word": weights[pair, :, pair]}
 
     def loss(
         self, batch: Batch, images: Encoded, texts: Encoded, progress: Progress

@@ -217,6 +217,18 @@ class SGRAF(Method):
             vector, tracked = self.filtration(nodes, mask)
         return self.score(vector).squeeze(2).sigmoid(), tracked
 
+    def explain(self, batch: Batch) -> dict[str, Tensor]:
+        """How the words of each caption attend to the regions, in front of reasoning or filtration."""
+        images = self.encode_images(batch.regions, batch.region_mask).float()
+        texts = self.encode_texts(batch.tokens, batch.token_mask).float()
+        assert images.fragments is not None and images.mask is not None and texts.fragments is not None
+        weights = attention_weights(
+            texts.fragments, batch.token_mask, images.fragments, images.mask,
+            inverse_temperature=self.options.lambda_softmax,
+        )  # fmt: skip
+        pair = torch.arange(len(batch.image_ids))
+        return {"word_region": F.pad(weights[pair, :, pair], (0, batch.region_mask.shape[1] - images.mask.shape[1]))}
+
     def loss(
         self, batch: Batch, images: Encoded, texts: Encoded, progress: Progress
     ) -> tuple[Tensor, dict[str, Tensor]]:

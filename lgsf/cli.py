@@ -86,6 +86,14 @@ def _tables(a: Arguments) -> None:
     write_tables(Experiment.parse(a.experiment), results=a.results, out=a.out)
 
 
+def _album(a: Arguments) -> None:
+    from lgsf.experiment import Experiment
+    from lgsf.gallery.collect import write_albums
+
+    photos = _json(a.photos, "--photos")
+    write_albums(Experiment.parse(a.experiment), results=a.results, resources=a.resources, photos=photos, out=a.out)
+
+
 def _report(a: Arguments) -> None:
     from lgsf.experiment import Experiment
     from lgsf.report import write_report
@@ -158,6 +166,8 @@ def parser() -> argparse.ArgumentParser:
          seed=seed, out=path, memory_mb={"type": int, "default": 512})  # fmt: skip
     verb("control", _control, "write a control's run", kind={"choices": CONTROLS}, dataset=path, seed=seed, out=path)
     verb("tables", _tables, "collect runs into tables", experiment={}, results=path, out=path)
+    verb("album", _album, "collect answers, attention and pictures for the report", experiment={}, results=path,
+         resources=path, photos={"default": "{}"}, out=path)  # fmt: skip
     verb("report", _report, "render the report", experiment={}, results=path, tables=path, out=path)
     optional: dict[str, Any] = {"type": Path, "default": None}
     verb("import-scores", _import_scores, "turn the scores of any code into a run", dataset=path, split={}, name={},

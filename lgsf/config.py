@@ -47,6 +47,7 @@ class PrecompSource(Settings):
     dev: str = Field("dev", description="prefix of the development files")
     test: str = Field("test", description="prefix of the test files, for COCO usually testall")
     captions_per_image: int = Field(5, ge=1, description="consecutive caption lines that belong to one image")
+    images: str | None = Field(None, description="folder of the photos, for the report's gallery alone")
     licence: str = Field("unknown", description="licence of the pack, for the record")
     features: str = Field("unknown", min_length=1, description="what the region features are: BUTD is the usual pack")
     min_count: int = Field(4, ge=1, description="a word needs this many training occurrences")

@@ -15,6 +15,7 @@ from lgsf.data.layout import Dataset, Split, open_dataset, sha256
 from lgsf.data.text import Vocabulary
 from lgsf.errors import LgsfError
 from lgsf.files import read_json
+from lgsf.gallery.explain import write_gallery
 from lgsf.methods import build_method, make_repeatable
 from lgsf.models.base import Encoded, Method
 from lgsf.positives import positives_of
@@ -47,7 +48,7 @@ class OpenRun:
 
 
 def evaluate(*, run: Path, dataset: Path, memory_mb: int) -> None:
-    """Write dev and test ranks of a trained run.
+    """Write dev and test ranks of a trained run, and for the gallery what it attends to on test.
 
     Raises LgsfError when the run was trained on other data or its weights do not fit.
     """
@@ -55,6 +56,8 @@ def evaluate(*, run: Path, dataset: Path, memory_mb: int) -> None:
     for name in ("dev", "test"):
         split = opened.data.split(name)
         rank_and_write(run / name, opened.data, split, opened.scores(split, memory_mb))
+        if name == "test":
+            write_gallery(run / name, opened.method, opened.data.name, split, opened.vocabulary, device=opened.device)
 
 
 def open_run(run: Path, dataset: Path, *, training_only: bool = False) -> OpenRun:

@@ -1,7 +1,7 @@
 """The report of an experiment: one page that opens from disk, its Markdown twin, and each figure as a file.
 
-Everything comes from the tables and from run.json, failure.json, log.jsonl and ranks.npz; weights are never
-read. Nothing depends on when the page is made: equal inputs give equal bytes.
+Everything comes from the tables, their album (lgsf.gallery), and run.json, failure.json, log.jsonl and ranks.npz;
+weights are never read. Nothing depends on when the page is made: equal inputs give equal bytes.
 """
 
 from __future__ import annotations
@@ -23,9 +23,13 @@ from lgsf.experiment import Experiment
 from lgsf.files import write_text
 from lgsf.firstscreen import first_screen
 from lgsf.formatting import LOOKS, RULE, moment
+from lgsf.gallery.album import read_album
+from lgsf.gallery.show import gallery_view
 from lgsf.parts import Collected
 from lgsf.results import RunFacts
 from lgsf.tabletext import markdown_text
+
+PAGE_LIMIT = 10_000_000  # bytes of index.html, so that it can be mailed and opened anywhere
 
 
 def write_report(experiment: Experiment, *, results: Path, tables: Path, out: Path) -> Path:
@@ -41,13 +45,27 @@ def write_report(experiment: Experiment, *, results: Path, tables: Path, out: Pa
         for plot in part.plots()
     }
     files["report.md"] = markdown.get_template("report.md.j2").render(context)
-    files["index.html"] = page.get_template("page.html.j2").render(context)
+    files["index.html"] = _page(page.get_template("page.html.j2"), context)
     for name, text in files.items():
         write_text(out / name, text)
     for old in (out / "figures").glob("*.svg"):
         if f"figures/{old.name}" not in files:
             old.unlink()
     return out / "index.html"
+
+
+def _page(template: jinja2.Template, context: dict[str, Any]) -> str:
+    """The page; pictures of its galleries give way, the last ones first, until it is small enough."""
+    text = template.render(context)
+    size = len(text.encode())
+    if size <= PAGE_LIMIT:
+        return text
+    galleries = context["galleries"]
+    pictures = sum(view.bytes for view in galleries.values())
+    # What stands in for a picture is text: leave some room for it.
+    share = max(0, PAGE_LIMIT - (size - pictures) - PAGE_LIMIT // 20) // max(1, len(galleries))
+    smaller = {name: gallery_view(context["albums"][name], room=share) for name in galleries}
+    return template.render({**context, "galleries": smaller})
 
 
 def report_context(experiment: Experiment, *, results: Path, tables: Path) -> dict[str, Any]:
@@ -58,7 +76,11 @@ def report_context(experiment: Experiment, *, results: Path, tables: Path) -> di
     span = None
     if len(finished):
         span = (moment(str(finished["started"].min())), moment(str(finished["ended"].max())))
+    found_albums = {dataset: read_album(tables / "album" / f"{dataset}.json") for dataset in experiment.datasets}
+    albums = {dataset: album for dataset, album in found_albums.items() if album is not None}
     return {
+        "albums": albums,
+        "galleries": {dataset: gallery_view(album) for dataset, album in albums.items()},
         "title": experiment.title or experiment.experiment,
         "first": first_screen(
             experiment, runs=runs, summary=found.summary, comparisons=found.comparisons, data=found.data
@@ -103,7 +125,8 @@ def _environment(*, escape: bool) -> jinja2.Environment:
     environment.filters["md"] = markdown_text
     assert environment.loader is not None
     script = environment.loader.get_source(environment, "page.js")[0]
-    environment.globals["style"] = Markup(environment.loader.get_source(environment, "page.css")[0])
+    styles = [environment.loader.get_source(environment, name)[0] for name in ("page.css", "gallery.css")]
+    environment.globals["style"] = Markup("\n".join(styles))
     environment.globals["script"] = Markup(script)
     # The page's own script is the only one that a browser may run, whatever a title or caption holds.
     environment.globals["script_hash"] = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()

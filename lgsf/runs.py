@@ -9,6 +9,7 @@
 <run>/<split>/ranks.npz          ranks of every query; all tables come from here
 <run>/<split>/top.npz            best candidates and scores of judged pairs
 <run>/<split>/relevance.npz      ranks of everything that is right, where the data know more than the own pair
+<run>/test/gallery.npz           what the method attends to in a few pairs (lgsf.gallery.explain)
 """
 
 from __future__ import annotations

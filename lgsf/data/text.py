@@ -74,6 +74,10 @@ class Tokenizer(Protocol):
         """Numbers of a caption with its frame, and which word each belongs to, counted from the frame's 0."""
         ...
 
+    def tokens(self, caption: str) -> list[str]:
+        """What each number of `pieces` stands for in this caption, as people read it."""
+        ...
+
 
 class Vocabulary:
     """Words and their numbers: the special words first, then the kept words, in alphabetical order if built here.
@@ -129,6 +133,10 @@ class Vocabulary:
         """`encode`, where every number is a word of its own."""
         numbers = self.encode(caption)
         return numbers, list(range(len(numbers)))
+
+    def tokens(self, caption: str) -> list[str]:
+        """What `encode` gives numbers to, one text each: `<start>`, the caption's own words, `<end>`."""
+        return [SPECIAL_WORDS[START], *tokenize(caption), SPECIAL_WORDS[END]]
 
     def save(self, path: Path) -> None:
         """Write JSON with the words, their threshold and their hash."""

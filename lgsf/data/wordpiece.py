@@ -62,3 +62,8 @@ class WordPieces:
         # The frame belongs to no word; of the rest every piece has one.
         words = [0, *(word + 1 for word in encoded.word_ids if word is not None)]
         return encoded.ids, [*words, words[-1] + 1]
+
+    def tokens(self, caption: str) -> list[str]:
+        """The pieces themselves; those that go on with a word begin with ##."""
+        pieces: list[str] = self._tokenizer.encode(caption).tokens
+        return pieces

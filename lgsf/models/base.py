@@ -192,6 +192,17 @@ class Method(nn.Module):
         assert images.vector is not None and texts.vector is not None
         return images.vector @ texts.vector.T
 
+    def explain(self, batch: Batch) -> dict[str, Tensor]:
+        """Attention that the score of each pair of `batch` rests on, for pictures of it; {} where there is none.
+
+        region_region  (batch, n_regions, n_regions): what region i takes from region j; rows sum to 1
+        word_region    (batch, n_words, n_regions): how a word is spread over the regions; rows sum to 1
+        region_word    (batch, n_regions, n_words): how a region is spread over the words; rows sum to 1
+
+        float32, averaged over heads and layers where there are several; what is off the masks does not matter.
+        """
+        return {}
+
     def loss(
         self, batch: Batch, images: Encoded, texts: Encoded, progress: Progress
     ) -> tuple[Tensor, dict[str, Tensor]]:

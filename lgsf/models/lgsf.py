@@ -89,6 +89,11 @@ class LGSF(TextMethod):
         attention = self._relate(regions, mask, boxes)[1]
         return torch.stack(attention, dim=1) if attention else None
 
+    def explain(self, batch: Batch) -> dict[str, Tensor]:
+        """The graph's attention between regions, mean over layers and heads; words and regions never meet."""
+        attention = self.region_attention(batch.regions, batch.region_mask, batch.boxes)
+        return {} if attention is None else {"region_region": attention.mean((1, 2))}
+
     def loss(
         self, batch: Batch, images: Encoded, texts: Encoded, progress: Progress
     ) -> tuple[Tensor, dict[str, Tensor]]:

@@ -28,6 +28,7 @@ except LgsfError as error:
     sys.exit(f"Error in {error}")
 
 RESULTS = CONFIG.pathvars.get("results", "results")
+RESOURCES = CONFIG.pathvars.get("resources", "resources")
 REPORT = f"{CONFIG.pathvars.get('reports', 'reports')}/{CONFIG.experiment}"
 SPLITS = ("train", "dev", "test")
 SPLIT_FILES = (
@@ -53,6 +54,7 @@ TABLES |= {"ablations": ABLATIONS} if ABLATIONS else {}
 TABLES |= {"baselines": BASELINES} if BASELINES else {}
 # Made only for an experiment with a factorial.
 EFFECTS = ["factorial.parquet", "factorial.csv"] if CONFIG.factorial else []
+ALBUMS = [f"<tables>/comparison/album/{dataset}.json" for dataset in CONFIG.run.datasets]
 
 
 def runs(methods):
@@ -141,8 +143,14 @@ def pack_files(wildcards):
 
 
 def dataset_settings(wildcards):
-    """The dataset's section of the configuration as JSON."""
-    return CONFIG.datasets[wildcards.dataset].model_dump_json()
+    """The dataset's section of the configuration as JSON; photos are for the gallery and change no data."""
+    return CONFIG.datasets[wildcards.dataset].model_dump_json(exclude={"images"})
+
+
+def photos():
+    """Folders of photos per dataset as JSON, where the user named one."""
+    folders = {name: getattr(CONFIG.datasets[name], "images", None) for name in CONFIG.run.datasets}
+    return json.dumps({name: folder for name, folder in folders.items() if folder})
 
 
 def method_settings(wildcards):

@@ -15,6 +15,7 @@ rule evaluate:
         "<run>/test/ranks.npz",
         "<run>/test/top.npz",
         "<run>/test/relevance.npz",
+        "<run>/test/gallery.npz",
     log:
         "<logs>/{dataset}/{method}/seed{seed}/evaluate.log",
     benchmark:

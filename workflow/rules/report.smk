@@ -45,10 +45,42 @@ rule table:
         " --out {params.out:q} --log {log:q}"
 
 
+# What the gallery shows, apart from the page: data and photos may go afterwards.
+rule album:
+    input:
+        ancient([f"<resources>/{d}/test/{file}" for d in CONFIG.run.datasets for file in SPLIT_FILES]),
+        datasets=[f"<resources>/{d}/dataset.json" for d in CONFIG.run.datasets],
+        tables="<tables>/comparison/summary.md",
+        code=code("lgsf.gallery.collect"),
+    output:
+        ALBUMS,
+    log:
+        "<logs>/album.log",
+    benchmark:
+        "<benchmarks>/album.tsv"
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        gpu=0,
+    params:
+        experiment=experiment(TABLES["comparison"]),
+        results=subpath(input.tables, ancestor=4),
+        resources=RESOURCES,
+        photos=photos(),
+        out=subpath(output[0], parent=True),
+    message:
+        "Collect answers and pictures for the gallery"
+    shell:
+        "python -m lgsf album --experiment {params.experiment:q} --results {params.results:q}"
+        " --resources {params.resources:q} --photos {params.photos:q} --out {params.out:q} --log {log:q}"
+
+
 rule report:
     input:
         code("lgsf.report"),
         TEMPLATES,
+        ALBUMS,
         tables="<tables>/comparison/summary.md",
     output:
         "<report>/report.md",
@@ -93,11 +125,15 @@ rule partial_report:
     params:
         experiment=experiment(TABLES["comparison"]),
         results=RESULTS,
+        resources=RESOURCES,
+        photos=photos(),
         out=f"{REPORT}/partial",
     message:
         "Render a report of the runs that exist"
     shell:
         "python -m lgsf tables --experiment {params.experiment:q} --results {params.results:q}"
         " --out {params.out:q} --log {log:q} &&"
+        " python -m lgsf album --experiment {params.experiment:q} --results {params.results:q}"
+        " --resources {params.resources:q} --photos {params.photos:q} --out {params.out:q}/album --log {log:q} &&"
         " python -m lgsf report --experiment {params.experiment:q} --results {params.results:q}"
         " --tables {params.out:q} --out {params.out:q} --log {log:q}"

@@ -1,0 +1,94 @@
+"""Pictures for the gallery: find them beside a dataset or in the user's folder, and shrink them within a budget."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Mapping
+from pathlib import Path
+
+from PIL import Image
+from pydantic import BaseModel, ConfigDict
+
+from lgsf.data.layout import Dataset, Split
+from lgsf.errors import LgsfError
+
+LARGE, SMALL = 320, 144  # longest side in pixels: pictures that are looked at, and those in a row of answers
+SCALES = (1.0, 0.75, 0.5)
+QUALITY = 72
+SUFFIXES = (".jpg", ".jpeg", ".png")
+
+
+class Thumbnail(BaseModel):
+    """A small WebP picture; `data` is base64."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    data: str
+    width: int
+    height: int
+
+
+def find_pictures(data: Dataset, split: Split, photos: Path | None) -> dict[int, Path]:
+    """Row of an image -> its picture, for all that are there.
+
+    Drawn pictures lie in the dataset. Photos of a pack lie in the folder `photos` of the user, under the file
+    name or the id of the image, or under COCO's names, which end in the id with leading zeros.
+
+    Raises LgsfError where `photos` is no folder.
+    """
+    if data.manifest["source"].get("kind") == "scenes":
+        files = {row: data.root / name for row, name in enumerate(split.images["file_name"])}
+        return {row: file for row, file in files.items() if file.is_file()}
+    if photos is None:
+        return {}
+    if not photos.is_dir():
+        raise LgsfError(
+            f"{photos}: there is no such folder; set datasets.{data.name}.images to the folder of the "
+            "photos, or remove the key."
+        )
+    present = {file.name: file for file in sorted(photos.iterdir()) if file.suffix.lower() in SUFFIXES}
+    by_stem = {file.stem: file for file in present.values()}
+    by_stem |= {file.stem.rpartition("_")[2]: file for file in present.values() if file.stem.startswith("COCO_")}
+    found = {}
+    for row, (id_, name) in enumerate(zip(split.images["image_id"], split.images["file_name"], strict=True)):
+        padded = id_.zfill(12) if id_.isdecimal() else id_
+        file = present.get(Path(name).name) or present.get(id_) or by_stem.get(id_) or by_stem.get(padded)
+        if file is not None:
+            found[row] = file
+    return found
+
+
+def thumbnails(files: Mapping[int, Path], *, large: frozenset[int], budget: int) -> dict[int, Thumbnail]:
+    """Pictures of the rows in `files`, the most important first, in at most `budget` characters of base64.
+
+    Rows in `large` get the larger size. All get smaller together until they fit; at the smallest size the last
+    ones are left out.
+
+    Raises LgsfError for a file that is no picture.
+    """
+    made: dict[int, Thumbnail] = {}
+    for scale in SCALES:
+        made = {row: _thumbnail(file, int(scale * (LARGE if row in large else SMALL))) for row, file in files.items()}
+        if sum(len(picture.data) for picture in made.values()) <= budget:
+            return made
+    kept: dict[int, Thumbnail] = {}
+    for row, picture in made.items():
+        if len(picture.data) > budget:
+            break
+        kept[row] = picture
+        budget -= len(picture.data)
+    return kept
+
+
+def _thumbnail(file: Path, longest: int) -> Thumbnail:
+    try:
+        with Image.open(file) as picture:
+            picture.draft("RGB", (longest, longest))  # a JPEG decodes at a fraction of its size
+            small = picture.convert("RGB")
+            small.thumbnail((longest, longest), Image.Resampling.LANCZOS)
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise LgsfError(f"{file} cannot be read as a picture ({error}): copy it again or remove it.") from None
+    buffer = io.BytesIO()
+    small.save(buffer, "WEBP", quality=QUALITY, method=4)
+    return Thumbnail(data=base64.b64encode(buffer.getvalue()).decode("ascii"), width=small.width, height=small.height)
