@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -110,6 +111,8 @@ def write_run(folder: Path, *, method: str, title: str, seed: int, quality: floa
         judged_caption=np.arange(2 * pairs, dtype=np.int32),
         judged_grade=np.tile(np.array([1, 0], np.int32), pairs),
         judged_kind=kind,
+        i2t=_tops(i2t, n_captions, lambda image: [PER_IMAGE * image + k for k in range(PER_IMAGE)]),
+        t2i=_tops(t2i, IMAGES, lambda caption: [caption // PER_IMAGE]),
     )
     (folder / "run.json").write_text(json.dumps(_facts(folder, method, title, seed, quality, folds)))
 
@@ -154,6 +157,16 @@ def _ranks(rng: np.random.Generator, queries: int, worst: int, quality: float) -
     if quality == 0:
         return rng.integers(0, worst + 1, queries).astype(np.int32)
     return np.minimum(rng.geometric(quality, queries) - 1, worst).astype(np.int32)
+
+
+def _tops(ranks: np.ndarray, candidates: int, own: Callable[[int], list[int]]) -> np.ndarray:
+    """Ten best candidates of each query: the first right one stands at its rank, wrong ones before and after it."""
+    rows = []
+    for query, rank in enumerate(ranks):
+        right = own(query)
+        wrong = [(query + 7 * k) % candidates for k in range(candidates) if (query + 7 * k) % candidates not in right]
+        rows.append([*wrong[:rank], right[0], *wrong[rank:]][:10])
+    return np.array(rows, np.int32)
 
 
 def _facts(folder: Path, method: str, title: str, seed: int, quality: float, folds: int) -> dict[str, Any]:

@@ -133,7 +133,7 @@ def largest_changes(before: Finished, after: Finished) -> list[tuple[Direction, 
     directions: tuple[Direction, ...] = ("i2t", "t2i")
     for direction in directions:
         old, new = before.log_places(direction), after.log_places(direction)
-        gain = old - new
+        gain = np.round(old - new, 9)  # equal places may differ in the last digit of their mean
         order = np.argsort(-gain, kind="stable")
         best = [row for row in order[:CHANGES] if gain[row] > 0]
         worst = [row for row in np.argsort(gain, kind="stable")[:CHANGES] if gain[row] < 0]

@@ -14,10 +14,12 @@ REPORT = "reports/smoke/index.html"
 def test_runs_every_rule(first_run: tuple[Tree, Outcome]) -> None:
     tree, outcome = first_run
     assert outcome.code == 0, outcome.text
-    assert set(outcome.jobs) == {"configure", "prepare", "train", "evaluate", "ensemble", "control", "table", "report"}
+    rules = {"configure", "prepare", "train", "evaluate", "ensemble", "control", "table", "album", "report"}
+    assert set(outcome.jobs) == rules
     page = (tree.root / REPORT).read_text()
     assert "LGSF with and without GAT (ensemble)" in page
     assert "Smoke test" in page and "LGSF" in page
+    assert "Graph attention of LGSF, seed 0" in page and "data:image/webp;base64," in page
 
 
 def test_says_how_each_training_ended(first_run: tuple[Tree, Outcome]) -> None:
