@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -17,6 +17,9 @@ import torch
 from lgsf.data.text import Vocabulary
 from lgsf.data.writer import DatasetWriter
 from tests.berts import write_bert
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
@@ -40,6 +43,18 @@ def shared_path() -> Path:
     if not path.is_dir():
         pytest.skip(f"no shared data at {path}; set LGSF_SHARED")
     return path
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """The Chromium of this machine through Playwright; tests that need it are skipped without it."""
+    from tests.browser import find, launch
+
+    executable = find()
+    if executable is None:
+        pytest.skip("no Chromium on this machine; on Debian: apt-get install chromium")
+    with launch(executable) as started:
+        yield started
 
 
 @pytest.fixture(scope="session")

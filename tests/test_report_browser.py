@@ -1,104 +1,143 @@
-"""The page in a real browser: nothing is fetched, nothing overflows a phone, tables sort from the keyboard."""
+"""The page in a real browser: nothing is fetched, nothing overflows a phone, keyboards reach everything."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Browser
 
+from lgsf.gallery.collect import write_albums
 from lgsf.report import write_report
 from lgsf.tables import write_tables
-from tests import chromium, synthetic
+from tests import synthetic
+from tests.browser import CONTRAST, FOCUSABLE, NAMELESS, check_report, opened
+from tests.gallery import material
 
 
 @pytest.fixture(scope="module")
 def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A report with a gallery, hostile captions, and a name that is too long for any column."""
     root = tmp_path_factory.mktemp("browser")
     methods = [{"name": n, "title": t} for n, t, *_ in synthetic.METHODS]
     methods[1]["title"] = (
         "<script>document.title='broken'</script> 局部语义 and a name that is far too long for a phone"
     )
     experiment = synthetic.experiment(methods=methods)
-    results = synthetic.write_results(root / "results")
+    material.write_dataset(root / "resources/toy")
+    material.write_photos(root / "photos")
+    results = material.write_runs(root / "results", root / "resources/toy")
     write_tables(experiment, results=results, out=root / "tables")
+    photos = {"toy": str(root / "photos")}
+    write_albums(experiment, results=results, resources=root / "resources", photos=photos, out=root / "tables/album")
     return write_report(experiment, results=results, tables=root / "tables", out=root / "report")
 
 
-@pytest.fixture(scope="module")
-def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[chromium.Page]:
-    executable = chromium.find()
-    if executable is None:
-        pytest.skip("no Chromium on this machine; on Debian: apt-get install chromium")
-    with chromium.page(executable, tmp_path_factory.mktemp("profile")) as tab:
-        yield tab
+def test_keeps_its_promises_on_phone_desk_and_paper(browser: Browser, report: Path) -> None:
+    check_report(browser, report)
 
 
-@pytest.mark.parametrize("dark", [False, True])
-@pytest.mark.parametrize("width", [380, 1280])
-def test_no_request_no_error_no_sideways_scrolling(page: chromium.Page, report: Path, width: int, dark: bool) -> None:
-    page.open(report, width=width, dark=dark)
-    page.evaluate("document.querySelectorAll('details').forEach((d) => { d.open = true; })")
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
-    assert page.requests() == [report.as_uri()]
-    assert page.errors() == []
-    assert page.evaluate("document.title") == "Synthetic experiment"
+def test_hostile_titles_and_captions_do_nothing(browser: Browser, report: Path) -> None:
+    with opened(browser, report) as view:
+        view.unfold()
+        assert view.page.title() == "Synthetic experiment"
+        assert view.page.get_by_text("<script>alert('caption')</script>").count() > 20
 
 
-def test_the_policy_stops_foreign_scripts(page: chromium.Page, report: Path, tmp_path: Path) -> None:
+def test_the_policy_stops_foreign_scripts(browser: Browser, report: Path, tmp_path: Path) -> None:
     planted = tmp_path / "planted.html"
     planted.write_text(report.read_text().replace("</body>", "<script>document.title = 'planted'</script></body>"))
-    page.open(planted, width=800)
-    assert page.evaluate("document.title") == "Synthetic experiment"
-    assert any("Content Security Policy" in error for error in page.errors())
+    with opened(browser, planted) as view:
+        assert view.page.title() == "Synthetic experiment"
+        assert any("Content Security Policy" in error for error in view.errors)
 
 
-def test_dark_follows_the_reader(page: chromium.Page, report: Path) -> None:
+def test_dark_follows_the_reader(browser: Browser, report: Path) -> None:
     colours = []
     for dark in (False, True):
-        page.open(report, width=800, dark=dark)
-        colours.append(page.evaluate("getComputedStyle(document.body).backgroundColor"))
+        with opened(browser, report, dark=dark) as view:
+            colours.append(view.run("getComputedStyle(document.body).backgroundColor"))
     assert colours == ["rgb(253, 253, 251)", "rgb(21, 22, 25)"]
 
 
-def test_tables_sort_from_the_keyboard_and_back(page: chromium.Page, report: Path) -> None:
-    page.open(report, width=1280)
-    names = (
-        "Array.from(document.querySelectorAll('table.sortable')[0].tBodies[0].rows, (r) => r.cells[0].innerText.trim())"
-    )
-    numbers = "Array.from(document.querySelectorAll('table.sortable')[0].tBodies[0].rows, (r) => Number(r.cells[8].dataset.sort))"
-    head = "document.querySelectorAll('table.sortable')[0].tHead.rows[0].cells[8]"
-    original = page.evaluate(names)
-    page.evaluate(f"{head}.querySelector('button').focus()")
-    page.press("Enter", 13)
-    assert page.evaluate(f"{head}.getAttribute('aria-sort')") == "descending"
-    values = page.evaluate(numbers)
-    assert values == sorted(values, reverse=True)
-    assert values[0] == 600
-    page.press("Enter", 13)
-    assert page.evaluate(f"{head}.getAttribute('aria-sort')") == "ascending"
-    assert page.evaluate(numbers) == sorted(values)
-    page.press("Enter", 13)
-    assert page.evaluate(f"{head}.getAttribute('aria-sort')") is None
-    assert page.evaluate(names) == original
+def test_tables_sort_from_the_keyboard_and_back(browser: Browser, report: Path) -> None:
+    with opened(browser, report) as view:
+        table = view.page.locator("table.sortable").first
+        head = table.locator("thead th", has_text="rSum").first
+        column = head.evaluate("(cell) => cell.cellIndex")
+        rows = "(table) => [...table.tBodies[0].rows].map((r) => r.cells[0].innerText.trim())"
+        numbers = f"(table) => [...table.tBodies[0].rows].map((r) => Number(r.cells[{column}].dataset.sort))"
+        original = table.evaluate(rows)
+        head.get_by_role("button").focus()
+        view.page.keyboard.press("Enter")
+        assert head.get_attribute("aria-sort") == "descending"
+        values = table.evaluate(numbers)
+        assert values == sorted(values, reverse=True)
+        assert values[0] == 600
+        view.page.keyboard.press("Enter")
+        assert head.get_attribute("aria-sort") == "ascending"
+        assert table.evaluate(numbers) == sorted(values)
+        view.page.keyboard.press("Enter")
+        assert head.get_attribute("aria-sort") is None
+        assert table.evaluate(rows) == original
 
 
-def test_the_page_is_whole_without_scripts(page: chromium.Page, report: Path) -> None:
-    page.call("Emulation.setScriptExecutionDisabled", value=True)
-    try:
-        page.open(report, width=800)
-        document = page.call("DOM.getDocument")["root"]["nodeId"]
-        rows = page.call("DOM.querySelectorAll", nodeId=document, selector="table tbody tr")["nodeIds"]
-        buttons = page.call("DOM.querySelectorAll", nodeId=document, selector="button")["nodeIds"]
-    finally:
-        page.call("Emulation.setScriptExecutionDisabled", value=False)
-    assert len(rows) > 30
-    assert buttons == []
+def test_tab_goes_through_everything_in_reading_order(browser: Browser, report: Path) -> None:
+    with opened(browser, report) as view:
+        view.run(
+            f'document.querySelectorAll("{FOCUSABLE}").forEach((e, k) => {{ if (e.checkVisibility()) e.dataset.stop = k; }})'
+        )
+        expected = view.run("[...document.querySelectorAll('[data-stop]')].map((e) => e.dataset.stop)")
+        reached, kinds = [], set()
+        for _ in expected:
+            view.page.keyboard.press("Tab")
+            stop, kind, outlined = view.run(
+                "(() => { const e = document.activeElement, s = getComputedStyle(e);"
+                " return [e.dataset.stop ?? null, e.className === 'skip' ? 'skip' : e.closest('nav') ? 'nav' :"
+                " e.closest('thead') ? 'header' : e.tagName, s.outlineStyle !== 'none']; })()"
+            )
+            assert outlined, kind
+            reached.append(stop)
+            kinds.add(kind)
+            if len(reached) == 1:
+                assert kind == "skip"
+        assert reached == expected
+        assert {"skip", "nav", "header", "SUMMARY"} <= kinds
 
 
-def test_every_picture_has_a_name_for_screen_readers(page: chromium.Page, report: Path) -> None:
-    page.open(report, width=800)
-    nodes = page.call("Accessibility.getFullAXTree")["nodes"]
-    images = [n for n in nodes if n.get("role", {}).get("value") in ("image", "img") and not n.get("ignored")]
-    assert len(images) > 10
-    assert all(len(n["name"]["value"]) > 20 for n in images)
+def test_the_skip_link_leads_to_the_results(browser: Browser, report: Path) -> None:
+    with opened(browser, report) as view:
+        view.page.keyboard.press("Tab")
+        view.page.keyboard.press("Enter")
+        assert view.page.url.endswith("#content")
+        assert abs(view.run("document.getElementById('content').getBoundingClientRect().top")) < 5
+
+
+def test_the_page_is_whole_without_scripts(browser: Browser, report: Path) -> None:
+    with opened(browser, report, scripts=False) as view:
+        assert view.page.locator("table tbody tr").count() > 30
+        assert view.page.locator("button").count() == 0
+        assert view.page.locator("article.question").count() == 8
+
+
+def test_pictures_are_painted(browser: Browser, report: Path) -> None:
+    """A referenced picture covers its place: its middle is not the paper."""
+    with opened(browser, report) as view:
+        shown = view.page.locator("article.question svg.picture").first
+        shown.scroll_into_view_if_needed()
+        box = shown.bounding_box()
+        assert box is not None and box["width"] > 200 and abs(box["width"] / box["height"] - 4 / 3) < 0.02
+        before = shown.screenshot()
+        view.run("document.querySelectorAll('image').forEach((i) => i.remove())")
+        assert shown.screenshot() != before
+
+
+def test_the_checks_can_fail(browser: Browser, report: Path) -> None:
+    with opened(browser, report, width=380) as view:
+        view.run(
+            "document.querySelector('main').insertAdjacentHTML('afterbegin',"
+            ' \'<p id=pale style="color: rgb(150, 150, 150)">pale words</p><svg></svg><p style="width: 500px">wide</p>\')'
+        )
+        assert view.too_wide()
+        assert [text.split(": ")[1] for text in view.run(CONTRAST)["low"]] == ["pale words"]
+        assert len(view.run(NAMELESS)["bad"]) == 1
