@@ -68,6 +68,12 @@ def write_albums(
     resources  folder of the prepared datasets;  photos  dataset -> folder of its photos, where the user has them
     """
     for dataset in experiment.datasets:
+        if not (resources / dataset / "dataset.json").is_file():  # a report of the runs that exist may come first
+            note = f"The data are not at {resources / dataset}, so there are no captions to show."
+            write_album(
+                out / f"{dataset}.json", Album(dataset=dataset, split=SPLIT, n_images=0, n_captions=0, notes=[note])
+            )
+            continue
         folder = Path(photos[dataset]) if dataset in photos else None
         budget = PICTURE_BUDGET // len(experiment.datasets)
         album = collect_album(
@@ -164,11 +170,11 @@ def _finished(
 
 def _looks(finished: Mapping[str, Finished], notes: list[str]) -> dict[str, dict[str, npt.NDArray[Any]]]:
     """Method -> arrays of its gallery.npz; runs of other code and older runs have none."""
-    found = {}
+    found, silent = {}, []
     for name, run in finished.items():
         path = run.folder / SPLIT / "gallery.npz"
         if not path.is_file():
-            notes.append(f"{run.title} kept nothing of what it looked at; only its answers are shown.")
+            silent.append(run.title)
             continue
         arrays = read_arrays(path, hint=EVALUATE_AGAIN)
         wanted = {"image", "caption", "n_regions", "score", "region_effect"}
@@ -176,6 +182,8 @@ def _looks(finished: Mapping[str, Finished], notes: list[str]) -> dict[str, dict
         if absent := sorted(wanted - set(arrays)):
             raise LgsfError(f"{path} lacks the array {absent[0]!r}: {EVALUATE_AGAIN}.")
         found[name] = arrays
+    if silent:
+        notes.append(f"Nothing was kept of what these looked at: {', '.join(silent)}.")
     return found
 
 

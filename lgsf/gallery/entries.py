@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from lgsf.data.layout import Dataset, Split
 from lgsf.gallery.album import CaptionEntry, Change, ImageEntry, Question
-from lgsf.gallery.pictures import find_pictures, thumbnails
+from lgsf.gallery.pictures import find_pictures, read_credits, thumbnails
 
 
 def entries(
@@ -29,6 +29,7 @@ def entries(
     images, captions = _rows(questions, changes, split.caption_image)
     available = find_pictures(data, split, photos)
     files = {row: available[row] for row in images if row in available}
+    credits = read_credits(photos)
     pictures = thumbnails(files, large=frozenset(asked), budget=budget)
     if not files and photos is None:
         notes.append(
@@ -50,7 +51,7 @@ def entries(
                 captions=[texts[c] for c in order[starts[row] : starts[row + 1]]],
                 picture=pictures.get(row),
                 boxes=_boxes(split, row) if row in asked else [],
-                credit=_credit(split, row),
+                credit=credits[files[row].name] if row in files and files[row].name in credits else _credit(split, row),
             )
             for row in images
         },

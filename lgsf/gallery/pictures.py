@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import csv
 import io
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,6 +17,7 @@ from lgsf.errors import LgsfError
 LARGE, SMALL = 320, 144  # longest side in pixels: pictures that are looked at, and those in a row of answers
 SCALES = (1.0, 0.75, 0.5)
 QUALITY = 72
+ATTRIBUTION, CREDITS = "ATTRIBUTION.csv", ("author", "licence", "flickr_url")
 SUFFIXES = (".jpg", ".jpeg", ".png")
 
 
@@ -57,6 +59,26 @@ def find_pictures(data: Dataset, split: Split, photos: Path | None) -> dict[int,
         if file is not None:
             found[row] = file
     return found
+
+
+def read_credits(photos: Path | None) -> dict[str, str]:
+    """File name of a photo -> whose it is, from `ATTRIBUTION.csv` in the folder of the photos; {} without it.
+
+    Its columns are file_name and any of author, licence and flickr_url.
+
+    Raises LgsfError where the file cannot be read or has no such columns.
+    """
+    path = photos / ATTRIBUTION if photos is not None else None
+    if path is None or not path.is_file():
+        return {}
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            rows = list(csv.DictReader(file))
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise LgsfError(f"{path} is not a CSV file in UTF-8 ({error}): mend or remove it.") from None
+    if rows and not ("file_name" in rows[0] and set(CREDITS) & set(rows[0])):
+        raise LgsfError(f"{path} needs a column file_name and one of {', '.join(CREDITS)}: add them or remove it.")
+    return {row["file_name"]: ", ".join(row[name] for name in CREDITS if row.get(name)) for row in rows}
 
 
 def thumbnails(files: Mapping[int, Path], *, large: frozenset[int], budget: int) -> dict[int, Thumbnail]:

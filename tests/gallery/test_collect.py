@@ -129,7 +129,14 @@ def test_views_come_from_those_who_kept_them(album: Album) -> None:
         assert (vsepp.method, vsepp.region_region, len(vsepp.word_region)) == ("vsepp", [], 4)
         assert lgsf.effect == pytest.approx([0.1, -0.2, 0.4, 0.0])
         assert vsepp.words == ["<start>", "a", "dog", "<end>"]
-    assert any(note.startswith("Base (all parts off) kept nothing") for note in album.notes)
+    assert "Nothing was kept of what these looked at: Base (all parts off), LGSF without GAT." in album.notes
+
+
+def test_absent_data_are_said_and_not_fatal(root: Path, tmp_path: Path) -> None:
+    write_albums(experiment(), results=root / "results", resources=tmp_path, photos={}, out=tmp_path)
+    album = read_album(tmp_path / "toy.json")
+    assert album is not None and album.questions == []
+    assert "there are no captions to show" in album.notes[0]
 
 
 def test_gaps_are_said_and_not_fatal(root: Path, tmp_path: Path) -> None:

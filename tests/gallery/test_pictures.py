@@ -14,7 +14,7 @@ from PIL import Image
 
 from lgsf.data.layout import Dataset, Split, open_dataset
 from lgsf.errors import LgsfError
-from lgsf.gallery.pictures import LARGE, SMALL, find_pictures, thumbnails
+from lgsf.gallery.pictures import LARGE, SMALL, find_pictures, read_credits, thumbnails
 
 
 def split_of(root: Path, ids: list[str], names: list[str]) -> tuple[Dataset, Split]:
@@ -89,3 +89,16 @@ def test_pictures_shrink_first_and_then_the_last_ones_go(noisy: dict[int, Path])
     assert list(fewer) == list(noisy)[: len(fewer)]
     assert total(fewer) <= total(whole) // 12
     assert thumbnails(noisy, large=frozenset(), budget=0) == {}
+
+
+def test_credits_come_with_the_photos(tmp_path: Path) -> None:
+    assert read_credits(None) == read_credits(tmp_path) == {}
+    path = tmp_path / "ATTRIBUTION.csv"
+    path.write_text("image_id,file_name,licence,flickr_url\n1,a.jpg,CC BY 2.0,https://x.y/a\n2,b.jpg,,https://x.y/b\n")
+    assert read_credits(tmp_path) == {"a.jpg": "CC BY 2.0, https://x.y/a", "b.jpg": "https://x.y/b"}
+    path.write_text("name,licence\na.jpg,CC0\n")
+    with pytest.raises(LgsfError, match=r"ATTRIBUTION\.csv needs a column file_name"):
+        read_credits(tmp_path)
+    path.write_bytes(b"file_name,licence\n\xff,CC0\n")
+    with pytest.raises(LgsfError, match="not a CSV file in UTF-8"):
+        read_credits(tmp_path)
