@@ -20,7 +20,7 @@ from torch import Tensor
 
 from lgsf.data.batches import EncodedCaptions
 from lgsf.data.layout import Split
-from lgsf.data.text import Vocabulary
+from lgsf.data.text import Tokenizer, Vocabulary
 from lgsf.errors import LgsfError
 from lgsf.files import write_arrays
 from lgsf.gallery.chosen import MAPS, Rows, chosen_pairs
@@ -36,7 +36,8 @@ def write_gallery(
     Raises LgsfError where the method explains itself in maps of another name or shape.
     """
     images, captions = chosen_pairs(dataset, split.name, split.caption_image)
-    batch = pair_batch(split, vocabulary, images, captions).to(device)
+    tokenizer = method.tokenizer(vocabulary)
+    batch = pair_batch(split, tokenizer, images, captions).to(device)
     score, effect = region_effect(method, batch)
     arrays: dict[str, npt.NDArray[Any]] = {
         "image": images,
@@ -50,11 +51,11 @@ def write_gallery(
     for name, values in maps.items():
         arrays[name] = _checked(type(method).__name__, name, values, masks)
     if any("w" in MAPS[name] for name in maps):
-        arrays["words"] = _words(split, vocabulary, captions, masks["w"].shape[1])
+        arrays["words"] = _words(split, tokenizer, captions, masks["w"].shape[1])
     write_arrays(folder / "gallery.npz", arrays)
 
 
-def pair_batch(split: Split, vocabulary: Vocabulary, images: Rows, captions: Rows) -> Batch:
+def pair_batch(split: Split, tokenizer: Tokenizer, images: Rows, captions: Rows) -> Batch:
     """Row k is image `images[k]` with caption `captions[k]` of the split, not augmented."""
     counts = split.region_counts[images]
     longest = int(counts.max())
@@ -64,7 +65,7 @@ def pair_batch(split: Split, vocabulary: Vocabulary, images: Rows, captions: Row
     if split.boxes is not None:
         boxes = torch.from_numpy(split.boxes.read(images)[:, :longest].astype(np.float32) * mask[:, :, None])
     texts = split.captions["text"].iloc[captions].tolist()
-    tokens, token_mask = EncodedCaptions.of(texts, vocabulary).padded(np.arange(len(texts)))
+    tokens, token_mask = EncodedCaptions.of(texts, tokenizer).padded(np.arange(len(texts)))
     return Batch(
         regions=torch.from_numpy(regions),
         region_mask=torch.from_numpy(mask),
@@ -122,7 +123,7 @@ def _checked(
     return np.where(rows[:, :, None] & columns[:, None, :], found, np.float32(np.nan))
 
 
-def _words(split: Split, vocabulary: Vocabulary, captions: Rows, longest: int) -> npt.NDArray[np.str_]:
-    """(n, longest) what each token of the captions stands for, in the caption's own words."""
-    rows = [vocabulary.tokens(text) for text in split.captions["text"].iloc[captions]]
+def _words(split: Split, tokenizer: Tokenizer, captions: Rows, longest: int) -> npt.NDArray[np.str_]:
+    """(n, longest) what each token of the captions stands for, as people read it."""
+    rows = [tokenizer.tokens(text) for text in split.captions["text"].iloc[captions]]
     return np.array([[*row, *[""] * (longest - len(row))] for row in rows], np.str_)

@@ -156,7 +156,8 @@ class _Frame:
     def words(self, view: View) -> list[Drawing]:
         """The words whose attention is the most selective, in the order of the caption."""
         table = np.array(view.word_region) if view.word_region else np.array(view.region_word).T
-        spoken = [k for k, word in enumerate(view.words) if any(c.isalnum() for c in word) and word[0] != "<"]
+        # The first and the last token frame the caption.
+        spoken = [k for k in range(1, len(view.words) - 1) if any(c.isalnum() for c in view.words[k])]
         chosen = sorted(sorted(spoken, key=lambda k: (-np.ptp(table[k]), k))[:WORDS])
         drawings = []
         for k in chosen:

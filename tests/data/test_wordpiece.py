@@ -39,6 +39,13 @@ def test_pieces_of_a_word_share_its_number(pieces: WordPieces) -> None:
     assert pieces.pieces("") == ([2, 3], [0, 1])
 
 
+def test_pieces_have_names(pieces: WordPieces) -> None:
+    names = pieces.tokens("a red circle")
+    assert len(names) == len(pieces.pieces("a red circle")[0])
+    assert (names[0], names[-1]) == ("[CLS]", "[SEP]")
+    assert "".join(name.removeprefix("##") for name in names[1:-1]) == "aredcircle"
+
+
 def test_what_may_stand_in(pieces: WordPieces) -> None:
     assert pieces.mask == 4
     assert pieces.ordinary.tolist() == list(range(5, len(PIECES)))

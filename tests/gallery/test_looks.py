@@ -50,8 +50,9 @@ def test_words_that_choose_are_drawn_in_their_order() -> None:
     (spoken,) = look(words=words, word_region=table)
     assert [d.title for d in spoken.drawings] == ["“dog”", "“on”", "“the”", "“red”", "“mat”"]  # type: ignore[attr-defined]
     assert "“dog” goes to the region at the top left with 80 %" in spoken.drawings[0].label  # type: ignore[attr-defined]
-    (turned,) = look(words=["a", "dog", "ran"], region_word=[[0.2, 0.7, 0.1], [0.2, 0.1, 0.7], [0.2, 0.4, 0.4]])
-    assert [d.title for d in turned.drawings] == ["“a”", "“dog”", "“ran”"]  # type: ignore[attr-defined]
+    table = [[0.1, 0.1, 0.7, 0.1], [0.3, 0.2, 0.1, 0.4], [0.2, 0.2, 0.4, 0.2]]
+    (turned,) = look(words=["<start>", "a", "dog", "<end>"], region_word=table)
+    assert [d.title for d in turned.drawings] == ["“a”", "“dog”"]  # type: ignore[attr-defined]
     assert "“dog” goes to the region in the middle with 70 %" in turned.drawings[1].label  # type: ignore[attr-defined]
 
 
