@@ -18,6 +18,12 @@ def test_plans_trials_for_every_method_and_nothing_on_test(tree: Tree) -> None:
     assert sorted(re.findall(r"Tune (\w+) on scenes", outcome.text)) == METHODS
 
 
+def test_tunes_the_members_of_an_ensemble(tree: Tree, overlay: Overlay) -> None:
+    options = overlay("ensembles: {both: {members: [lgsf, base]}}\nrun: {methods: [vsepp, lgsf, both]}\n")
+    outcome = tree.plan("tune", *options)
+    assert sorted(re.findall(r"Tune (\w+) on scenes", outcome.text)) == ["base", "lgsf", "vsepp"]
+
+
 def test_ranges_and_budget_reach_no_training(finished: Tree, overlay: Overlay) -> None:
     options = overlay(
         "tuning: {trials: 5, ranges: {training.weight_decay: {low: 0.0, high: 0.1}}}\n"

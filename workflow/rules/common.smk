@@ -164,10 +164,9 @@ def tuning_settings(wildcards):
 
 
 def of_tuned_methods(name):
-    """Input function: the file `name` of every method that is tuned on a dataset."""
-    return lambda wildcards: [
-        f"<results>/{wildcards.dataset}/{method}/tuning/{name}" for method in CONFIG.run.methods
-    ]
+    """Input function: the file `name` of every method that is tuned on a dataset; of ensembles, of their members."""
+    methods = dict.fromkeys(m for listed in CONFIG.run.methods for m, _ in CONFIG.members(listed, 0))
+    return lambda wildcards: [f"<results>/{wildcards.dataset}/{method}/tuning/{name}" for method in methods]
 
 
 def tuned_experiment():
