@@ -30,6 +30,7 @@ rule trials:
         plan="<method>/tuning/plan.json",
         dataset="<dataset>/dataset.json",
         vocabulary="<dataset>/vocabulary.json",
+        pretrained=pretrained_files,
         code=method_code("lgsf.tuning.trials"),
     output:
         "<method>/tuning/trials.jsonl",
