@@ -73,6 +73,20 @@ def _ensemble(a: Arguments) -> None:
              memory_mb=a.memory_mb)  # fmt: skip
 
 
+def _diagnose_interaction(a: Arguments) -> None:
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    from lgsf.transductive import diagnose
+
+    diagnose(run=a.run, dataset=a.dataset, out=a.out, batch_size=a.batch_size, memory_mb=a.memory_mb)
+
+
+def _transductive_report(a: Arguments) -> None:
+    from lgsf.experiment import Experiment
+    from lgsf.transductive_page import write_transductive
+
+    print(write_transductive(Experiment.parse(a.experiment), results=a.results, out=a.out))
+
+
 def _control(a: Arguments) -> None:
     from baselines.controls import control
 
@@ -164,6 +178,11 @@ def parser() -> argparse.ArgumentParser:
     verb("ensemble", _ensemble, "rank dev and test by the mean score of trained runs",
          members={"type": Path, "nargs": "+", "metavar": "RUN"}, dataset=path, name={}, title={"default": ""},
          seed=seed, out=path, memory_mb={"type": int, "default": 512})  # fmt: skip
+    verb("diagnose-interaction", _diagnose_interaction, "what batch-dependent evaluation would do to a run of LGSF",
+         run=path, dataset=path, out=path, batch_size={"type": int, "default": None},
+         memory_mb={"type": int, "default": 512})  # fmt: skip
+    verb("transductive-report", _transductive_report, "render the diagnoses apart from the comparison", experiment={},
+         results=path, out=path)  # fmt: skip
     verb("control", _control, "write a control's run", kind={"choices": CONTROLS}, dataset=path, seed=seed, out=path)
     verb("tables", _tables, "collect runs into tables", experiment={}, results=path, out=path)
     verb("album", _album, "collect answers, attention and pictures for the report", experiment={}, results=path,

@@ -19,6 +19,7 @@ from lgsf.settings import Settings as Settings
 
 CONFIG_SCHEMA_VERSION = 1
 CONTROLS = ("random", "oracle", "truth")
+EVAL_INTERACTION = ("off", "file", "shuffled", "one_per_image")  # how LGSF's interaction could enter evaluation
 ENSEMBLE_MARK = " (ensemble)"
 Folder = Literal["results", "resources", "reports", "logs", "benchmarks"]
 

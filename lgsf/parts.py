@@ -21,6 +21,7 @@ from lgsf.formatting import PROTOCOL_LABELS
 from lgsf.plots import Plot
 from lgsf.results import RunFacts, read_facts, read_log, read_ranks
 from lgsf.tables import differences, read_beyond, read_comparisons, read_runs, summarise
+from lgsf.transductive_page import TransductivePart, transductive_part
 from lgsf.tuned_part import tuning_block
 
 
@@ -62,6 +63,7 @@ class DatasetPart:
     cost: Block
     cost_plots: list[Plot]
     every_run: Block
+    transductive: TransductivePart | None
 
     def plots(self) -> Iterator[Plot]:
         """All plots, in the order of the page."""
@@ -135,6 +137,7 @@ class Collected:
             cost=blocks.cost_block(f"{dataset}-cost", f"What training on {dataset} cost, mean over seeds", runs),
             cost_plots=figures.cost_plots(dataset, runs, self.subject),
             every_run=blocks.every_run_block(f"{dataset}-runs", f"Every run on {dataset}", runs),
+            transductive=transductive_part(self.experiment, self._results, dataset),
         )
 
     @staticmethod

@@ -6,14 +6,11 @@ weights are never read. Nothing depends on when the page is made: equal inputs g
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import jinja2
-from markupsafe import Markup
 
 import lgsf
 from lgsf import blocks
@@ -25,9 +22,9 @@ from lgsf.firstscreen import first_screen
 from lgsf.formatting import LOOKS, RULE, moment
 from lgsf.gallery.album import read_album
 from lgsf.gallery.show import gallery_view
+from lgsf.pages import environment
 from lgsf.parts import Collected
 from lgsf.results import RunFacts
-from lgsf.tabletext import markdown_text
 
 PAGE_LIMIT = 10_000_000  # bytes of index.html, so that it can be mailed and opened anywhere
 
@@ -38,7 +35,7 @@ def write_report(experiment: Experiment, *, results: Path, tables: Path, out: Pa
     Raises LgsfError where the tables are absent or of another experiment, or a run's files are broken.
     """
     context = report_context(experiment, results=results, tables=tables)
-    page, markdown = _environment(escape=True), _environment(escape=False)
+    page, markdown = environment(escape=True), environment(escape=False)
     files = {
         f"figures/{plot.id}.svg": page.get_template("figure.svg.j2").render(plot=plot)
         for part in context["parts"]
@@ -110,24 +107,3 @@ def _environments(records: Mapping[str, RunFacts]) -> dict[tuple[tuple[str, str]
         versions = (("Python", facts.python), *sorted(facts.packages.items()))
         found.setdefault(versions, []).append(folder)
     return found
-
-
-def _environment(*, escape: bool) -> jinja2.Environment:
-    """Templates that refuse unknown names; HTML and SVG escape every value, Markdown does so by its filter."""
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("lgsf", "templates"),
-        autoescape=escape,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    environment.filters["md"] = markdown_text
-    assert environment.loader is not None
-    script = environment.loader.get_source(environment, "page.js")[0]
-    styles = [environment.loader.get_source(environment, name)[0] for name in ("page.css", "gallery.css")]
-    environment.globals["style"] = Markup("\n".join(styles))
-    environment.globals["script"] = Markup(script)
-    # The page's own script is the only one that a browser may run, whatever a title or caption holds.
-    environment.globals["script_hash"] = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    return environment

@@ -21,6 +21,10 @@ from lgsf.ranking import metrics
 SPLIT = "test"
 EVALUATE_AGAIN = "evaluate the run again"
 TRAIN_AGAIN = "run the training command of this run again"
+NO_COMPARISON = (
+    "of the transductive diagnostic, whose scores depend on the other test queries: they stand in no comparison; "
+    "move them back into the run's folder 'transductive'."
+)
 RANK_ARRAYS = {
     "image_id",
     "caption_id",
@@ -191,6 +195,8 @@ def read_facts(folder: Path) -> RunFacts:
     """The run's `run.json`; LgsfError where it is missing, broken or lacks a key."""
     path = folder / "run.json"
     raw = read_json(path, hint=TRAIN_AGAIN)
+    if isinstance(raw, dict) and raw.get("kind") == "transductive":
+        raise LgsfError(f"{path} is a record {NO_COMPARISON}")
     try:
         return RunFacts.model_validate(raw)
     except ValidationError as error:
@@ -238,6 +244,8 @@ def read_ranks(folder: Path, split: str = SPLIT) -> Ranks:
         protocol = json.dumps(json.loads(str(arrays["protocol"])), sort_keys=True)
     except json.JSONDecodeError as error:
         raise LgsfError(f"{path}: protocol is not JSON ({error}): {EVALUATE_AGAIN}.") from None
+    if "transductive" in json.loads(protocol):
+        raise LgsfError(f"{path} holds ranks {NO_COMPARISON}")
     return Ranks(
         i2t=arrays["i2t"],
         t2i=arrays["t2i"],

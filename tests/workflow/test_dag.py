@@ -64,6 +64,17 @@ def test_editing_the_averaging_ranks_the_ensembles_again_and_trains_nothing(fini
     assert outcome.jobs["ensemble"] == 2 and not outcome.trained and not outcome.jobs["evaluate"]
 
 
+def test_the_transductive_target_takes_arms_with_an_interaction_and_ranks_nothing_else(
+    tree: Tree, overlay: Overlay
+) -> None:
+    change = "run: {methods: [lgsf, no_interaction, vsepp, pair]}\ntransductive: {batch_size: 7}\n"
+    outcome = tree.plan("transductive", "--printshellcmds", *overlay(change))
+    assert outcome.trained == both_seeds("lgsf")
+    assert outcome.jobs["diagnose_interaction"] == 2 and outcome.jobs["transductive"] == 1
+    assert not outcome.jobs["evaluate"] and not outcome.jobs["report"]
+    assert outcome.text.count("--batch-size 7 ") == 2
+
+
 def test_touching_every_source_changes_nothing(finished: Tree) -> None:
     for path in (finished.root / "lgsf").rglob("*.py"):
         os.utime(path)

@@ -12,7 +12,7 @@ sys.path.insert(0, str(ROOT))
 # Rules call `python`: the one that runs Snakemake, unless --use-conda puts its own in front.
 os.environ.update(PATH=os.pathsep.join([str(Path(sys.executable).parent), *os.get_exec_path()]))
 
-from lgsf.config import CONTROLS, Config
+from lgsf.config import CONTROLS, EVAL_INTERACTION, Config
 from lgsf.errors import LgsfError
 from lgsf.pretrained_files import local_files
 from lgsf.sources import sources
@@ -66,6 +66,33 @@ def runs(methods):
         for seed in CONFIG.run.seeds
         if method != "truth" or CONFIG.datasets[dataset].source == "scenes"
     ]
+
+
+# Arms of LGSF with an interaction between samples; `attention` is its default.
+INTERACTING = [
+    m
+    for m in CONFIG.run.methods
+    if models(m) == ["lgsf.models.lgsf:LGSF"]
+    and CONFIG.method(m).parameters.get("interaction", {}).get("kind", "attention") != "none"
+]
+# The transductive diagnostic of their runs, apart from every comparison.
+DIAGNOSES = [
+    f"<results>/{dataset}/{method}/seed{seed}/transductive/diagnosis.json"
+    for dataset in CONFIG.run.datasets
+    for method in INTERACTING
+    for seed in CONFIG.run.seeds
+]
+DIAGNOSIS_RANKS = [
+    f"<run>/transductive/{mode}/{name}.npz"
+    for mode in EVAL_INTERACTION
+    for name in ("ranks", "top", "relevance")
+]
+DIAGNOSIS_BATCH = f"--batch-size {CONFIG.transductive.batch_size}" if CONFIG.transductive.batch_size else ""
+
+
+def existing_diagnoses(wildcards):
+    """Those that somebody asked for; the report shows them in a section of their own."""
+    return [path for path in DIAGNOSES if Path(path.replace("<results>", RESULTS)).is_file()]
 
 
 def table_ranks(wildcards):

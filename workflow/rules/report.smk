@@ -81,6 +81,7 @@ rule report:
         code("lgsf.report"),
         TEMPLATES,
         ALBUMS,
+        existing_diagnoses,
         tables="<tables>/comparison/summary.md",
     output:
         "<report>/report.md",

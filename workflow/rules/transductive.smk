@@ -1,0 +1,61 @@
+# What batch-dependent evaluation of the interaction would do: apart from every comparison, only when asked for.
+rule diagnose_interaction:
+    input:
+        "<run>/training_only.safetensors",
+        "<run>/run.json",
+        ancient(split_files("test")),
+        model="<run>/model.safetensors",
+        dataset="<dataset>/dataset.json",
+        vocabulary="<dataset>/vocabulary.json",
+        code=method_code("lgsf.transductive"),
+    output:
+        DIAGNOSIS_RANKS,
+        record="<run>/transductive/diagnosis.json",
+    log:
+        "<logs>/{dataset}/{method}/seed{seed}/transductive.log",
+    benchmark:
+        "<benchmarks>/{dataset}/{method}/seed{seed}/transductive.tsv"
+    conda:
+        "../../environment.yml"
+    threads: CONFIG.threads
+    resources:
+        gpu=int(CONFIG.device == "cuda"),
+        scores_mb=CONFIG.memory_mb,
+    params:
+        run=subpath(input.model, parent=True),
+        dataset=subpath(input.dataset, parent=True),
+        out=subpath(output.record, parent=True),
+        batch=DIAGNOSIS_BATCH,
+    message:
+        "Diagnose the interaction of {wildcards.method} on {wildcards.dataset}, seed {wildcards.seed}"
+    shell:
+        "python -m lgsf diagnose-interaction --run {params.run:q} --dataset {params.dataset:q} --out {params.out:q}"
+        " {params.batch} --memory-mb {resources.scores_mb} --log {log:q}"
+
+
+rule transductive:
+    input:
+        code("lgsf.transductive_page"),
+        TEMPLATES,
+        DIAGNOSES,
+    output:
+        "<report>/transductive/runs.csv",
+        page="<report>/transductive/index.html",
+    log:
+        "<logs>/transductive.log",
+    benchmark:
+        "<benchmarks>/transductive.tsv"
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        gpu=0,
+    params:
+        experiment=experiment(INTERACTING or CONFIG.run.methods),
+        results=RESULTS,
+        out=subpath(output.page, parent=True),
+    message:
+        "Render the transductive diagnostic"
+    shell:
+        "python -m lgsf transductive-report --experiment {params.experiment:q} --results {params.results:q}"
+        " --out {params.out:q} --log {log:q}"
