@@ -18,6 +18,7 @@ from lgsf.relevance import DIRECTIONS
 
 # what, direction, metric, label
 Column = tuple[str, str, str, str]
+NOT_AVAILABLE = "n/a"
 TRUE_METRICS = {"r1": "R@1", "r5": "R@5", "r10": "R@10", "r_precision": "R-P", "map_at_r": "mAP@R"}
 PEOPLE_LABELS = {"expert": "experts, grades 1–4", "crowd": "crowd, share of yes"}
 
@@ -43,7 +44,9 @@ def beyond_part(dataset: str, table: pd.DataFrame, runs: pd.DataFrame, summary: 
     table    lgsf.beyond, rows of this dataset
     runs     finished and absent runs of this dataset under its first protocol; summary: of all its protocols
     """
-    eccv = [("eccv", d, m, f"{d} {TRUE_METRICS[m]}") for d in DIRECTIONS for m in ("map_at_r", "r_precision", "r1")]
+    eccv = [
+        ("eccv", d, m, f"ECCV {d} {TRUE_METRICS[m]}") for d in DIRECTIONS for m in ("map_at_r", "r_precision", "r1")
+    ]
     cxc = [("cxc", d, "r1", f"CxC {d} R@1") for d in DIRECTIONS]
     hubs = [
         ("hubs", d, metric, f"{d} {label}")
@@ -52,7 +55,7 @@ def beyond_part(dataset: str, table: pd.DataFrame, runs: pd.DataFrame, summary: 
     ]
     return Beyond(
         true=_true(dataset, table, runs),
-        coco=_methods(f"{dataset}-coco", f"ECCV Caption, and CxC, on {dataset}, percent", table, runs, [*eccv, *cxc]),
+        coco=_methods(f"{dataset}-coco", f"ECCV Caption and CxC on {dataset}, percent", table, runs, [*eccv, *cxc]),
         people=_people(dataset, table, runs),
         hubs=_methods(f"{dataset}-hubs", f"Hubs on {dataset}: how often candidates are among the first {K}", table, runs, hubs, best=False),
         galleries=_galleries(dataset, summary),
@@ -104,7 +107,7 @@ def _methods(
         for what, direction, metric, _ in columns:
             found = values[what, direction, metric].get(str(method))
             if found is None:
-                cells.append(Cell(NOTHING))
+                cells.append(Cell(NOT_AVAILABLE))
                 continue
             is_best = best and method in single and found.mean() == top[what, direction, metric]
             places = 2 if metric.startswith("skewness") else 1
@@ -145,6 +148,9 @@ def _people(dataset: str, table: pd.DataFrame, runs: pd.DataFrame) -> Block | No
         cells = [_title(row["title"], row["kind"])]
         for what in kinds:
             own = judged[(judged["what"] == what) & (judged["method"] == method)]
+            if own.empty:
+                cells += [Cell(NOT_AVAILABLE), Cell(NOT_AVAILABLE)]
+                continue
             cells.append(value_cell(own["value"].mean(), own["value"].std(ddof=1), places=3))
             low, high = own["low"].mean(), own["high"].mean()
             shown = Cell(f"{decimal(low, 3)} to {decimal(high, 3)}", sort=float(low), css="quiet")

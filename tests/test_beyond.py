@@ -25,7 +25,7 @@ EXPERIMENT = synthetic.experiment(
 ABSENT = {"eccv": "ids are not COCO's", "cxc": "ids are not COCO's"}
 
 
-def rich(folder: Path, seed: int) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
+def rich(folder: Path, seed: int, *, coco: bool = False) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
     """Give a synthetic run the files that evaluation writes today; returns scores, truth and judged arrays."""
     rng = np.random.default_rng(seed)
     scores = rng.permutation(IMAGES * CAPTIONS).reshape(IMAGES, CAPTIONS).astype(np.float32)
@@ -36,9 +36,12 @@ def rich(folder: Path, seed: int) -> tuple[np.ndarray, np.ndarray, dict[str, np.
     pairs = np.argwhere(true)
     flipped = pairs[np.lexsort((pairs[:, 0], pairs[:, 1]))]
     sets = {"true": Positives((pairs[:, 0], pairs[:, 1]), (flipped[:, 1], flipped[:, 0]), {})}
+    if coco:  # some images and some captions are asked, as in ECCV Caption
+        few = (pairs[pairs[:, 0] < 9], flipped[flipped[:, 1] < 20])
+        sets |= dict.fromkeys(("eccv", "cxc"), Positives(tuple(few[0].T), tuple(few[1].T[::-1]), {}))
     watcher = RelevanceRanks(sets, scores.shape)
     ranking = rank(MatrixScores(scores), caption_image, np.zeros(IMAGES, int), watchers=[watcher])
-    write_relevance(folder / "test", watcher, sets, ABSENT)
+    write_relevance(folder / "test", watcher, sets, {} if coco else ABSENT)
     image, caption = rng.integers(0, IMAGES, 400), rng.integers(0, CAPTIONS, 400)
     image[:40] = caption_image[caption[:40]]  # own pairs, which must not count
     judged = {
@@ -63,7 +66,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("beyond")
     results = synthetic.write_results(folder / "results", seeds=(0, 1))
     for number, name in enumerate(("lgsf/seed0", "lgsf/seed1", "vsepp/seed0", "vsepp/seed1")):
-        rich(results / "toy" / name, number)
+        rich(results / "toy" / name, number, coco=name.startswith("vsepp"))
     write_tables(EXPERIMENT, results=results, out=folder / "tables")
     write_report(EXPERIMENT, results=results, tables=folder / "tables", out=folder / "report")
     return folder
@@ -151,14 +154,18 @@ def test_the_report_shows_what_there_is_and_why_the_rest_is_not(page: str, table
         "toy-found-i2t-t",
     ):
         assert f'id="{id_}"' in page
-    for id_ in ("toy-coco", "toy-galleries"):
-        assert f'id="{id_}"' not in page
-    assert "n/a: ECCV Caption and CxC (LGSF seeds 0 and 1; VSE++ seeds 0 and 1), since ids are not COCO&#39;s." in page
+    assert 'id="toy-galleries"' not in page
+    assert "n/a: ECCV Caption and CxC (LGSF seeds 0 and 1), since ids are not COCO&#39;s." in page
     assert OLDER in page
+    base = page[page.index(">Base (all parts off)", page.index('id="toy-true-i2t"')) :]
+    assert base[: base.index("</tr>")].count(">n/a<") == 5
     mean = table.loc[
         (table["method"] == "lgsf") & (table["direction"] == "t2i") & (table["metric"] == "map_at_r"), "value"
     ].mean()
-    assert f"{mean:.1f}" in page[page.index('id="toy-true-t2i"') : page.index('id="toy-people"')]
+    assert f"{mean:.1f}" in page[page.index('id="toy-true-t2i"') : page.index('id="toy-coco"')]
+    asked = table[(table["method"] == "vsepp") & (table["seed"] == 0) & (table["metric"] == "map_at_r")]
+    asked = asked.set_index(["what", "direction"])["n"].to_dict()
+    assert (asked["eccv", "i2t"], asked["cxc", "t2i"], asked["true", "t2i"]) == (9, 20, CAPTIONS)
 
 
 def test_nothing_but_older_runs_still_makes_a_report(tmp_path: Path) -> None:
