@@ -137,7 +137,7 @@ def test_difficulty_adds_up(root: Path, table: pd.DataFrame) -> None:
 
 def test_older_runs_are_not_available_and_say_why(table: pd.DataFrame) -> None:
     older = table[(table["method"] == "base") & (table["seed"] == 0)]
-    assert set(older.loc[older["note"] == OLDER, "what"]) == {"true", "eccv", "cxc", "hubs"}
+    assert set(older.loc[older["note"] == OLDER, "what"]) == {"true", "eccv", "cxc"}
     assert older.loc[older["note"] == OLDER, "value"].isna().all()
     own = table[(table["method"] == "lgsf") & (table["seed"] == 0) & (table["what"] == "eccv")]
     assert own["note"].tolist() == ["ids are not COCO's"]
@@ -174,7 +174,7 @@ def test_nothing_but_older_runs_still_makes_a_report(tmp_path: Path) -> None:
     write_tables(one, results=results, out=tmp_path / "tables")
     page = write_report(one, results=results, tables=tmp_path / "tables", out=tmp_path / "report")
     text = page.read_text("utf-8")
-    assert f"n/a: exact relevance, ECCV Caption, CxC and hubs, since {OLDER}." in text
+    assert f"n/a: exact relevance, ECCV Caption and CxC, since {OLDER}." in text
     assert 'id="toy-galleries"' in text and 'id="toy-true-i2t"' not in text
     markdown = (tmp_path / "report" / "report.md").read_text("utf-8")
     assert "### Beyond R@K" in markdown and "two galleries" in markdown
@@ -183,6 +183,21 @@ def test_nothing_but_older_runs_still_makes_a_report(tmp_path: Path) -> None:
 def test_no_finished_run_is_an_empty_table(tmp_path: Path) -> None:
     runs = collect(EXPERIMENT, tmp_path)
     assert collect_beyond(runs, tmp_path).empty
+
+
+def test_a_run_without_candidates_has_no_hubs(tmp_path: Path) -> None:
+    results = synthetic.write_results(tmp_path / "results")
+    runs = collect(synthetic.experiment(), results)
+    (results / "toy/lgsf/seed0/test/top.npz").unlink()
+    top = results / "toy/lgsf/seed1/test/top.npz"
+    with np.load(top) as arrays:
+        kept = {name: array for name, array in arrays.items() if name.startswith("judged")}
+    np.savez_compressed(top, **kept)
+    table = collect_beyond(runs, results)
+    lgsf = table[(table["method"] == "lgsf") & (table["what"] == "hubs")]
+    assert lgsf.loc[lgsf["seed"] == 0, "note"].tolist() == [OLDER]
+    assert lgsf.loc[lgsf["seed"] == 1, "note"].tolist() == [OLDER, OLDER]
+    assert lgsf.loc[lgsf["seed"] == 2, "value"].notna().all()
 
 
 def test_a_broken_file_is_one_sentence(tmp_path: Path) -> None:
