@@ -9,7 +9,7 @@ from typing import Literal
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from lgsf.config import explain
+from lgsf.config import EVAL_INTERACTION, explain
 from lgsf.data.layout import sha256
 from lgsf.errors import LgsfError
 from lgsf.experiment import Experiment
@@ -47,6 +47,8 @@ def read_diagnoses(experiment: Experiment, results: Path, dataset: str) -> list[
             diagnosis = Diagnosis.model_validate(read_json(path, hint=AGAIN))
         except ValidationError as error:
             raise LgsfError(f"{path}: {explain(error).removesuffix('.')}: {AGAIN}.") from None
+        if set(diagnosis.modes) != set(EVAL_INTERACTION):
+            raise LgsfError(f"{path} has not the modes {', '.join(EVAL_INTERACTION)}: {AGAIN}.")
         record = results / expected.folder / "run.json"
         if record.is_file() and sha256(record) == diagnosis.run_sha256:
             found.append(diagnosis)
@@ -59,11 +61,11 @@ def diagnosis_table(diagnoses: Sequence[Diagnosis]) -> pd.DataFrame:
         {
             **{"dataset": one.dataset, "method": one.method, "seed": one.seed, "protocol": protocol},
             **{"eval_interaction": mode, "batch_size": one.batch_size, "interaction_steps": one.interaction_steps},
-            **{metric: values[protocol][metric] for metric in HEADLINE},
-            **{f"delta_{m}": values[protocol][m] - one.modes["off"][protocol][m] for m in HEADLINE},
+            **{metric: values[metric] for metric in HEADLINE},
+            **{f"delta_{m}": values[m] - one.modes["off"][protocol][m] for m in HEADLINE},
         }
         for one in diagnoses
-        for mode, values in one.modes.items()
-        for protocol in values
+        for mode in EVAL_INTERACTION
+        for protocol, values in one.modes[mode].items()
     ]
     return pd.DataFrame(rows)

@@ -183,6 +183,7 @@ def test_page_and_section_carry_the_stamp_and_the_differences(results: Path, tmp
         assert row["rsum"] == pytest.approx(modes[mode][protocol]["rsum"])
         assert row["delta_rsum"] == pytest.approx(modes[mode][protocol]["rsum"] - modes["off"][protocol]["rsum"])
     assert set(table.index) == {(p, mode) for p in ("full", "folds") for mode in EVAL_INTERACTION}
+    assert table.loc["full"].index.tolist() == list(EVAL_INTERACTION)
     write_tables(experiment(), results=results, out=tmp_path / "tables")
     write_report(experiment(), results=results, tables=tmp_path / "tables", out=tmp_path / "report")
     for page in (out / "index.html", tmp_path / "report/index.html", tmp_path / "report/report.md"):
