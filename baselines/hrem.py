@@ -7,10 +7,11 @@ embeddings in all four ways and ties the learned relevance to the distance of th
 is left in evaluation.
 
 As in the authors' code: the relation module starts after `start_step` steps, and the default loss draws one
-negative per pair by distance. Their text side is `text: {kind: bert}`; ours may also be a BiGRU. Unlike the published code: padding is masked
-everywhere, captions with fewer words than `top_k` are filled up with zero similarity and not with padded words,
-pooling does not depend on the batch (there one caption of one word lowers k for all after it), and an anchor
-without a drawable negative is left out (there it silently turns the whole loss into zero).
+negative per pair by distance. Their text side is `text: {kind: bert}`; ours may also be a BiGRU. Unlike the
+published code: padding is masked everywhere, captions with fewer words than `top_k` are filled up with zero
+similarity and not with padded words, pooling does not depend on the batch (there one caption of one word lowers k
+for all after it), and an anchor without a drawable negative is left out (there it silently turns the whole loss
+into zero).
 """
 
 from __future__ import annotations

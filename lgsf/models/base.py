@@ -168,7 +168,7 @@ class Method(nn.Module):
 
     @property
     def pads_captions(self) -> bool:
-        """Whether a caption costs as much as the longest of its batch: evaluation then encodes like lengths together."""
+        """Whether a caption costs as much as the longest of its batch: like lengths are then encoded together."""
         return False
 
     def tokenizer(self, vocabulary: Vocabulary) -> Tokenizer:
