@@ -123,7 +123,7 @@ def uninterrupted(tmp_path_factory: pytest.TempPathFactory, tiny_dataset: Path) 
     return folder, changes
 
 
-@pytest.mark.parametrize("stop", [signal.SIGKILL, signal.SIGINT])
+@pytest.mark.parametrize("stop", [signal.SIGINT, pytest.param(signal.SIGKILL, marks=pytest.mark.slow)])
 def test_a_killed_tuning_ends_like_an_uninterrupted_one(
     tmp_path: Path, tiny_dataset: Path, repository: Path, uninterrupted, stop: signal.Signals, trained: list[str]
 ) -> None:

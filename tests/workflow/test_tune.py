@@ -50,7 +50,9 @@ def test_tunes_and_runs_with_what_was_chosen(tree: Tree, overlay: Overlay) -> No
     assert outcome.code == 0, outcome.text
     assert len(outcome.trained) == 6 and outcome.jobs["prepare"] == 0
     tables = tree.root / "results/smoke/tuned/smoke/tables/smoke_tuned/comparison"
-    rows = [line for line in (tables / "summary.md").read_text().splitlines() if line.startswith("| LGSF")]
-    assert all(line.split(" | ")[-2] == "6" for line in rows)  # 2 epochs, and 2 trials of 2 epochs
+    rows = [line.split(" | ") for line in (tables / "summary.md").read_text().splitlines() if line.startswith("| ")]
+    looks = {row[0].removeprefix("| "): row[-2] for row in rows}
+    assert looks["LGSF"] == looks["VSE++"] == "6"  # 2 epochs, and 2 trials of 2 epochs
+    assert looks["LGSF with and without GAT (ensemble)"] == "12"
     assert "How values were chosen" in (tree.root / "reports/smoke_tuned/index.html").read_text()
     assert not tree.snakemake("--dry-run", "tune", *SMOKE).jobs
