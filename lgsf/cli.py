@@ -108,6 +108,27 @@ def _album(a: Arguments) -> None:
     write_albums(Experiment.parse(a.experiment), results=a.results, resources=a.resources, photos=photos, out=a.out)
 
 
+def _compare(a: Arguments) -> None:
+    from lgsf.experiment import Experiment
+    from lgsf.verdict_files import compare
+
+    experiment = None if a.experiment is None else Experiment.parse(a.experiment)
+    print(
+        compare(
+            experiment=experiment, results=a.results, tables=a.tables, dataset=a.dataset, method=a.method,
+            published=a.published, reference=a.reference, config=a.config, table=a.table, out=a.out,
+        )
+    )  # fmt: skip
+
+
+def _published(a: Arguments) -> None:
+    from lgsf.verdict_files import read_table
+
+    rows, spread = read_table(a.table)
+    keys = len({row.key for row in rows if row.key})
+    print(f"{a.table}: {len(rows)} published rows, {keys} keys and {len(spread)} spreads over seeds, all sound.")
+
+
 def _report(a: Arguments) -> None:
     from lgsf.experiment import Experiment
     from lgsf.report import write_report
@@ -189,9 +210,15 @@ def parser() -> argparse.ArgumentParser:
          resources=path, photos={"default": "{}"}, out=path)  # fmt: skip
     verb("report", _report, "render the report", experiment={}, results=path, tables=path, out=path)
     optional: dict[str, Any] = {"type": Path, "default": None}
+    given: dict[str, Any] = {"default": None}
+    table: dict[str, Any] = {"type": Path, "default": Path("config/published.csv")}
+    verb("compare", _compare, "hold runs against published numbers and the claim", experiment=given, tables=optional,
+         results=optional, dataset=given, method=given, published=given, reference=given,
+         config={"type": Path, "default": Path("config/config.yaml")}, table=table, out=optional)  # fmt: skip
+    verb("published", _published, "check the table of published numbers", table=table)
     verb("import-scores", _import_scores, "turn the scores of any code into a run", dataset=path, split={}, name={},
          seed={"type": int, "default": 0}, results=path, scores=optional, images=optional, captions=optional,
-         ids=optional, text_encoder={"default": None}, features={"default": None},
+         ids=optional, text_encoder=given, features=given,
          ensemble={"choices": ("yes", "no"), "default": None})  # fmt: skip
     verb("import-checkpoint", _import_checkpoint, "turn a checkpoint that authors released into a run", method={},
          checkpoint=path, vocab=optional, bert={"default": None}, dataset=path, out=path, name={"default": None},

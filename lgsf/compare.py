@@ -15,10 +15,11 @@ from typing import Any, Literal, cast
 
 import pandas as pd
 
-from lgsf.claim import CLAIM, NOT_TESTABLE
+from lgsf.claim import CLAIM
 from lgsf.errors import LgsfError
-from lgsf.formatting import listing
-from lgsf.published import PROTOCOLS, SPREAD_METRICS, Published, Spread
+from lgsf.formatting import listing, metric_label
+from lgsf.published import FIRST_FOLD, FIVE_FOLDS, PROTOCOLS, SPREAD_METRICS, Published, Spread
+from lgsf.results import UNKNOWN
 
 Word = Literal["reproduced", "above", "below", "not comparable"]
 BAND = 2.0  # standard deviations
@@ -40,7 +41,8 @@ class Own:
 
     key       name by which published.csv may know the method
     protocol  a key of lgsf.published.PROTOCOLS, or None with `why_not`; see `protocol_of`
-    text, visual, ensemble   inputs, in the words of published.csv (GRU, BiGRU, BERT; BUTD; True for averages)
+    text, visual, ensemble   inputs, in the words of published.csv (GRU, BiGRU, BERT; BUTD; True for averages);
+              "unknown" and None where a run's record does not say
     values    metric -> one value per seed
     """
 
@@ -51,7 +53,7 @@ class Own:
     why_not: str = ""
     text: str
     visual: str
-    ensemble: bool
+    ensemble: bool | None
     values: Mapping[str, Sequence[float]]
 
 
@@ -93,9 +95,9 @@ def protocol_of(dataset: str, *, images: int, folds: int, gallery: Literal["full
         if images == COCO_IMAGES and gallery == "full":
             return "coco5k", ""
         if images == COCO_IMAGES and folds == COCO_FOLDS:
-            return "coco1k_5fold", ""
+            return FIVE_FOLDS, ""
         if images == FOLD_IMAGES:
-            return "coco1k_first", ""
+            return FIRST_FOLD, ""
         return None, f"{dataset} has {images} test images in {folds} folds, the papers use 5,000 in one or five"
     if dataset.startswith("flickr30k"):
         if images == FOLD_IMAGES and gallery == "full":
@@ -144,12 +146,11 @@ def verdict_table(owns: Sequence[Own], rows: Sequence[Published], spread: Sequen
     return out.astype(dict.fromkeys(numbers, "float64"))
 
 
-def claim_table(comparisons: pd.DataFrame, *, method: str, reference: str, untestable: str | None) -> pd.DataFrame:
+def claim_table(comparisons: pd.DataFrame, *, method: str, reference: str) -> pd.DataFrame:
     """The paper's claim in both readings beside our own difference and its 95 % interval.
 
-    comparisons  as lgsf.statistics.compare_methods returns them; on COCO with gallery="folds"
+    comparisons  as lgsf.statistics.compare_methods returns them on COCO with gallery="folds"
     reference    the method whose R@1 the gains are over; the paper does not name it, so it is never implied
-    untestable   why this data cannot test the claim (lgsf.claim.untestable), or None
 
     The claim is about methods: below three seeds there is no interval and no verdict.
     """
@@ -172,15 +173,13 @@ def claim_table(comparisons: pd.DataFrame, *, method: str, reference: str, untes
                     **{"reading": reading, "claimed": gain, "measured": float(found[column])},
                     **{"low": low, "high": high},
                     **{"seeds": found["seeds"], "seeds_reference": found["seeds_other"]},
-                    "verdict": _claim_word(gain, low, high, untestable, str(found["note"])),
+                    "verdict": _claim_word(gain, low, high, str(found["note"])),
                 }
             )
     return pd.DataFrame(lines, columns=list(CLAIM_COLUMNS))
 
 
-def _claim_word(gain: float, low: float, high: float, untestable: str | None, note: str) -> str:
-    if untestable is not None:
-        return f"{NOT_TESTABLE}: {untestable}"
+def _claim_word(gain: float, low: float, high: float, note: str) -> str:
     if math.isnan(low):
         return f"no verdict: {note}" if note else "no verdict: the reference is at zero"
     if gain > high:
@@ -199,10 +198,14 @@ def _differing_inputs(own: Own, row: Published) -> Iterator[str]:
     for what, theirs, ours in (("text encoder", row.text, own.text), ("features", row.visual, own.visual)):
         if "?" in theirs:
             yield f"{what}: its source does not say for certain ({theirs})"
+        elif ours == UNKNOWN:
+            yield f"{what}: our record does not say which"
         elif theirs != ours:
             yield f"{what}: published with {theirs}, ours with {ours}"
     if row.ensemble is None:
         yield "ensemble: its source does not say whether several models were averaged"
+    elif own.ensemble is None:
+        yield "ensemble: our record does not say whether several models were averaged"
     elif row.ensemble != own.ensemble:
         kinds = {True: "an average of several models", False: "a single model"}
         yield f"ensemble: published is {kinds[row.ensemble]}, ours {kinds[own.ensemble]}"
@@ -249,6 +252,6 @@ def _notes(own: Own, row: Published, spread: Sequence[Spread], judged: Sequence[
         yield f"spread: {source.runs} runs of {source.method} by Rao et al. (Flickr30K)"
     absent = [metric for metric in SPREAD_METRICS if metric not in row.values]
     if absent:
-        yield f"not published: {listing(absent)}"
+        yield f"not published: {listing([metric_label(metric) for metric in absent])}"
     if len({m.word for m in judged}) > 1:
-        yield "metrics differ: " + listing([f"{m.metric} {m.word}" for m in judged])
+        yield "metrics differ: " + listing([f"{metric_label(m.metric)} {m.word}" for m in judged])

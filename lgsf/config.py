@@ -94,6 +94,7 @@ class MethodSettings(Settings):
     """One method: a class, its parameters, and where its training differs from the default."""
 
     title: str | None = Field(None, description="how tables call it")
+    published: Name | None = Field(None, description="its key in config/published.csv; never taken over by `extends`")
     extends: Name | None = Field(None, description="take everything from this method and change what is given here")
     model: str | None = Field(None, pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$", description="package.module:Class")
     parameters: dict[str, Any] = Field(default_factory=dict)
@@ -114,6 +115,7 @@ class EnsembleSettings(Settings):
     """
 
     title: str | None = Field(None, description="how tables call it; ' (ensemble)' is added")
+    published: Name | None = Field(None, description="its key in config/published.csv")
     members: tuple[Name, ...] = Field(min_length=2, description="names of methods; the same twice is two seeds of it")
 
     @field_validator("members", mode="before")
@@ -264,7 +266,7 @@ class Config(Settings):
         merged: dict[str, Any] = {}
         for link in reversed(self.lineage(name)):
             own = self.methods[link].model_dump(exclude_unset=True, exclude={"extends", "ranges"})
-            merged = {**deep_merge(merged, own), "title": own.get("title")}
+            merged = {**deep_merge(merged, own), "title": own.get("title"), "published": own.get("published")}
         if merged.get("model") is None:
             raise ValueError(f"methods.{name}: 'model' is missing; give package.module:Class or 'extends'")
         return MethodSettings.model_validate({**merged, "extends": None})
@@ -281,6 +283,10 @@ class Config(Settings):
         return [
             (member, listed.count(member) * seed + listed[:place].count(member)) for place, member in enumerate(listed)
         ]
+
+    def published_key(self, name: str) -> str | None:
+        """The key of a method's or an ensemble's rows in config/published.csv, where it has any."""
+        return (self.ensembles[name] if name in self.ensembles else self.methods[name]).published
 
     def title_of(self, name: str) -> str:
         """How tables call a method or an ensemble."""

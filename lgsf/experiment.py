@@ -22,11 +22,12 @@ BASE = "base"
 
 
 class MethodEntry(Settings):
-    """A method and how tables call it; an ensemble's title always says that it is one."""
+    """A method, how tables call it, and the key of its rows in published.csv; an ensemble's title says that it is one."""
 
     name: Name
     title: str = Field(min_length=1)
     ensemble: bool = False
+    published: Name | None = None
 
     @model_validator(mode="after")
     def _marked(self) -> MethodEntry:

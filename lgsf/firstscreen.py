@@ -8,12 +8,13 @@ from typing import Any
 
 import pandas as pd
 
-from lgsf.claim import CLAIM, NOT_TESTABLE, subject_of, untestable
-from lgsf.compare import claim_table
+from lgsf.claim import CLAIM, NOT_TESTABLE, subject_of
 from lgsf.data.layout import SPLITS
 from lgsf.experiment import Experiment
 from lgsf.formatting import decimal, interval, listing, mean_sd
 from lgsf.statistics import format_p
+from lgsf.verdict_section import counted
+from lgsf.verdicts import NOT_APPLICABLE
 
 SOURCE_WORDS = {"scenes": "drawn scenes, made by this project", "precomp": "a feature pack in the field's SCAN layout"}
 FINDINGS = {
@@ -41,16 +42,19 @@ def first_screen(
     runs: pd.DataFrame,
     summary: pd.DataFrame,
     comparisons: pd.DataFrame,
+    verdicts: pd.DataFrame,
+    claims: pd.DataFrame,
     data: Mapping[str, Mapping[str, Any]],
 ) -> FirstScreen:
     """Answers for a whole experiment, from its tables.
 
     comparisons  as lgsf.significance.compare_runs makes them
+    verdicts, claims   as lgsf.verdicts makes them
     data         dataset -> the `data` of one of its finished runs
     """
     primary = {name: str(runs.loc[runs["dataset"] == name, "protocol"].iloc[0]) for name in experiment.datasets}
     return FirstScreen(
-        verdict=_verdict(experiment, comparisons, data),
+        verdict=_verdict(experiment, verdicts, claims, data),
         claimed=_claimed(),
         measured=_measured(experiment, summary, comparisons, primary),
         data=[_data_sentence(name, data.get(name, {})) for name in experiment.datasets],
@@ -58,26 +62,23 @@ def first_screen(
     )
 
 
-def _verdict(experiment: Experiment, comparisons: pd.DataFrame, data: Mapping[str, Mapping[str, Any]]) -> str:
-    subject = subject_of(experiment)
-    reasons = {name: untestable(name, data.get(name, {})) for name in experiment.datasets}
+def _verdict(
+    experiment: Experiment, verdicts: pd.DataFrame, claims: pd.DataFrame, data: Mapping[str, Mapping[str, Any]]
+) -> str:
+    titles = {method.name: method.title for method in experiment.methods}
     sentences = []
-    for name, reason in reasons.items():
-        found = comparisons[(comparisons["dataset"] == name) & (comparisons["gallery"] == "folds")]
-        found = found[(found["method"] == subject) & (found["reference"] == experiment.reference)]
-        if reason is None and len(found):
-            table = claim_table(found, method=subject, reference=experiment.reference, untestable=None)
-            words = [
-                f"{row['task']} {decimal(row['measured'], sign=True)} % ({row['verdict']})"
-                for row in table.to_dict("records")
-                if row["reading"] == "relative"
-            ]
-            sentences.append(f"On {name}, read as relative gains over the reference: {listing(words)}.")
-        elif reason is None:
-            sentences.append(f"On {name} there is no run to hold against the claim.")
-    absent = [reason for reason in reasons.values() if reason]
+    absent = list(dict.fromkeys(claims.loc[claims["verdict"] == NOT_APPLICABLE, "reason"]))
+    reference = experiment.reference
+    for dataset, own in claims[claims["reference"] == reference].groupby("dataset", sort=False):
+        words = [
+            f"{row['task']} {decimal(row['measured'], sign=True)} % ({row['verdict']})"
+            for row in own[own["reading"] == "relative"].to_dict("records")
+        ]
+        sentences.append(f"On {dataset}, read as relative gains over {titles[reference]}: {listing(words)}.")
     if absent:
         sentences.append(f"The paper's claim is {NOT_TESTABLE}: {'; '.join(absent)}.")
+    for dataset, own in verdicts.groupby("dataset", sort=False):
+        sentences.append(f"On {dataset}, {counted(own)}.")
     if any(facts.get("source", {}).get("kind") == "scenes" for facts in data.values()):
         sentences.append("Scenes is a test bench for the parts of the model, never evidence for the claim.")
     return " ".join(sentences)

@@ -19,9 +19,10 @@ from pathlib import Path
 from lgsf.errors import LgsfError
 from lgsf.formatting import RECALLS
 
+FIVE_FOLDS, FIRST_FOLD = "coco1k_5fold", "coco1k_first"
 PROTOCOLS = {
-    "coco1k_5fold": "MS-COCO, mean of five folds of 1,000 test images",
-    "coco1k_first": "MS-COCO, the first 1,000 test images alone",
+    FIVE_FOLDS: "MS-COCO, mean of five folds of 1,000 test images",
+    FIRST_FOLD: "MS-COCO, the first 1,000 test images alone",
     "coco5k": "MS-COCO, all 5,000 test images as gallery",
     "f30k_1k": "Flickr30K, 1,000 test images",
 }
@@ -35,6 +36,7 @@ SPREAD_COLUMNS = (
 )
 SUM_TOLERANCE = 0.05  # our own sum of printed recalls, one decimal each
 PRINTED_TOLERANCE = 0.25  # a paper sums before rounding: six recalls off by 0.05 at most, and its own rounding
+COPIED = 4  # recalls that two rows share, and equal in all of them: no coincidence
 ENSEMBLE = {"0": False, "1": True, "?": None}
 
 
@@ -104,6 +106,17 @@ def read_spread(path: Path) -> list[Spread]:
 def rows_for(rows: Sequence[Published], *, key: str, protocols: Sequence[str]) -> list[Published]:
     """The published results of one of our methods under any of `protocols`, in the order of the table."""
     return [row for row in rows if row.key == key and row.protocol in protocols]
+
+
+def check_keys(keys: Mapping[str, str | None], path: Path) -> None:
+    """LgsfError where a method (a key of `keys`) names a published key that the table does not have."""
+    known = {fields["key"] for _, fields in _rows(path, COLUMNS)} - {""}
+    for method, key in keys.items():
+        if key is not None and key not in known:
+            raise LgsfError(
+                f"methods.{method}.published names {key!r}, which {path} does not have; known are "
+                f"{', '.join(sorted(known))}."
+            )
 
 
 def _rows(path: Path, columns: Sequence[str]) -> Iterator[tuple[int, dict[str, str]]]:
@@ -195,10 +208,11 @@ def _check_pair(earlier: Published, row: Published, where: str) -> None:
     )
     if same_inputs and earlier.protocol == row.protocol:
         raise LgsfError(f"{where}: the same result as line {earlier.line} ({row.method}, {row.text}); remove one.")
-    if len(row.values) > len(RECALLS) and row.values == earlier.values:
+    shared = [name for name in RECALLS if name in row.values and name in earlier.values]
+    if len(shared) >= COPIED and all(row.values[name] == earlier.values[name] for name in shared):
         raise LgsfError(
-            f"{where}: the numbers of {row.method!r} are those of {earlier.method!r} in line {earlier.line}; "
-            "one of them is a copy, so look both up in their sources."
+            f"{where}: the numbers of {row.method!r} ({row.protocol}) are those of {earlier.method!r} "
+            f"({earlier.protocol}) in line {earlier.line}; one of them is a copy, so look both up in their sources."
         )
     if same_inputs and {earlier.protocol, row.protocol} == {"coco1k_5fold", "coco5k"}:
         small, large = (earlier, row) if row.protocol == "coco5k" else (row, earlier)

@@ -13,7 +13,7 @@ from typing import Any
 import jinja2
 
 import lgsf
-from lgsf import blocks
+from lgsf import blocks, verdict_section
 from lgsf.cards import method_cards
 from lgsf.claim import PAPERS
 from lgsf.experiment import Experiment
@@ -25,6 +25,8 @@ from lgsf.gallery.show import gallery_view
 from lgsf.pages import environment
 from lgsf.parts import Collected
 from lgsf.results import RunFacts
+from lgsf.verdict_files import read_verdicts
+from lgsf.verdict_section import verdict_parts
 
 PAGE_LIMIT = 10_000_000  # bytes of index.html, so that it can be mailed and opened anywhere
 
@@ -69,6 +71,7 @@ def report_context(experiment: Experiment, *, results: Path, tables: Path) -> di
     """All that the templates show, as plain objects."""
     found = Collected(experiment, results=results, tables=tables)
     runs = found.runs
+    verdicts, claims = read_verdicts(tables)
     finished = runs[runs["status"] == "finished"]
     span = None
     if len(finished):
@@ -80,8 +83,17 @@ def report_context(experiment: Experiment, *, results: Path, tables: Path) -> di
         "galleries": {dataset: gallery_view(album) for dataset, album in albums.items()},
         "title": experiment.title or experiment.experiment,
         "first": first_screen(
-            experiment, runs=runs, summary=found.summary, comparisons=found.comparisons, data=found.data
+            experiment,
+            runs=runs,
+            summary=found.summary,
+            comparisons=found.comparisons,
+            verdicts=verdicts,
+            claims=claims,
+            data=found.data,
         ),
+        "verdict_parts": verdict_parts(experiment, runs, verdicts, claims),
+        "verdict_rule": verdict_section.RULE,
+        "readings": verdict_section.READINGS,
         "reference": found.titles.get(experiment.reference, experiment.reference),
         "reference_runs": experiment.reference in found.titles,
         "subject": found.titles[found.subject],

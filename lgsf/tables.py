@@ -154,20 +154,20 @@ def write_tables(experiment: Experiment, *, results: Path, out: Path) -> None:
     """
     runs = collect(experiment, results)
     summary = summarise(runs)
-    write_atomically(out / "runs.parquet", lambda file: file.write(_parquet(runs)))
+    write_parquet(out / "runs.parquet", runs)
     write_text(out / "runs.csv", runs.to_csv(index=False))
     write_text(out / "summary.csv", summary.to_csv(index=False))
     changes = pd.concat([differences(summary, reference) for reference in experiment.references])
     write_text(out / "differences.csv", changes.to_csv(index=False))
     comparisons = compare_runs(experiment, runs, results)
-    write_atomically(out / "comparisons.parquet", lambda file: file.write(_parquet(comparisons)))
+    write_parquet(out / "comparisons.parquet", comparisons)
     write_text(out / "comparisons.csv", comparisons.to_csv(index=False))
     beyond = collect_beyond(runs, results)
-    write_atomically(out / "beyond.parquet", lambda file: file.write(_parquet(beyond)))
+    write_parquet(out / "beyond.parquet", beyond)
     write_text(out / "beyond.csv", beyond.to_csv(index=False))
     if experiment.factorial is not None:
         effects = factorial_runs(experiment, runs, results)
-        write_atomically(out / FACTORIAL_TABLE, lambda file: file.write(_parquet(effects)))
+        write_parquet(out / FACTORIAL_TABLE, effects)
         write_text(out / "factorial.csv", effects.to_csv(index=False))
     write_text(out / "summary.md", markdown(experiment, summary))
     write_text(out / "summary.tex", latex(experiment, summary, comparisons))
@@ -175,7 +175,7 @@ def write_tables(experiment: Experiment, *, results: Path, out: Path) -> None:
 
 def read_runs(experiment: Experiment, tables: Path) -> pd.DataFrame:
     """The table of runs that `write_tables` left; LgsfError where it is absent or of another experiment."""
-    runs = _read_parquet(tables / "runs.parquet")
+    runs = read_parquet(tables / "runs.parquet")
     wanted = {(run.dataset, run.method, run.seed) for run in experiment.expected() if run.method != GRAPH_CONTROL}
     listed = set(zip(runs["dataset"], runs["method"], runs["seed"], strict=True))
     if {run for run in listed if run[1] != GRAPH_CONTROL} != wanted:
@@ -185,24 +185,26 @@ def read_runs(experiment: Experiment, tables: Path) -> pd.DataFrame:
 
 def read_comparisons(tables: Path) -> pd.DataFrame:
     """The table of tests that `write_tables` left (lgsf.significance)."""
-    return _read_parquet(tables / "comparisons.parquet")
+    return read_parquet(tables / "comparisons.parquet")
 
 
 def read_beyond(tables: Path) -> pd.DataFrame:
     """The table of sensitivity analyses that `write_tables` left (lgsf.beyond)."""
-    return _read_parquet(tables / "beyond.parquet")
+    return read_parquet(tables / "beyond.parquet")
 
 
-def _read_parquet(path: Path) -> pd.DataFrame:
+def read_parquet(path: Path, step: str = "tables") -> pd.DataFrame:
+    """A table that an earlier step left; LgsfError where it is absent."""
     if not path.is_file():
-        raise LgsfError(f"{path} is missing: run the tables step first.")
+        raise LgsfError(f"{path} is missing: run the {step} step first.")
     return pd.read_parquet(path)
 
 
-def _parquet(table: pd.DataFrame) -> bytes:
+def write_parquet(path: Path, table: pd.DataFrame) -> None:
+    """Atomic Parquet; equal tables give equal bytes."""
     buffer = io.BytesIO()
     table.to_parquet(buffer, index=False)
-    return buffer.getvalue()
+    write_atomically(path, lambda file: file.write(buffer.getvalue()))
 
 
 def _read(run: ExpectedRun, folder: Path) -> list[dict[str, Any]]:

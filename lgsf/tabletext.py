@@ -7,6 +7,7 @@ import re
 
 import pandas as pd
 
+from lgsf.blocks import Block
 from lgsf.experiment import Experiment
 from lgsf.formatting import HEADLINE, LOOKS, NOTHING, PROTOCOL_LABELS, RULE, kind_mark, looks, mean_sd, metric_label
 from lgsf.inputs import INPUTS, printed_inputs
@@ -51,3 +52,12 @@ def markdown_table(group: pd.DataFrame, metrics: list[str]) -> list[str]:
         scores = [cells.get(m, NOTHING) for m in metrics]
         lines.append(f"| {' | '.join([name, *told, *scores, looks(first['dev_looks']), counted])} |")
     return [*lines, "", markdown_text(inputs.note)] if inputs.note else lines
+
+
+def block_lines(block: Block) -> list[str]:
+    """A table of the report as Markdown: caption, head, rows, and its note."""
+    lines = [markdown_text(block.caption), "", f"| {' | '.join(map(markdown_text, block.columns))} |"]
+    lines.append("|" + "".join("---:|" if number else "---|" for number in block.numeric))
+    for row in block.rows:
+        lines.append(f"| {' | '.join(markdown_text(f'{cell.text} {cell.minor}') for cell in row)} |")
+    return [*lines, "", markdown_text(block.note)] if block.note else lines

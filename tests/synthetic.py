@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 
 from lgsf.experiment import Experiment
+from lgsf.tables import write_tables
+from lgsf.verdict_files import compare
 
 SEEDS = (0, 1, 2)
 # name, title, how often the right candidate is first, epoch after which the plateau is left
@@ -21,6 +23,7 @@ METHODS = (
 )
 CONTROLS = ("random", "oracle")
 FEATURES = "toy"
+PUBLISHED = Path(__file__).parent.parent / "config" / "published.csv"
 IMAGES, PER_IMAGE, EPOCHS, STEPS = 60, 5, 12, 40
 CHOICES = {
     "heads": "the abstract gives no number; four fit the width",
@@ -217,3 +220,12 @@ def _facts(folder: Path, method: str, title: str, seed: int, quality: float, fol
         **{"seconds": 60.0 + 45 * len(method) + seed, "peak_memory_mb": 500 + 20 * len(method) + seed},
         **{"peak_gpu_memory_mb": None, "ending": "finished", **({} if control else trained)},
     }
+
+
+def write_tables_and_verdicts(experiment: Experiment, *, results: Path, out: Path) -> None:
+    """What the workflow does between runs and report."""
+    write_tables(experiment, results=results, out=out)
+    compare(
+        experiment=experiment, tables=out, results=None, dataset=None, method=None, published=None, reference=None,
+        config=Path(), table=PUBLISHED, out=out,
+    )  # fmt: skip

@@ -61,7 +61,7 @@ PLANTED = {
     "a single model in the row of the ensemble": (
         "80.5,96.5,98.8,64.1,90.7,96.5,527.1,527.2",
         "78.1,96.1,98.6,63.5,89.6,95.3,521.2,521.2",
-        "the numbers of 'NAAF*' are those of 'NAAF single'",
+        "the numbers of 'NAAF*' (coco1k_5fold) are those of 'NAAF single' (coco1k_5fold)",
     ),
     "an ensemble without its flag": (
         "SGRAF*,BiGRU,BUTD,1,79.6",
@@ -71,7 +71,22 @@ PLANTED = {
     "another dataset's row": (
         "76.5,94.2,97.7,56.4,83.4,89.9,498.1,498.1",
         "78.5,96.0,98.7,61.7,90.3,95.6,520.8,520.8",
-        "the numbers of 'VSE∞ region' are those of 'VSE∞ region'",
+        "the numbers of 'VSE∞ region' (f30k_1k) are those of 'VSE∞ region' (coco1k_5fold)",
+    ),
+    "the first fold among the means of five": (
+        "69.2,93.3,97.5,55.7,86.9,93.8,496.4,496.4",
+        "74.8,95.1,98.3,59.9,89.4,95.2,512.7,512.7",
+        "(coco1k_5fold) are those of 'CVSE (authors)' (coco1k_first)",
+    ),
+    "another method's row": (
+        "76.1,95.4,98.3,61.8,89.4,95.3,516.3",
+        "78.0,95.9,98.5,62.2,89.5,95.4,519.5",
+        "the numbers of 'SAF (README)' (coco1k_5fold) are those of 'SAF' (coco1k_5fold)",
+    ),
+    "another dataset's row, of which four recalls are known": (
+        "62.5,87.4,,44.0,73.9,",
+        "81.9,96.9,,65.9,91.4,",
+        "the numbers of 'HREM fusion (README)' (coco5k) are those of 'HREM fusion (README)' (coco1k_5fold)",
     ),
     "1K and 5K exchanged": (
         "coco5k,sgr,SGR,BiGRU,BUTD,0,56.9,83.2,90.5,40.2,69.0,79.8,419.6",

@@ -17,7 +17,7 @@ from lgsf.claim import untestable
 from lgsf.errors import LgsfError
 from lgsf.experiment import Experiment
 from lgsf.report import write_report
-from lgsf.tables import collect, summarise, write_tables
+from lgsf.tables import collect, summarise
 from tests import synthetic
 
 HOSTILE = "<script>alert('x')</script> & \"co\""
@@ -26,7 +26,7 @@ CHINESE = "局部语义与全局语义"
 
 def _render(root: Path, experiment: Experiment, **options: object) -> str:
     results = synthetic.write_results(root / "results", **options)  # type: ignore[arg-type]
-    write_tables(experiment, results=results, out=root / "tables")
+    synthetic.write_tables_and_verdicts(experiment, results=results, out=root / "tables")
     page = write_report(experiment, results=results, tables=root / "tables", out=root / "report")
     assert page == root / "report/index.html"
     return page.read_text(encoding="utf-8")
@@ -201,7 +201,7 @@ def test_one_seed_folds_and_no_results_at_all(tmp_path: Path) -> None:
     assert "mean over folds" in one.lower()
     experiment = synthetic.experiment()
     (tmp_path / "empty").mkdir()
-    write_tables(experiment, results=tmp_path / "empty", out=tmp_path / "tables")
+    synthetic.write_tables_and_verdicts(experiment, results=tmp_path / "empty", out=tmp_path / "tables")
     write_report(experiment, results=tmp_path / "empty", tables=tmp_path / "tables", out=tmp_path / "report")
     empty = (tmp_path / "report/index.html").read_text()
     assert "0 of 18 runs finished; 18 missing." in empty
@@ -216,7 +216,7 @@ def test_an_absent_reference_is_said(tmp_path: Path) -> None:
 def test_a_broken_log_is_one_sentence(tmp_path: Path) -> None:
     experiment = synthetic.experiment()
     results = synthetic.write_results(tmp_path / "results")
-    write_tables(experiment, results=results, out=tmp_path / "tables")
+    synthetic.write_tables_and_verdicts(experiment, results=results, out=tmp_path / "tables")
     log = results / "toy/lgsf/seed0/log.jsonl"
     log.write_text(log.read_text() + '{"epoch": 13')
     with pytest.raises(LgsfError, match=r"log\.jsonl, line 13"):
@@ -290,7 +290,7 @@ def test_on_coco_1k_the_claim_is_judged(tmp_path: Path, monkeypatch: pytest.Monk
     verdict = re.search(r'<p class="verdict">(.*?)</p>', page, re.DOTALL)
     assert verdict is not None
     assert "not testable" not in verdict[1]
-    assert re.search(r"read as relative gains over the reference: image retrieval [+−][\d.]+ % \(", verdict[1])
+    assert re.search(r"read as relative gains over Base \(all parts off\): image retrieval [+−][\d.]+ % \(", verdict[1])
 
 
 def test_an_ensemble_is_called_one_wherever_it_is_shown(tmp_path: Path) -> None:
@@ -310,7 +310,7 @@ def test_an_ensemble_is_called_one_wherever_it_is_shown(tmp_path: Path) -> None:
     methods = [{"name": name, "title": title} for name, title, *_ in synthetic.METHODS]
     methods.insert(1, {"name": "pair", "title": "Pair (ensemble)", "ensemble": True})
     experiment = synthetic.experiment(methods=methods)
-    write_tables(experiment, results=results, out=tmp_path / "tables")
+    synthetic.write_tables_and_verdicts(experiment, results=results, out=tmp_path / "tables")
     write_report(experiment, results=results, tables=tmp_path / "tables", out=tmp_path / "report")
     texts = [tmp_path / "report/index.html", tmp_path / "report/report.md"]
     texts += [tmp_path / "tables" / f"summary.{ending}" for ending in ("md", "tex", "csv")]

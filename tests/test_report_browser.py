@@ -9,7 +9,6 @@ from playwright.sync_api import Browser
 
 from lgsf.gallery.collect import write_albums
 from lgsf.report import write_report
-from lgsf.tables import write_tables
 from tests import synthetic
 from tests.browser import CONTRAST, FOCUSABLE, NAMELESS, check_report, opened
 from tests.gallery import material
@@ -27,7 +26,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     material.write_dataset(root / "resources/toy")
     material.write_photos(root / "photos")
     results = material.write_runs(root / "results", root / "resources/toy")
-    write_tables(experiment, results=results, out=root / "tables")
+    synthetic.write_tables_and_verdicts(experiment, results=results, out=root / "tables")
     photos = {"toy": str(root / "photos")}
     write_albums(experiment, results=results, resources=root / "resources", photos=photos, out=root / "tables/album")
     return write_report(experiment, results=results, tables=root / "tables", out=root / "report")

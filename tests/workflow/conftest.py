@@ -70,10 +70,10 @@ class Tree:
 
     @contextmanager
     def edited(self, name: str) -> Iterator[None]:
-        """The file `name` with one more line, as long as the block lasts."""
+        """The file `name` with one more line that means nothing, as long as the block lasts."""
         path = self.root / name
         before = path.read_bytes()
-        comment = b"\n{# edited #}\n" if path.suffix == ".j2" else b"\n# edited\n"
+        comment = {".j2": b"\n{# edited #}\n", ".csv": b"\n\n"}.get(path.suffix, b"\n# edited\n")
         path.write_bytes(before + comment)
         try:
             yield

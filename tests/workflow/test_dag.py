@@ -92,6 +92,12 @@ def test_editing_a_template_renders_only(finished: Tree) -> None:
         assert dict(finished.plan(*SMOKE).jobs) == {"report": 1}
 
 
+@pytest.mark.parametrize("name", ["published", "published_sources", "published_spread"])
+def test_editing_the_published_numbers_judges_and_renders(finished: Tree, name: str) -> None:
+    with finished.edited(f"config/{name}.csv"):
+        assert dict(finished.plan(*SMOKE).jobs) == {"compare": 1, "report": 1}
+
+
 def test_editing_the_graph_trains_what_uses_it(finished: Tree) -> None:
     with finished.edited("lgsf/models/gat.py"):
         outcome = finished.plan(*SMOKE)

@@ -14,7 +14,7 @@ REPORT = "reports/smoke/index.html"
 def test_runs_every_rule(first_run: tuple[Tree, Outcome]) -> None:
     tree, outcome = first_run
     assert outcome.code == 0, outcome.text
-    rules = {"configure", "prepare", "train", "evaluate", "ensemble", "control", "table", "album", "report"}
+    rules = {"configure", "prepare", "train", "evaluate", "ensemble", "control", "table", "album", "compare", "report"}
     assert set(outcome.jobs) == rules
     page = (tree.root / REPORT).read_text()
     assert "LGSF with and without GAT (ensemble)" in page

@@ -15,7 +15,11 @@ os.environ.update(PATH=os.pathsep.join([str(Path(sys.executable).parent), *os.ge
 from lgsf.config import CONTROLS, EVAL_INTERACTION, Config
 from lgsf.errors import LgsfError
 from lgsf.pretrained_files import local_files
+from lgsf.published import check_keys
 from lgsf.sources import sources
+
+# The hand-kept table of published numbers, its sources, and how far published runs lie apart.
+PUBLISHED = [f"config/published{part}.csv" for part in ("", "_sources", "_spread")]
 
 try:
     CONFIG = Config.parse(config)
@@ -24,6 +28,7 @@ try:
         for dataset in CONFIG.datasets
         for method in CONFIG.methods
     }
+    check_keys({m: CONFIG.published_key(m) for m in [*CONFIG.methods, *CONFIG.ensembles]}, ROOT / PUBLISHED[0])
 except LgsfError as error:
     sys.exit(f"Error in {error}")
 
@@ -217,7 +222,12 @@ def experiment(methods):
             "title": CONFIG.title or CONFIG.experiment,
             "datasets": CONFIG.run.datasets,
             "methods": [
-                {"name": name, "title": CONFIG.title_of(name), "ensemble": name in CONFIG.ensembles}
+                {
+                    "name": name,
+                    "title": CONFIG.title_of(name),
+                    "ensemble": name in CONFIG.ensembles,
+                    "published": CONFIG.published_key(name),
+                }
                 for name in methods
             ],
             "controls": CONFIG.run.controls,

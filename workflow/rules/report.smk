@@ -76,8 +76,51 @@ rule album:
         " --resources {params.resources:q} --photos {params.photos:q} --out {params.out:q} --log {log:q}"
 
 
+# Apart from the tables: an edit of the published numbers repeats this and the page alone.
+rule compare:
+    input:
+        "<tables>/comparison/runs.parquet",
+        "<tables>/comparison/comparisons.parquet",
+        published=PUBLISHED,
+        code=code("lgsf.verdict_files"),
+    output:
+        "<tables>/comparison/verdicts.parquet",
+        "<tables>/comparison/claims.parquet",
+        report(
+            "<tables>/comparison/verdicts.csv",
+            caption="../report/verdicts.rst",
+            category="Tables",
+            labels={"runs": "comparison", "table": "Published numbers"},
+        ),
+        report(
+            "<tables>/comparison/claims.csv",
+            caption="../report/claims.rst",
+            category="Tables",
+            labels={"runs": "comparison", "table": "The claim"},
+        ),
+        markdown="<tables>/comparison/verdicts.md",
+    log:
+        "<logs>/compare.log",
+    benchmark:
+        "<benchmarks>/compare.tsv"
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        gpu=0,
+    params:
+        experiment=experiment(TABLES["comparison"]),
+        tables=subpath(output.markdown, parent=True),
+    message:
+        "Hold the runs against published numbers and the claim"
+    shell:
+        "python -m lgsf compare --experiment {params.experiment:q} --tables {params.tables:q}"
+        " --table {input.published[0]:q} --out {params.tables:q} --log {log:q}"
+
+
 rule report:
     input:
+        "<tables>/comparison/verdicts.md",
         code("lgsf.report"),
         TEMPLATES,
         ALBUMS,
@@ -128,6 +171,7 @@ rule partial_report:
         results=RESULTS,
         resources=RESOURCES,
         photos=photos(),
+        published=PUBLISHED[0],
         out=f"{REPORT}/partial",
     message:
         "Render a report of the runs that exist"
@@ -136,5 +180,7 @@ rule partial_report:
         " --out {params.out:q} --log {log:q} &&"
         " python -m lgsf album --experiment {params.experiment:q} --results {params.results:q}"
         " --resources {params.resources:q} --photos {params.photos:q} --out {params.out:q}/album --log {log:q} &&"
+        " python -m lgsf compare --experiment {params.experiment:q} --tables {params.out:q}"
+        " --table {params.published:q} --out {params.out:q} --log {log:q} &&"
         " python -m lgsf report --experiment {params.experiment:q} --results {params.results:q}"
         " --tables {params.out:q} --out {params.out:q} --log {log:q}"

@@ -1,0 +1,145 @@
+"""The section of the report that holds our runs against the claim and the published numbers, as blocks and Markdown."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from lgsf.blocks import Block, Cell
+from lgsf.compare import BAND
+from lgsf.experiment import Experiment
+from lgsf.formatting import decimal, interval, listing, metric_label
+from lgsf.published import FIRST_FOLD, FIVE_FOLDS, SPREAD_METRICS
+from lgsf.tabletext import block_lines, markdown_text
+from lgsf.verdicts import NOT_APPLICABLE, unjudged
+
+PROTOCOL_WORDS = {FIVE_FOLDS: "1K, five folds", FIRST_FOLD: "1K, first fold", "coco5k": "5K", "f30k_1k": "1K"}
+ENSEMBLE_WORDS = {True: "ensemble", False: "single model"}
+WORDS = ("reproduced", "above", "below", "not comparable")
+UNITS = {"relative": " %", "absolute": ""}
+RULE = (
+    f"Reproduced: no further from the published value than {BAND:g} √(s² / n + s′²), with s our SD over n seeds and s′ "
+    "that of published runs (Rao et al., SIGIR 2022); both numbers stand on the same test images, so only seeds make "
+    "them differ. The metric that is furthest out names the verdict. Anything with other inputs is not comparable."
+)
+READINGS = (
+    "The abstract says neither whether its gains are relative (percent) or absolute (points) nor over which method, so "
+    "both readings stand here and the reference is named. Intervals are about the methods: seeds and images both vary."
+)
+
+
+@dataclass(frozen=True)
+class VerdictPart:
+    """One dataset: the claim, why it has no number, published rows beside ours, and the sentence where there are none."""
+
+    dataset: str
+    claim: Block
+    reason: str
+    published: Block | None
+    sentence: str
+    counted: str
+
+
+def verdict_parts(
+    experiment: Experiment, runs: pd.DataFrame, verdicts: pd.DataFrame, claims: pd.DataFrame
+) -> list[VerdictPart]:
+    """What the section shows of every dataset; the tables as lgsf.verdicts makes them."""
+    titles = {method.name: method.title for method in experiment.methods}
+    parts = []
+    for dataset in experiment.datasets:
+        own, claim = verdicts[verdicts["dataset"] == dataset], claims[claims["dataset"] == dataset]
+        absent = unjudged(experiment, runs, dataset) if own.empty else ""
+        parts.append(
+            VerdictPart(
+                dataset=dataset,
+                claim=_claim_block(f"{dataset}-claim", f"The claim on {dataset}", claim, titles),
+                reason=str(claim["reason"].iloc[0]),
+                published=None if absent else _published_block(f"{dataset}-published", dataset, own, titles),
+                sentence=f"Nothing is compared with published numbers: {absent}." if absent else "",
+                counted="" if absent else counted(own),
+            )
+        )
+    return parts
+
+
+def counted(verdicts: pd.DataFrame) -> str:
+    """`5 published rows: 3 reproduced, 1 below and 1 not comparable`."""
+    rows = verdicts.drop_duplicates(["method", "line"])
+    found = rows["verdict"].value_counts()
+    words = listing([f"{found[word]} {word}" for word in WORDS if word in found])
+    return f"{len(rows)} published {'row' if len(rows) == 1 else 'rows'}: {words}"
+
+
+def verdict_markdown(experiment: Experiment, parts: list[VerdictPart]) -> str:
+    """`verdicts.md`: the same tables for a terminal or a repository page."""
+    lines = [f"# {markdown_text(experiment.title or experiment.experiment)}: the claim and published numbers"]
+    for part in parts:
+        lines += ["", f"## {markdown_text(part.dataset)}", "", *block_lines(part.claim)]
+        lines += ["", markdown_text(f"No number stands beside the claim: {part.reason}." if part.reason else READINGS)]
+        if part.published is None:
+            lines += ["", markdown_text(part.sentence)]
+        else:
+            lines += ["", *block_lines(part.published), "", markdown_text(f"{part.counted}. {RULE}")]
+    return "\n".join(lines) + "\n"
+
+
+def _claim_block(id_: str, caption: str, claims: pd.DataFrame, titles: dict[str, str]) -> Block:
+    rows = []
+    for row in claims.to_dict("records"):
+        unit = UNITS[row["reading"]]
+        absent = row["verdict"] == NOT_APPLICABLE
+        measured = NOT_APPLICABLE if absent else decimal(row["measured"], sign=True) + unit
+        rows.append(
+            (
+                Cell(row["task"]),
+                Cell(row["reading"]),
+                Cell(titles.get(row["reference"], NOT_APPLICABLE)),
+                Cell(decimal(row["claimed"], sign=True) + unit, sort=row["claimed"]),
+                Cell(measured, sort=_number(row["measured"])),
+                Cell(NOT_APPLICABLE if absent else interval(row["low"], row["high"]), sort=_number(row["low"])),
+                Cell(row["verdict"], css="prose"),
+            )
+        )
+    columns = ("R@1 in", "reading", "gain over", "claimed", "measured", "95 %", "verdict")
+    return Block(id_, caption, columns, (False, False, False, True, True, True, False), tuple(rows))
+
+
+def _published_block(id_: str, dataset: str, verdicts: pd.DataFrame, titles: dict[str, str]) -> Block:
+    rows = []
+    for _, own in verdicts.groupby(["method", "line", "protocol"], sort=False):
+        first = own.iloc[0]
+        inputs = [first["text"], first["visual"], ENSEMBLE_WORDS.get(first["ensemble"], "ensemble?")]
+        cells = [
+            Cell(titles[first["method"]]),
+            Cell(first["published"], f"({PROTOCOL_WORDS[first['protocol']]}; {', '.join(inputs)})", css="prose"),
+            Cell(first["verdict"], css="" if first["verdict"] == "reproduced" else "warn"),
+        ]
+        for row in own.set_index("metric").loc[list(SPREAD_METRICS)].to_dict("records"):
+            cells += _metric_cells(row)
+        notes = first["reason"] or first["notes"]
+        rows.append((*cells, Cell(f"{first['seeds']}", sort=float(first["seeds"])), Cell(notes, css="prose")))
+    names = ["method", "published as", "verdict"]
+    for metric in SPREAD_METRICS:
+        names += [f"{metric_label(metric)} ours", "published", "Δ"]
+    names += ["seeds", "why, and what to keep in mind"]
+    numeric = tuple(2 < index < len(names) - 1 for index in range(len(names)))
+    return Block(id_, f"Published numbers beside ours on {dataset}", tuple(names), numeric, tuple(rows))
+
+
+def _metric_cells(row: dict[Any, Any]) -> list[Cell]:
+    """Ours, theirs, and the difference with its tolerance, for one metric."""
+    spread = "" if _number(row["own_sd"]) is None else f"± {decimal(row['own_sd'])}"
+    tolerance = "" if _number(row["tolerance"]) is None else f"(± {decimal(row['tolerance'])})"
+    css = "warn" if row["metric_verdict"] in ("above", "below") else ""
+    return [
+        Cell(decimal(row["own"]), spread, _number(row["own"])),
+        Cell(decimal(row["published_value"]), sort=_number(row["published_value"])),
+        Cell(decimal(row["difference"], sign=True), tolerance, _number(row["difference"]), css),
+    ]
+
+
+def _number(value: Any) -> float | None:
+    return None if value is None or math.isnan(value) else float(value)
