@@ -12,6 +12,7 @@ from lgsf.claim import CLAIM, NOT_TESTABLE, subject_of
 from lgsf.data.layout import SPLITS
 from lgsf.experiment import Experiment
 from lgsf.formatting import decimal, interval, listing, mean_sd
+from lgsf.results import UNKNOWN
 from lgsf.statistics import format_p
 from lgsf.verdict_section import counted
 from lgsf.verdicts import NOT_APPLICABLE
@@ -22,6 +23,7 @@ FINDINGS = {
     "is beaten by": "worse",
     "no difference shown": "no difference shown",
 }
+HEADLINES = FINDINGS | {"n/a": "untested, too few seeds"}
 Record = Mapping[Hashable, Any]
 
 
@@ -54,7 +56,7 @@ def first_screen(
     """
     primary = {name: str(runs.loc[runs["dataset"] == name, "protocol"].iloc[0]) for name in experiment.datasets}
     return FirstScreen(
-        verdict=_verdict(experiment, verdicts, claims, data),
+        verdict=_verdict(experiment, comparisons, verdicts, claims, data, primary),
         claimed=_claimed(),
         measured=_measured(experiment, summary, comparisons, primary),
         data=[_data_sentence(name, data.get(name, {})) for name in experiment.datasets],
@@ -63,7 +65,12 @@ def first_screen(
 
 
 def _verdict(
-    experiment: Experiment, verdicts: pd.DataFrame, claims: pd.DataFrame, data: Mapping[str, Mapping[str, Any]]
+    experiment: Experiment,
+    comparisons: pd.DataFrame,
+    verdicts: pd.DataFrame,
+    claims: pd.DataFrame,
+    data: Mapping[str, Mapping[str, Any]],
+    primary: Mapping[str, str],
 ) -> str:
     titles = {method.name: method.title for method in experiment.methods}
     sentences = []
@@ -77,6 +84,7 @@ def _verdict(
         sentences.append(f"On {dataset}, read as relative gains over {titles[reference]}: {listing(words)}.")
     if absent:
         sentences.append(f"The paper's claim is {NOT_TESTABLE}: {'; '.join(absent)}.")
+    sentences += _headlines(experiment, comparisons, primary)
     for dataset, own in verdicts.groupby("dataset", sort=False):
         sentences.append(f"On {dataset}, {counted(own)}.")
     if any(facts.get("source", {}).get("kind") == "scenes" for facts in data.values()):
@@ -84,10 +92,29 @@ def _verdict(
     return " ".join(sentences)
 
 
+def _headlines(experiment: Experiment, comparisons: pd.DataFrame, primary: Mapping[str, str]) -> list[str]:
+    """Per dataset what the tests of R@1 say of the subject against each reference, in a few words."""
+    subject = subject_of(experiment)
+    titles = {method.name: method.title for method in experiment.methods}
+    sentences = []
+    for dataset, protocol in primary.items():
+        parts = []
+        for reference in experiment.references:
+            if found := _subject_rows(comparisons, dataset, protocol, subject, reference):
+                words = {task: HEADLINES[found[metric]["finding"]] for metric, (task, _) in CLAIM.items()}
+                same = set(words.values())
+                said = same.pop() if len(same) == 1 else listing([f"{word} in {task}" for task, word in words.items()])
+                parts.append(f"against {titles[reference]} {said}")
+        if parts:
+            sentences.append(f"R@1 of {titles[subject]} on {dataset}: {'; '.join(parts)}.")
+    return sentences
+
+
 def _claimed() -> list[str]:
     gains = listing([f"+{gain} % in {task}" for task, gain in CLAIM.values()])
     return [
-        f"LGSF raises R@1 on MS-COCO 1K by {gains} over “the current method”.",
+        f"LGSF (graph attention over an image's regions, attention between samples, a triangular constraint in the "
+        f"loss) raises R@1 on MS-COCO 1K by {gains} over “the current method”.",
         "Most likely relative: the abstract does not say, a sister article does. It does not name that method.",
     ]
 
@@ -140,7 +167,8 @@ def _data_sentence(name: str, data: Mapping[str, Any]) -> str:
     gallery = f"{folds} folds of {decimal(test['images'] // folds, 0)} images" if folds > 1 else "the whole test split"
     return (
         f"{name}: {SOURCE_WORDS.get(kind, kind)}. Images: {counts}. Every one of {decimal(test['images'], 0)} images "
-        f"and {decimal(test['captions'], 0)} captions is a query against {gallery}."
+        f"and {decimal(test['captions'], 0)} captions is a query against {gallery}. "
+        f"Region features: {data['source'].get('features', UNKNOWN)}."
     )
 
 
@@ -185,6 +213,6 @@ def _tested(found: Mapping[Hashable, Record]) -> str:
         p = format_p(row["p_corrected"])
         words.append(
             f"{task} {FINDINGS[row['finding']]} (95 % interval {interval(row['low'], row['high'])} points, "
-            f"p {p if p.startswith('<') else '= ' + p})"
+            f"corrected p {p if p.startswith('<') else '= ' + p})"
         )
     return listing(words)

@@ -48,6 +48,13 @@ def looks(mean: float | None) -> str:
     return decimal(mean, 0 if mean is None or math.isnan(mean) or mean == round(mean) else 1)
 
 
+def unbroken(text: str) -> str:
+    """The text with spaces that no line may break at: before %, around ±, after p =."""
+    for plain in (" %", " ± ", "p = ", "p < ", "R@1 in"):
+        text = text.replace(plain, plain.replace(" ", "\u00a0"))
+    return text
+
+
 def mean_sd(mean: float, sd: float, places: int = 1) -> str:
     """`58.3 ± 0.4`, or the mean alone where one seed gives no spread."""
     if math.isnan(sd):

@@ -8,6 +8,7 @@ import hashlib
 import jinja2
 from markupsafe import Markup
 
+from lgsf.formatting import unbroken
 from lgsf.tabletext import markdown_text
 
 
@@ -22,6 +23,7 @@ def environment(*, escape: bool) -> jinja2.Environment:
         keep_trailing_newline=True,
     )
     made.filters["md"] = markdown_text
+    made.filters["unbroken"] = unbroken
     assert made.loader is not None
     script = made.loader.get_source(made, "page.js")[0]
     styles = [made.loader.get_source(made, name)[0] for name in ("page.css", "gallery.css")]

@@ -17,7 +17,8 @@ from lgsf.tabletext import block_lines, markdown_text
 from lgsf.verdicts import NOT_APPLICABLE, unjudged
 
 PROTOCOL_WORDS = {FIVE_FOLDS: "1K, five folds", FIRST_FOLD: "1K, first fold", "coco5k": "5K", "f30k_1k": "1K"}
-ENSEMBLE_WORDS = {True: "ensemble", False: "single model"}
+ENSEMBLE_WORDS = {True: "ensemble", False: "single"}
+CSS = {"above": "warn", "below": "warn", "not comparable": "quiet"}
 WORDS = ("reproduced", "above", "below", "not comparable")
 UNITS = {"relative": " %", "absolute": ""}
 RULE = (
@@ -115,30 +116,22 @@ def _published_block(id_: str, dataset: str, verdicts: pd.DataFrame, titles: dic
         cells = [
             Cell(titles[first["method"]]),
             Cell(first["published"], f"({PROTOCOL_WORDS[first['protocol']]}; {', '.join(inputs)})", css="prose"),
-            Cell(first["verdict"], css="" if first["verdict"] == "reproduced" else "warn"),
+            Cell(first["verdict"], first["reason"] or first["notes"], css=f"reason {CSS.get(first['verdict'], '')}"),
         ]
-        for row in own.set_index("metric").loc[list(SPREAD_METRICS)].to_dict("records"):
-            cells += _metric_cells(row)
-        notes = first["reason"] or first["notes"]
-        rows.append((*cells, Cell(f"{first['seeds']}", sort=float(first["seeds"])), Cell(notes, css="prose")))
-    names = ["method", "published as", "verdict"]
-    for metric in SPREAD_METRICS:
-        names += [f"{metric_label(metric)} ours", "published", "Δ"]
-    names += ["seeds", "why, and what to keep in mind"]
-    numeric = tuple(2 < index < len(names) - 1 for index in range(len(names)))
-    return Block(id_, f"Published numbers beside ours on {dataset}", tuple(names), numeric, tuple(rows))
+        cells += [_metric_cell(row) for row in own.set_index("metric").loc[list(SPREAD_METRICS)].to_dict("records")]
+        rows.append((*cells, Cell(f"{first['seeds']}", sort=float(first["seeds"]))))
+    names = ("method", "published as", "verdict", *map(metric_label, SPREAD_METRICS), "seeds")
+    numeric = tuple(index > 2 for index in range(len(names)))
+    caption = f"{dataset}: ours / published, their difference, and its tolerance where the two are comparable"
+    return Block(id_, caption, names, numeric, tuple(rows))
 
 
-def _metric_cells(row: dict[Any, Any]) -> list[Cell]:
-    """Ours, theirs, and the difference with its tolerance, for one metric."""
-    spread = "" if _number(row["own_sd"]) is None else f"± {decimal(row['own_sd'])}"
-    tolerance = "" if _number(row["tolerance"]) is None else f"(± {decimal(row['tolerance'])})"
-    css = "warn" if row["metric_verdict"] in ("above", "below") else ""
-    return [
-        Cell(decimal(row["own"]), spread, _number(row["own"])),
-        Cell(decimal(row["published_value"]), sort=_number(row["published_value"])),
-        Cell(decimal(row["difference"], sign=True), tolerance, _number(row["difference"]), css),
-    ]
+def _metric_cell(row: dict[Any, Any]) -> Cell:
+    """Our mean and the published value of one metric, their difference and its tolerance."""
+    tolerance = "" if _number(row["tolerance"]) is None else f" (± {decimal(row['tolerance'])})"
+    difference = "" if _number(row["difference"]) is None else decimal(row["difference"], sign=True) + tolerance
+    both = f"{decimal(row['own'])} / {decimal(row['published_value'])}"
+    return Cell(both, difference, _number(row["difference"]), CSS.get(row["metric_verdict"] or "", ""))
 
 
 def _number(value: Any) -> float | None:
