@@ -119,12 +119,18 @@ def results_block(id_: str, caption: str, summary: pd.DataFrame, *, twins: bool 
 
 
 def differences_block(
-    id_: str, caption: str, tests: pd.DataFrame, changes: pd.DataFrame, titles: Mapping[str, str]
+    id_: str,
+    caption: str,
+    tests: pd.DataFrame,
+    changes: pd.DataFrame,
+    titles: Mapping[str, str],
+    inputs: Mapping[str, str],
 ) -> Block:
     """Each method minus the reference: points, percent, 95 % interval and corrected p of the claim about methods.
 
     tests    rows of one dataset, protocol and reference with claim "methods" (lgsf.significance)
     changes  the same comparison from lgsf.tables.differences, for the looks at dev
+    inputs   method -> which of its inputs differ from the reference's (lgsf.inputs.changed_inputs)
     """
     looked = changes.set_index(["method", "metric"])[["dev_looks", "dev_looks_reference"]].to_dict("index")
     names = ["method"]
@@ -133,7 +139,7 @@ def differences_block(
     rows = []
     for method in dict.fromkeys(tests["method"]):
         own = tests[tests["method"] == method].set_index("metric").to_dict("index")
-        cells = [Cell(titles[method])]
+        cells = [Cell(titles[method], f"({inputs[method]})" if method in inputs else "")]
         for metric in DIFFERENCE_METRICS:
             row = own[metric]
             mark = MARKS.get(row["finding"], "")

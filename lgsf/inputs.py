@@ -39,3 +39,18 @@ def printed_inputs(rows: pd.DataFrame) -> PrintedInputs:
         elif values:
             common.append(SINGLE[values[0]] if column == "ensemble" else f"{label} {values[0]}")
     return PrintedInputs(tuple(columns), f"All methods: {', '.join(common)}." if common else "")
+
+
+def changed_inputs(rows: pd.DataFrame, reference: str) -> dict[str, str]:
+    """Method -> what beside the method tells it from the reference, for those of which something does."""
+    told = rows[rows["text"] != ""].drop_duplicates("method").set_index("method")[list(INPUTS)].to_dict("index")
+    theirs = told.get(reference, {})
+    changes = {
+        str(method): ", ".join(
+            f"{INPUTS[str(name)]} {value} against {theirs[name]}"
+            for name, value in own.items()
+            if theirs and value != theirs[name]
+        )
+        for method, own in told.items()
+    }
+    return {method: words for method, words in changes.items() if words}

@@ -18,6 +18,7 @@ from lgsf.factorial import read_effects
 from lgsf.factorial_part import FactorialPart, factorial_part
 from lgsf.figures import Trained
 from lgsf.formatting import PROTOCOL_LABELS
+from lgsf.inputs import changed_inputs
 from lgsf.plots import Plot
 from lgsf.results import RunFacts, read_facts, read_log, read_ranks
 from lgsf.tables import differences, read_beyond, read_comparisons, read_runs, summarise
@@ -192,7 +193,12 @@ class Collected:
         return Comparison(
             reference=title,
             differences=blocks.differences_block(
-                f"{prefix}-minus-{reference}", f"Differences to {title} on {place}", methods, changes, self.titles
+                f"{prefix}-minus-{reference}",
+                f"Differences to {title} on {place}",
+                methods,
+                changes,
+                self.titles,
+                changed_inputs(summary, reference),
             ),
             design=blocks.design_block(
                 f"{prefix}-design-{reference}",

@@ -116,7 +116,11 @@ def _published_block(id_: str, dataset: str, verdicts: pd.DataFrame, titles: dic
         cells = [
             Cell(titles[first["method"]]),
             Cell(first["published"], f"({PROTOCOL_WORDS[first['protocol']]}; {', '.join(inputs)})", css="prose"),
-            Cell(first["verdict"], first["reason"] or first["notes"], css=f"reason {CSS.get(first['verdict'], '')}"),
+            Cell(
+                first["verdict"],
+                f"({first['reason'] or first['notes']})",
+                css=f"reason {CSS.get(first['verdict'], '')}",
+            ),
         ]
         cells += [_metric_cell(row) for row in own.set_index("metric").loc[list(SPREAD_METRICS)].to_dict("records")]
         rows.append((*cells, Cell(f"{first['seeds']}", sort=float(first["seeds"]))))

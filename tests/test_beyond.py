@@ -15,7 +15,7 @@ from lgsf.positives import Positives
 from lgsf.ranking import MatrixScores, rank
 from lgsf.relevance import RelevanceRanks, write_relevance
 from lgsf.report import write_report
-from lgsf.tables import collect, read_beyond, write_tables
+from lgsf.tables import collect, read_beyond
 from tests import synthetic
 
 IMAGES, CAPTIONS = synthetic.IMAGES, synthetic.IMAGES * synthetic.PER_IMAGE
@@ -67,7 +67,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     results = synthetic.write_results(folder / "results", seeds=(0, 1))
     for number, name in enumerate(("lgsf/seed0", "lgsf/seed1", "vsepp/seed0", "vsepp/seed1")):
         rich(results / "toy" / name, number, coco=name.startswith("vsepp"))
-    write_tables(EXPERIMENT, results=results, out=folder / "tables")
+    synthetic.write_tables_and_verdicts(EXPERIMENT, results=results, out=folder / "tables")
     write_report(EXPERIMENT, results=results, tables=folder / "tables", out=folder / "report")
     return folder
 
@@ -171,7 +171,7 @@ def test_the_report_shows_what_there_is_and_why_the_rest_is_not(page: str, table
 def test_nothing_but_older_runs_still_makes_a_report(tmp_path: Path) -> None:
     results = synthetic.write_results(tmp_path / "results", folds=2, seeds=(0,))
     one = synthetic.experiment(seeds=[0], methods=[{"name": "lgsf", "title": "LGSF"}], reference="lgsf")
-    write_tables(one, results=results, out=tmp_path / "tables")
+    synthetic.write_tables_and_verdicts(one, results=results, out=tmp_path / "tables")
     page = write_report(one, results=results, tables=tmp_path / "tables", out=tmp_path / "report")
     text = page.read_text("utf-8")
     assert f"n/a: exact relevance, ECCV Caption and CxC, since {OLDER}." in text

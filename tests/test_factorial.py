@@ -71,7 +71,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def render(results: Path, out: Path, **changes: Any) -> tuple[str, str]:
     """The page and the Markdown of the experiment."""
-    write_tables(experiment(**changes), results=results, out=out / "tables")
+    synthetic.write_tables_and_verdicts(experiment(**changes), results=results, out=out / "tables")
     page = write_report(experiment(**changes), results=results, tables=out / "tables", out=out / "report")
     return page.read_text(encoding="utf-8"), (out / "report/report.md").read_text(encoding="utf-8")
 

@@ -137,6 +137,11 @@ def test_differences_are_taken_against_reference_and_base(page: str) -> None:
     assert re.search(r"LGSF against Base \(all parts off\) on toy: image retrieval .*\(95 % interval", page)
 
 
+def test_a_difference_between_text_encoders_is_marked(page: str) -> None:
+    assert page.count("(text encoder BiGRU against GRU)") == 3  # all others against VSE++
+    assert page.count("(text encoder GRU against BiGRU)") == 1  # VSE++ against base
+
+
 def test_choices_are_marked_with_their_reason(page: str) -> None:
     assert "dev rSum was highest at 40 degrees" in page
     assert "2 choices of ours" in page

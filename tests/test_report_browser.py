@@ -56,7 +56,7 @@ def test_the_policy_stops_foreign_scripts(browser: Browser, report: Path, tmp_pa
 
 def test_tables_sort_from_the_keyboard_and_back(browser: Browser, report: Path) -> None:
     with opened(browser, report) as view:
-        table = view.page.locator("table.sortable").first
+        table = view.page.locator("table.sortable[aria-labelledby=toy-full-results]")
         head = table.locator("thead th", has_text="rSum").first
         column = head.evaluate("(cell) => cell.cellIndex")
         rows = "(table) => [...table.tBodies[0].rows].map((r) => r.cells[0].innerText.trim())"

@@ -12,7 +12,7 @@ import pytest
 
 from lgsf.errors import LgsfError
 from lgsf.experiment import Experiment
-from lgsf.inputs import printed_inputs
+from lgsf.inputs import changed_inputs, printed_inputs
 from lgsf.results import read_facts, read_ranks, twin_accuracy
 from lgsf.significance import compare_runs
 from lgsf.statistics import compare_methods
@@ -128,6 +128,12 @@ def test_a_printed_table_shows_what_differs_and_notes_what_agrees(runs: pd.DataF
     mixed = runs.assign(ensemble=np.where(runs["method"] == "lgsf", "yes", runs["ensemble"]))
     assert printed_inputs(mixed) == (("text", "ensemble"), "All methods: features toy.")
     assert printed_inputs(runs[runs["kind"] == "control"]) == ((), "")
+
+
+def test_a_difference_names_the_inputs_that_differ(runs: pd.DataFrame) -> None:
+    assert changed_inputs(runs, "base") == {"vsepp": "text encoder GRU against BiGRU"}
+    assert set(changed_inputs(runs, "vsepp")) == {"lgsf", "base", "no_gat"}
+    assert changed_inputs(runs, "nobody") == {}
 
 
 def test_seeds_of_one_method_share_their_inputs(tmp_path: Path) -> None:

@@ -10,7 +10,6 @@ import pytest
 from lgsf.errors import LgsfError
 from lgsf.report import write_report
 from lgsf.results import RunFacts, read_facts
-from lgsf.tables import write_tables
 from lgsf.tuned_part import tuning_block
 from tests import synthetic
 
@@ -18,7 +17,7 @@ from tests import synthetic
 def test_the_report_tells_how_values_were_tuned(tmp_path: Path) -> None:
     experiment, results = synthetic.experiment(), synthetic.write_results(tmp_path / "results")
     synthetic.mark_tuned(results, "lgsf", 90)
-    write_tables(experiment, results=results, out=tmp_path / "out")
+    synthetic.write_tables_and_verdicts(experiment, results=results, out=tmp_path / "out")
     page = write_report(experiment, results=results, tables=tmp_path / "out", out=tmp_path / "out").read_text()
     table = page[page.index("How values were chosen on the dev split of toy") :]
     row = table[table.index("LGSF") : table.index("</tr>", table.index("LGSF"))]

@@ -147,13 +147,15 @@ def test_the_claim_against_a_named_reference(
         assert len(parquet) == len(text) > 0
     markdown = (tmp_path / "verdicts.md").read_text()
     assert "| image retrieval | relative | WEAK | +6.4 % | +6.4 % |" in markdown
-    assert "| SGR | SGR (1K, five folds; BiGRU, BUTD, single) | reproduced |" in markdown
+    assert "| SGR | SGR (1K, five folds; BiGRU, BUTD, single) | reproduced (spread: 9 runs of SGR" in markdown
 
 
 def test_one_method_and_its_key_by_hand(results: Path, config: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run(config, "--results", results, "--dataset", "coco", "--method", "weak", "--published", "scan_t2i_avg")
     printed = capsys.readouterr().out
-    assert re.search(r"\| WEAK \| SCAN t-i AVG \(1K, five folds; BiGRU, BUTD, single\) \| reproduced \|", printed)
+    assert re.search(
+        r"\| WEAK \| SCAN t-i AVG \(1K, five folds; BiGRU, BUTD, single\) \| reproduced \(spread: ", printed
+    )
     assert "SGR" not in printed
     assert "lgsf is not among the methods" in printed
 
