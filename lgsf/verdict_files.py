@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import pandas as pd
 import yaml
@@ -102,14 +102,14 @@ def found_experiment(
     keys  method -> its key in published.csv;  only  this method and the reference alone
     """
     folder = results / dataset
-    found: dict[str, str] = {}
+    found: dict[str, dict[str, Any]] = {}
     seeds: set[int] = set()
     for record in sorted(folder.glob("*/seed*/run.json")):
         name = record.parent.parent.name
         wanted = name not in CONTROLS and (only is None or name in (only, reference))
         if wanted and (record.parent / "test" / "ranks.npz").is_file():
             facts = read_facts(record.parent)
-            found.setdefault(name, facts.title or name)
+            found[name] = {"name": name, "title": facts.title or name, "ensemble": facts.kind == "ensemble"}
             seeds.add(facts.seed)
     for name in filter(None, (only, reference)):
         if name not in found:
@@ -119,7 +119,7 @@ def found_experiment(
     return Experiment.model_validate(
         {
             **{"experiment": "by_hand", "title": dataset, "datasets": (dataset,), "seeds": tuple(sorted(seeds))},
-            "methods": tuple({"name": n, "title": t, "published": keys.get(n)} for n, t in found.items()),
+            "methods": tuple({**entry, "published": keys.get(name)} for name, entry in found.items()),
             "reference": reference or next(iter(found)),
         }
     )

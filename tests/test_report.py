@@ -29,7 +29,7 @@ def _render(root: Path, experiment: Experiment, **options: object) -> str:
     synthetic.write_tables_and_verdicts(experiment, results=results, out=root / "tables")
     page = write_report(experiment, results=results, tables=root / "tables", out=root / "report")
     assert page == root / "report/index.html"
-    return page.read_text(encoding="utf-8")
+    return page.read_text(encoding="utf-8").replace("\u00a0", " ")
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +41,8 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def page(root: Path) -> str:
-    return (root / "report/index.html").read_text(encoding="utf-8")
+    """The page; its unbreakable spaces are written as plain ones."""
+    return (root / "report/index.html").read_text(encoding="utf-8").replace("\u00a0", " ")
 
 
 class _Outline(HTMLParser):

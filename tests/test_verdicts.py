@@ -221,10 +221,21 @@ def test_imported_scores_are_judged_by_what_is_said_of_them(tmp_path: Path, conf
     assert words["grid"][1] == "features: published with BUTD, ours with BUTD-grid"
 
 
+def test_an_ensemble_meets_published_ensembles(
+    tmp_path: Path, config: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    published: Recalls = (79.6, 96.2, 98.5, 63.2, 90.7, 96.1)  # SGRAF*, the mean of SGR and SAF
+    write_coco_run(tmp_path, "sgraf", published, seed=1, kind="ensemble", record={"title": "SGRAF (ensemble)"})
+    run(config, "--results", tmp_path, "--dataset", "coco")
+    printed = capsys.readouterr().out
+    assert "| SGRAF (ensemble) | SGRAF\\* (1K, five folds; BiGRU, BUTD, ensemble) | reproduced (single seed" in printed
+
+
 def test_keys_stand_in_the_configuration(config: Path) -> None:
     keys = published_keys(config / "config.yaml")
     assert keys["scan_t2i"] == "scan_t2i_lse"
     assert keys["vse_inf"] == "vseinf"
+    assert keys["sgraf"] == "sgraf"  # an ensemble
     assert not {"lgsf", "base", "vsepp_warm"} & set(keys)
 
 

@@ -28,7 +28,9 @@ try:
         for dataset in CONFIG.datasets
         for method in CONFIG.methods
     }
-    check_keys({m: CONFIG.published_key(m) for m in [*CONFIG.methods, *CONFIG.ensembles]}, ROOT / PUBLISHED[0])
+    check_keys(
+        {m: CONFIG.published_key(m) for m in [*CONFIG.methods, *CONFIG.ensembles]}, ROOT / PUBLISHED[0]
+    )
 except LgsfError as error:
     sys.exit(f"Error in {error}")
 
