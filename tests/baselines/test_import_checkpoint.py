@@ -30,10 +30,10 @@ from lgsf.pretrained import read_bert
 from lgsf.report import write_report
 from lgsf.results import read_facts
 from lgsf.score import encode_split
-from lgsf.tables import write_tables
 from tests.baselines.golden import Golden
 from tests.baselines.properties import scatter_statistics
 from tests.baselines.released_files import CASES, SPECIAL, Files, make_files, write_vocabulary
+from tests.synthetic import write_tables_and_verdicts
 
 
 def imported(files: Files, **changes: Any) -> Path:
@@ -174,7 +174,7 @@ def test_every_table_says_that_it_was_imported(tmp_path: Path) -> None:
              "seeds": [0], "reference": "authors"}
         )
     )  # fmt: skip
-    write_tables(experiment, results=tmp_path / "results", out=tmp_path / "tables")
+    write_tables_and_verdicts(experiment, results=tmp_path / "results", out=tmp_path / "tables")
     for file, words in (
         ("summary.md", "SCAN (imported)"),
         ("summary.tex", r"SCAN \emph{(imported)}"),

@@ -14,9 +14,8 @@ from lgsf.gallery.collect import write_albums
 from lgsf.gallery.pictures import Thumbnail
 from lgsf.gallery.show import gallery_view
 from lgsf.report import PAGE_LIMIT, write_report
-from lgsf.tables import write_tables
 from tests.gallery import material
-from tests.synthetic import experiment
+from tests.synthetic import experiment, write_tables_and_verdicts
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +25,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     material.write_dataset(root / "resources/toy", author=["<b>Ann</b>"] * 60)
     material.write_photos(root / "photos")
     material.write_runs(root / "results", root / "resources/toy")
-    write_tables(experiment(), results=root / "results", out=root / "tables")
+    write_tables_and_verdicts(experiment(), results=root / "results", out=root / "tables")
     write_albums(
         experiment(), results=root / "results", resources=root / "resources",
         photos={"toy": str(root / "photos")}, out=root / "tables/album",
