@@ -24,11 +24,12 @@ from lgsf.models.lgsf import LGSF
 from lgsf.ranking import MatrixScores, metrics, rank
 from lgsf.report import write_report
 from lgsf.results import read_facts, read_ranks
-from lgsf.tables import collect, write_tables
+from lgsf.tables import collect
 from lgsf.train import train
 from lgsf.transductive import batches, diagnose, enhance, learned_steps
 from lgsf.transductive_page import write_transductive
 from tests.conftest import write_config
+from tests.synthetic import write_tables_and_verdicts
 
 BATCHED = EVAL_INTERACTION[1:]
 CAPTION_IMAGE = np.array([0, 0, 1, 2, 2, 2])
@@ -184,7 +185,7 @@ def test_page_and_section_carry_the_stamp_and_the_differences(results: Path, tmp
         assert row["delta_rsum"] == pytest.approx(modes[mode][protocol]["rsum"] - modes["off"][protocol]["rsum"])
     assert set(table.index) == {(p, mode) for p in ("full", "folds") for mode in EVAL_INTERACTION}
     assert table.loc["full"].index.tolist() == list(EVAL_INTERACTION)
-    write_tables(experiment(), results=results, out=tmp_path / "tables")
+    write_tables_and_verdicts(experiment(), results=results, out=tmp_path / "tables")
     write_report(experiment(), results=results, tables=tmp_path / "tables", out=tmp_path / "report")
     for page in (out / "index.html", tmp_path / "report/index.html", tmp_path / "report/report.md"):
         text = page.read_text(encoding="utf-8")
