@@ -30,7 +30,7 @@ def test_everything_is_rebuilt_without_weights(finished: Tree, tmp_path: Path) -
     try:
         outcome = finished.snakemake("--cores", "2", *SMOKE)
         assert outcome.code == 0, outcome.text
-    x
+        assert dict(outcome.jobs) == {"table": 1, "album": 1, "compare": 1, "report": 1}
         assert _contents(finished) == before
     finally:
         for number, path in enumerate(weights):
