@@ -62,6 +62,32 @@ def test_a_dagger_stands_only_where_a_test_says_so(tmp_path: Path) -> None:
     assert latex(experiment, summary, comparisons).count(r"\textsuperscript{\dag}") == 1
 
 
+def test_braces_and_environments_close(table: str) -> None:
+    depth, environments = 0, []
+    for token in re.findall(r"\\(?:begin|end)\{(\w+)\}|\\.|([{}])", table):
+        depth += {"{": 1, "}": -1}.get(token[1], 0)
+        assert depth >= 0
+    for kind, name in re.findall(r"\\(begin|end)\{(\w+)\}", table):
+        if kind == "begin":
+            environments.append(name)
+        else:
+            assert environments.pop() == name
+    assert depth == 0 and not environments
+
+
+def test_an_ensemble_has_its_column_in_words(tmp_path: Path) -> None:
+    experiment, results = synthetic.experiment(), synthetic.write_results(tmp_path)
+    runs = collect(experiment, results)
+    summary = summarise(runs)
+    summary.loc[summary["method"] == "lgsf", "ensemble"] = "yes"
+    table = latex(experiment, summary, compare_runs(experiment, runs, results))
+    assert "Method & Text encoder & Ensemble & R@1" in table
+    assert "LGSF & BiGRU & yes &" in table
+    assert "VSE++ (2 of 3 seeds) & GRU & no &" in table
+    assert "All methods: features toy." in table
+
+
+@pytest.mark.slow
 def test_it_compiles(table: str, tmp_path: Path) -> None:
     compiler = shutil.which("pdflatex")
     if compiler is None:
