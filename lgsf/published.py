@@ -108,13 +108,13 @@ def rows_for(rows: Sequence[Published], *, key: str, protocols: Sequence[str]) -
     return [row for row in rows if row.key == key and row.protocol in protocols]
 
 
-def check_keys(keys: Mapping[str, str | None], path: Path) -> None:
-    """LgsfError where a method (a key of `keys`) names a published key that the table does not have."""
+def check_keys(keys: Mapping[str, str | None], path: Path, *, source: str = "the configuration") -> None:
+    """LgsfError, beginning with `source`, where a method (a key of `keys`) names a published key that the table does not have."""
     known = {fields["key"] for _, fields in _rows(path, COLUMNS)} - {""}
     for method, key in keys.items():
         if key is not None and key not in known:
             raise LgsfError(
-                f"methods.{method}.published names {key!r}, which {path} does not have; known are "
+                f"{source}: published of {method!r} names {key!r}, which {path} does not have; known are "
                 f"{', '.join(sorted(known))}."
             )
 

@@ -64,7 +64,8 @@ def compare(
         raise LgsfError("--method, --published and --reference go with --dataset: an experiment has its own.")
     else:
         named = True
-    check_keys({entry.name: entry.published for entry in experiment.methods}, table)
+    source = "--published" if published else "the configuration"
+    check_keys({entry.name: entry.published for entry in experiment.methods}, table, source=source)
     runs = collect(experiment, results) if results is not None else read_runs(experiment, cast(Path, tables))
     comparisons = None
     if named and tables is not None:

@@ -259,7 +259,7 @@ def test_mistakes_are_one_sentence(
 def test_unknown_names_are_one_sentence(results: Path, config: Path, capsys: pytest.CaptureFixture[str]) -> None:
     here = ["--results", results, "--dataset", "coco"]
     message = refused(capsys, config, *here, "--method", "sgr", "--published", "srg")
-    assert "methods.sgr.published names 'srg'" in message
+    assert "--published: published of 'sgr' names 'srg'" in message
     assert "known are hrem, saf, scan" in message
     assert "no evaluated run of 'scan'" in refused(capsys, config, *here, "--method", "scan", "--published", "scan")
     assert "no evaluated run of 'vsepp'" in refused(capsys, config, *here, "--reference", "vsepp")

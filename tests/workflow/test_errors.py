@@ -33,7 +33,7 @@ def sentence(outcome: Outcome) -> str:
         ("datasets: {scenes: {source: nowhere}}", ["datasets.scenes", "'nowhere'"]),
         ("methods: {oracle: {extends: lgsf}}", ["methods.oracle", "control"]),
         ("ensembles: {e: {members: [lgsf, nothing]}}", ["ensembles.e.members", "'nothing'", "not a method"]),
-        ("methods: {lgsf: {published: lgfs}}", ["methods.lgsf.published", "'lgfs'", "published.csv", "known are"]),
+        ("methods: {lgsf: {published: lgfs}}", ["published of 'lgsf'", "'lgfs'", "config/published.csv", "known are"]),
         ("pathvars: {result: elsewhere}", ["pathvars", "result"]),
     ],
 )

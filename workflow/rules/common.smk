@@ -28,9 +28,7 @@ try:
         for dataset in CONFIG.datasets
         for method in CONFIG.methods
     }
-    check_keys(
-        {m: CONFIG.published_key(m) for m in [*CONFIG.methods, *CONFIG.ensembles]}, ROOT / PUBLISHED[0]
-    )
+    check_keys({m: CONFIG.published_key(m) for m in [*CONFIG.methods, *CONFIG.ensembles]}, Path(PUBLISHED[0]))
 except LgsfError as error:
     sys.exit(f"Error in {error}")
 
@@ -95,6 +93,11 @@ DIAGNOSIS_RANKS = [
     for name in ("ranks", "top", "relevance")
 ]
 DIAGNOSIS_BATCH = f"--batch-size {CONFIG.transductive.batch_size}" if CONFIG.transductive.batch_size else ""
+
+
+def results_folder(wildcards):
+    """Where all runs lie."""
+    return RESULTS
 
 
 def existing_diagnoses(wildcards):

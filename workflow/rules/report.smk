@@ -66,7 +66,7 @@ rule album:
     params:
         experiment=experiment(TABLES["comparison"]),
         results=subpath(input.tables, ancestor=4),
-        resources=RESOURCES,
+        resources=subpath(input[0], ancestor=3),
         photos=photos(),
         out=subpath(output[0], parent=True),
     message:

@@ -52,7 +52,7 @@ rule transductive:
         gpu=0,
     params:
         experiment=experiment(INTERACTING or CONFIG.run.methods),
-        results=RESULTS,
+        results=results_folder,
         out=subpath(output.page, parent=True),
     message:
         "Render the transductive diagnostic"
