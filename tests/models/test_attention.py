@@ -82,7 +82,7 @@ def test_block_sizes_do_not_matter(monkeypatch: pytest.MonkeyPatch, elements: in
     expected = run(512)
     monkeypatch.setitem(attention._BLOCK_ELEMENTS, "cpu", elements)
     for ours, theirs in zip(run(memory_mb), expected, strict=True):
-        torch.testing.assert_close(ours, theirs, atol=1e-6, rtol=0)
+        torch.testing.assert_close(ours, theirs, atol=2e-6, rtol=2e-6)
 
 
 def test_score_of_a_pair_does_not_depend_on_the_others() -> None:
