@@ -22,7 +22,7 @@ from lgsf.data.layout import sha256
 from lgsf.data.text import Vocabulary
 from lgsf.errors import LgsfError
 from lgsf.files import read_json, write_text
-from lgsf.models.pretrained import Pretrained, PretrainedBert
+from lgsf.models.pretrained import Pretrained, PretrainedBert, transformers_missing
 from lgsf.pretrained_files import BERT_FILES, PACKAGE, bert_files, bert_name, locate, word_vectors_name
 from lgsf.word_vectors import read_word_vectors
 
@@ -121,10 +121,7 @@ def _tokenizer(folder: Path) -> tuple[str, int]:
     try:
         from transformers import AutoTokenizer
     except ImportError as error:
-        raise LgsfError(
-            f"text.kind is bert and transformers cannot be imported ({error}): install the extra `bert`, "
-            "pip install 'lgsf-benchmark[bert]', or set text: {kind: bigru}."
-        ) from None
+        raise transformers_missing(error) from None
     if not any((folder / name).is_file() for name in ("tokenizer.json", "vocab.txt")):
         raise LgsfError(f"{folder} has neither tokenizer.json nor vocab.txt: take the model with its tokenizer.")
     try:

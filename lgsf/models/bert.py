@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from lgsf.data.wordpiece import WordPieces
 from lgsf.errors import LgsfError
-from lgsf.models.pretrained import PretrainedBert
+from lgsf.models.pretrained import PretrainedBert, transformers_missing
 
 
 class BertEncoder(nn.Module):
@@ -28,10 +28,7 @@ class BertEncoder(nn.Module):
         try:
             from transformers import BertConfig, BertModel
         except ImportError as error:
-            raise LgsfError(
-                f"text.kind is bert and transformers cannot be imported ({error}): install the extra `bert`, "
-                "pip install 'lgsf-benchmark[bert]', or set text: {kind: bigru}."
-            ) from None
+            raise transformers_missing(error) from None
         config = BertConfig.from_dict(dict(files.config))
         self.bert = BertModel(config, add_pooling_layer=False)
         if files.read_weights is not None:

@@ -8,6 +8,8 @@ from typing import Any
 
 from torch import Tensor
 
+from lgsf.errors import LgsfError
+
 
 @dataclass(frozen=True, kw_only=True)
 class PretrainedBert:
@@ -43,3 +45,11 @@ class Pretrained:
     bert: PretrainedBert | None = None
     word_vectors: WordVectors | None = None
     record: Mapping[str, Any] = field(default_factory=dict)
+
+
+def transformers_missing(error: ImportError) -> LgsfError:
+    """The sentence for a BERT without the extra that reads it."""
+    return LgsfError(
+        f"text.kind is bert and transformers cannot be imported ({error}): install the extra `bert`, "
+        "pip install 'lgsf-benchmark[bert]', or set text: {kind: bigru}."
+    )
