@@ -28,8 +28,9 @@ Aggregation = Literal["mean", "lse"]
 
 EPS = 1e-8  # as published: added to the cross-axis norm, and the least product of norms in the cosine
 
-# Products in one block: little enough for the caches of a CPU, enough to fill a GPU.
-_BLOCK_ELEMENTS = {"cpu": 2**20, "cuda": 2**26}
+# Products in one block: little enough for the caches of a CPU, enough to fill a GPU (not tuned on one).
+_BLOCK_ELEMENTS = {"cpu": 2**20, "cuda": 2**24}
+_SAFE_EXPONENT = 40.0  # logits up to this need no shift: their exponentials and products of two stay in float32
 _LIVE_BLOCKS = 8  # tensors of a block's size that are alive at once in the backward pass
 
 
@@ -106,17 +107,30 @@ class _Sources(NamedTuple):
     gram: Tensor  # (n, s, s)
 
 
-class _Block(NamedTuple):
-    """What one block computes on its way to the cosines; the large tensors live in the scratch memory."""
+class _Queries(NamedTuple):
+    """A group of o query samples with q fragments."""
 
-    products: Tensor  # (q, n, s) <v_r, w>
-    inverse_norm: Tensor  # (o, n, s) of the cross-axis norm; zero where all products are zero
-    weights: Tensor  # (q, n, s) the attention p
-    weights_by_source: Tensor  # (n, q, s) the same
-    gram_weights: Tensor  # (n, q, s) G p
-    context_square: Tensor  # (q, n) squared length of the attended vector
-    norms: Tensor  # (q, n) ||w|| ||context||, not clamped
-    cosine: Tensor  # (q, n)
+    samples: slice
+    rows: slice  # among the packed queries
+    owner: Tensor  # (q,) sample of each fragment within the group
+    membership: Tensor  # (o, q) one where the fragment is the sample's, else zero
+
+
+class _Block(NamedTuple):
+    """What one block computes on its way to the cosines; the large tensors live in the scratch memory.
+
+    Queries come last: sums over source fragments then run along memory, and sums over the queries of a sample are
+    a product with the membership. The softmax is never divided by its sum z: p = weights / z.
+    """
+
+    products: Tensor  # (n, s, q) <v_r, w>
+    inverse_norm: Tensor  # (n, s, o) of the cross-axis norm; zero where all products are zero
+    weights: Tensor  # (n, s, q) z p
+    gram_weights: Tensor  # (n, s, q) z G p
+    z: Tensor  # (n, q)
+    context_square: Tensor  # (n, q) squared length of the attended vector
+    norms: Tensor  # (n, q) ||w|| ||context||, not clamped
+    cosine: Tensor  # (n, q)
 
 
 class _Scratch:
@@ -149,19 +163,19 @@ class _CrossAttention(torch.autograd.Function):
         options: CrossAttention,
         differentiate: bool,
     ) -> Tensor:
-        plan = _Plan.make(queries.device, counts, source_counts, options.memory_mb)
+        plan = _Plan.make(queries, counts, source_counts, options.memory_mb)
         scratch = _Scratch(queries)
         scores = queries.new_empty(len(counts), len(source_counts))
         # The products are the costly part: they are kept for the backward pass where they fit.
         total = 4 * len(queries) * sum(source_counts)
         kept: list[Tensor] | None = [] if differentiate and 2 * total <= options.memory_mb * 2**20 else None
         for group in plan.source_groups(sources, source_mask):
-            for samples, rows, owner in plan.query_groups():
-                products = _products(queries[rows], group, scratch if kept is None else None)
+            for part in plan.query_groups:
+                products = _products(queries[part.rows], group, scratch if kept is None else None)
                 if kept is not None:
                     kept.append(products)
-                block = _block(queries[rows], owner, group, options, products, scratch)
-                scores[samples, group.rows] = _aggregate(block.cosine, owner, options)
+                block = _block(queries[part.rows], part, group, options, products, scratch)
+                scores[part.samples, group.rows] = _aggregate(block.cosine, part.owner, options).T
         ctx.save_for_backward(queries, sources, source_mask)
         ctx.plan, ctx.options, ctx.kept = plan, options, kept
         return scores
@@ -176,15 +190,17 @@ class _CrossAttention(torch.autograd.Function):
         scratch = _Scratch(queries)
         for group in ctx.plan.source_groups(sources, source_mask):
             grad_flat, grad_gram = torch.zeros_like(group.flat), torch.zeros_like(group.gram)
-            for samples, rows, owner in ctx.plan.query_groups():
-                query = queries[rows]
+            for part in ctx.plan.query_groups:
+                query = queries[part.rows]
                 products = next(kept) if kept is not None else _products(query, group, scratch)
-                block = _block(query, owner, group, ctx.options, products, scratch)
-                grad_cosine = _aggregate_backward(block.cosine, owner, grad_scores[samples, group.rows], ctx.options)
-                grad_products, radial = _block_backward(block, grad_cosine, owner, ctx.options, grad_gram, scratch)
-                grad_flat.addmm_(grad_products.T, query)
+                block = _block(query, part, group, ctx.options, products, scratch)
+                grad_cosine = _aggregate_backward(
+                    block.cosine, part.owner, grad_scores[part.samples, group.rows].T, ctx.options
+                )
+                grad_products, radial = _block_backward(block, grad_cosine, part, ctx.options, grad_gram, scratch)
+                grad_flat.addmm_(grad_products, query)
                 square = query.square().sum(-1, keepdim=True).clamp(min=EPS**2)
-                grad_queries[rows] += torch.addmm(query * (-radial / square), grad_products, group.flat)
+                grad_queries[part.rows] += torch.addmm(query * (-radial / square), grad_products.T, group.flat)
             # G = V V', so a symmetric gradient M of G adds 2 M V; grad_gram holds 2 M.
             n, length, _ = group.gram.shape
             grad_flat = grad_flat.view(n, length, -1).baddbmm_(grad_gram, group.flat.view(n, length, -1))
@@ -193,123 +209,129 @@ class _CrossAttention(torch.autograd.Function):
 
 
 def _products(queries: Tensor, group: _Sources, scratch: _Scratch | None) -> Tensor:
-    """Inner products (q, n, s) of queries (q, dim) and a group of sources, in fresh memory without a scratch."""
-    out = scratch("products", len(queries), len(group.flat)) if scratch else None
-    return torch.mm(queries, group.flat.T, out=out).view(-1, *group.gram.shape[:2])
+    """Inner products (n, s, q) of a group of sources and queries (q, dim), in fresh memory without a scratch."""
+    out = scratch("products", len(group.flat), len(queries)) if scratch else None
+    return torch.mm(group.flat, queries.T, out=out).view(*group.gram.shape[:2], -1)
 
 
 def _activation(products: Tensor, leak: float, out: Tensor) -> Tensor:
-    """LeakyReLU of the products: the larger of x and leak * x."""
-    return torch.maximum(products, torch.mul(products, leak, out=out), out=out)
+    """LeakyReLU of the products, in one pass over them."""
+    return torch.ops.aten.leaky_relu.out(products, leak, out=out)  # type: ignore[no-any-return]
+
+
+def _per_sample(values: Tensor, part: _Queries) -> Tensor:
+    """Sums (n, s, o) of values (n, s, q) over the queries of each sample."""
+    return torch.mm(values.flatten(0, 1), part.membership.T).view(*values.shape[:2], -1)
+
+
+def _per_query(values: Tensor, part: _Queries, out: Tensor) -> Tensor:
+    """Values (n, s, o) of samples, given to each of their queries: (n, s, q)."""
+    return torch.index_select(values, 2, part.owner, out=out)
 
 
 def _block(
-    queries: Tensor, owner: Tensor, group: _Sources, options: CrossAttention, products: Tensor, scratch: _Scratch
+    queries: Tensor, part: _Queries, group: _Sources, options: CrossAttention, products: Tensor, scratch: _Scratch
 ) -> _Block:
     """All cosines between queries (q, dim) and what they attend to in a group of sources."""
-    q, n, length = products.shape
-    weights, spare = scratch("weights", q, n, length), scratch("spare", q, n, length)
+    weights, spare = scratch("weights", *products.shape), scratch("spare", *products.shape)
     activation = _activation(products, options.leak, weights)
-    square = products.new_zeros(int(owner[-1]) + 1, n, length)
-    square.index_add_(0, owner, torch.mul(activation, activation, out=spare))
+    square = _per_sample(torch.mul(activation, activation, out=spare), part)
     # A source fragment that is orthogonal to all queries of a sample has a zero norm without a gradient.
-    inverse_norm = torch.where(square > 0, (square.sqrt() + EPS).reciprocal(), 0.0)
-    scale = torch.index_select(inverse_norm * options.inverse_temperature, 0, owner, out=spare)
-    logits = activation.mul_(scale)
+    inverse_norm = (square.sqrt() + EPS).reciprocal_().masked_fill_(square == 0, 0)
+    logits = activation.mul_(_per_query(inverse_norm * options.inverse_temperature, part, spare))
     if group.mask is not None:
-        logits.masked_fill_(~group.mask, -math.inf)
-    weights = logits.sub_(logits.amax(-1, keepdim=True)).exp_()
-    weights /= weights.sum(-1, keepdim=True)
-    by_source = scratch("weights by source", n, q, length).copy_(weights.transpose(0, 1))
-    gram_weights = torch.bmm(by_source, group.gram, out=scratch("gram weights", n, q, length))
-    context_square = torch.mul(gram_weights, by_source, out=spare.view(n, q, length)).sum(-1).T
-    context_square = context_square.clamp(min=0)  # rounding may leave it below zero
-    norms = queries.norm(dim=-1, keepdim=True) * context_square.sqrt()
-    cosine = torch.mul(weights, products, out=spare).sum(-1) / norms.clamp(min=EPS)
-    return _Block(products, inverse_norm, weights, by_source, gram_weights, context_square, norms, cosine)
+        logits.masked_fill_(~group.mask[..., None], -math.inf)
+    if options.inverse_temperature > _SAFE_EXPONENT:  # else no logit is large: the norm makes them at most this
+        logits -= logits.amax(1, keepdim=True)
+    weights = logits.exp_()
+    z = weights.sum(1)
+    gram_weights = torch.bmm(group.gram, weights, out=scratch("gram weights", *products.shape))
+    context_square = torch.mul(gram_weights, weights, out=spare).sum(1).clamp_(min=0)  # rounding may leave it below
+    context_square /= z.square()
+    norms = context_square.sqrt().mul_(queries.norm(dim=-1))
+    cosine = torch.mul(weights, products, out=spare).sum(1).div_(z).div_(norms.clamp(min=EPS))
+    return _Block(products, inverse_norm, weights, gram_weights, z, context_square, norms, cosine)
 
 
 def _block_backward(
     block: _Block,
     grad_cosine: Tensor,
-    owner: Tensor,
+    part: _Queries,
     options: CrossAttention,
     grad_gram: Tensor,
     scratch: _Scratch,
 ) -> tuple[Tensor, Tensor]:
-    """From d loss / d cosine (q, n) to that of the products (q, n * s) and of log ||w|| (q, 1), sign reversed.
+    """From d loss / d cosine (n, q) to that of the products (n * s, q) and of log ||w|| (q, 1), sign reversed.
 
     Adds twice the gradient of the Gram matrices to `grad_gram` (n, s, s). A pair with a vanishing norm has
     cosine zero by definition and sends no gradient.
     """
-    q, n, length = block.products.shape
     alive = block.norms > EPS
-    through_product = torch.where(alive, grad_cosine / block.norms, 0.0)  # d loss / d (p . s)
+    through_product = torch.where(alive, grad_cosine / block.norms, 0.0).div_(block.z)  # d loss / d (p . s), by z
     radial = torch.where(alive, grad_cosine * block.cosine, 0.0)  # -d loss / d log of either norm
-    through_square = torch.where(alive, radial / block.context_square, 0.0)  # -2 d loss / d (p' G p)
+    # -2 d loss / d (p' G p), by z squared
+    through_square = torch.where(alive, radial / block.context_square, 0.0).div_(block.z.square())
 
     # Softmax: the cosine does not change with the scale of p, so the usual centring term is zero.
-    grad, spare = scratch("gradient", q, n, length), scratch("spare", q, n, length)
+    grad, spare = scratch("gradient", *block.products.shape), scratch("spare", *block.products.shape)
     temperature = options.inverse_temperature
-    torch.mul(block.products, (temperature * through_product)[..., None], out=grad)
-    grad -= torch.mul(block.gram_weights.transpose(0, 1), (temperature * through_square)[..., None], out=spare)
+    torch.mul(block.products, (temperature * through_product)[:, None], out=grad)
+    grad.addcmul_(block.gram_weights, (temperature * through_square)[:, None], value=-1)
     grad *= block.weights
 
-    by_source = block.weights_by_source
-    other = torch.mul(by_source, -through_square.T[..., None], out=block.gram_weights)
-    grad_gram.baddbmm_(other.transpose(1, 2), by_source)
+    other = torch.mul(block.weights, -through_square[:, None], out=block.gram_weights)
+    grad_gram.baddbmm_(other, block.weights.transpose(1, 2))
 
     # Cross-axis norm: y = x / (||x|| + EPS), where x are the activations of one sample's queries.
-    other = other.view(q, n, length)
     activation = _activation(block.products, options.leak, spare)
-    along = torch.zeros_like(block.inverse_norm).index_add_(0, owner, torch.mul(grad, activation, out=other))
+    along = _per_sample(torch.mul(grad, activation, out=other), part)
     norm = (block.inverse_norm.reciprocal() - EPS).clamp(min=EPS)  # infinite where the norm is zero
-    grad *= torch.index_select(block.inverse_norm, 0, owner, out=other)
+    grad *= _per_query(block.inverse_norm, part, other)
     radius = along * block.inverse_norm.square() / norm
-    grad -= activation.mul_(torch.index_select(radius, 0, owner, out=other))
+    grad.addcmul_(activation, _per_query(radius, part, other), value=-1)
 
     torch.where(block.products > 0, grad, torch.mul(grad, options.leak, out=spare), out=grad)
-    grad += torch.mul(block.weights, through_product[..., None], out=spare)
-    return grad.flatten(1), radial.sum(1, keepdim=True)
+    grad.addcmul_(block.weights, through_product[:, None])
+    return grad.flatten(0, 1), radial.sum(0)[:, None]
 
 
 def _aggregate(cosine: Tensor, owner: Tensor, options: CrossAttention) -> Tensor:
-    """Cosines (q, n) -> scores (o, n); LogSumExp is taken about the largest cosine, so that it cannot overflow."""
+    """Cosines (n, q) -> scores (n, o); LogSumExp is taken about the largest cosine, so that it cannot overflow."""
     counts = torch.bincount(owner)
+    sums = cosine.new_zeros(len(cosine), len(counts))
     if options.aggregation == "mean":
-        return cosine.new_zeros(len(counts), cosine.shape[1]).index_add_(0, owner, cosine) / counts[:, None]
-    largest = torch.segment_reduce(cosine, "max", lengths=counts)
-    terms = torch.exp(options.lse_scale * (cosine - largest[owner]))
-    return largest + torch.zeros_like(largest).index_add_(0, owner, terms).log() / options.lse_scale
+        return sums.index_add_(1, owner, cosine) / counts
+    largest = torch.segment_reduce(cosine.T.contiguous(), "max", lengths=counts).T
+    terms = torch.exp(options.lse_scale * (cosine - largest[:, owner]))
+    return largest + sums.index_add_(1, owner, terms).log() / options.lse_scale
 
 
 def _aggregate_backward(cosine: Tensor, owner: Tensor, grad_scores: Tensor, options: CrossAttention) -> Tensor:
-    """Gradient (q, n) of the cosines from that (o, n) of the scores."""
+    """Gradient (n, q) of the cosines from that (n, o) of the scores."""
     if options.aggregation == "mean":
-        return (grad_scores / torch.bincount(owner)[:, None])[owner]
+        return (grad_scores / torch.bincount(owner))[:, owner]
     scores = _aggregate(cosine, owner, options)
-    return grad_scores[owner] * torch.exp(options.lse_scale * (cosine - scores[owner]))
+    return grad_scores[:, owner] * torch.exp(options.lse_scale * (cosine - scores[:, owner]))
 
 
 class _Plan(NamedTuple):
     """Which samples are computed together: whole query samples in order, source samples by length."""
 
-    query_samples: list[slice]
-    query_rows: list[slice]
-    owners: list[Tensor]
+    query_groups: list[_Queries]
     source_rows: list[slice | Tensor]
     source_lengths: list[int]
 
     @staticmethod
-    def make(device: torch.device, counts: Sequence[int], source_counts: Sequence[int], memory_mb: int) -> _Plan:
+    def make(like: Tensor, counts: Sequence[int], source_counts: Sequence[int], memory_mb: int) -> _Plan:
         """Blocks of about `_BLOCK_ELEMENTS` products, fewer where the memory asks for it; at least one sample each."""
+        device, dtype = like.device, like.dtype
         elements = min(_BLOCK_ELEMENTS.get(device.type, 2**22), memory_mb * 2**20 // (2 * 4 * _LIVE_BLOCKS))
         ragged = min(source_counts) < max(source_counts)
         order = sorted(range(len(source_counts)), key=source_counts.__getitem__) if ragged else None
         lengths = [source_counts[i] for i in order] if order else source_counts
         source_rows: list[slice | Tensor] = []
         source_lengths: list[int] = []
-        for part in _runs(lengths, 6 * math.isqrt(elements), padded=True):
+        for part in _runs(lengths, 2 * math.isqrt(elements), padded=True):
             index = torch.tensor(order[part], device=device) if order else None
             source_rows.append(part if index is None else index)
             source_lengths.append(lengths[part.stop - 1])
@@ -317,17 +339,14 @@ class _Plan(NamedTuple):
             (part.stop - part.start) * length if isinstance(part, slice) else len(part) * length
             for part, length in zip(source_rows, source_lengths, strict=True)
         )
-        query_samples = list(_runs(counts, max(1, elements // widest)))
-        query_rows, owners, start = [], [], 0
-        for part in query_samples:
+        query_groups, start = [], 0
+        for part in _runs(counts, max(1, elements // widest)):
             own = torch.tensor(counts[part], device=device)
-            query_rows.append(slice(start, start := start + sum(counts[part])))
-            owners.append(torch.repeat_interleave(torch.arange(len(own), device=device), own))
-        return _Plan(query_samples, query_rows, owners, source_rows, source_lengths)
-
-    def query_groups(self) -> Iterator[tuple[slice, slice, Tensor]]:
-        """(samples, their rows among the packed queries, owner of each row within the group)."""
-        return zip(self.query_samples, self.query_rows, self.owners, strict=True)
+            samples = torch.arange(len(own), device=device)
+            owner = torch.repeat_interleave(samples, own)
+            rows = slice(start, start := start + sum(counts[part]))
+            query_groups.append(_Queries(part, rows, owner, (owner == samples[:, None]).to(dtype)))
+        return _Plan(query_groups, source_rows, source_lengths)
 
     def source_groups(self, sources: Tensor, mask: Tensor) -> Iterator[_Sources]:
         """The source samples of each group, cut to the group's longest; masked fragments become zero."""
