@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from lgsf.beyond import NOT_SINGLE, PEOPLE
-from lgsf.blocks import Block, Cell, value_cell
+from lgsf.blocks import Block, Cell, looks_cell, value_cell
 from lgsf.difficulty import RECALL_AT
 from lgsf.formatting import NOTHING, PROTOCOL_LABELS, decimal, listing
 from lgsf.hubness import K
@@ -60,7 +60,7 @@ def beyond_part(dataset: str, table: pd.DataFrame, runs: pd.DataFrame, summary: 
         hubs=_methods(f"{dataset}-hubs", f"Hubs on {dataset}: how often candidates are among the first {K}", table, runs, hubs, best=False),
         galleries=_galleries(dataset, summary),
         difficulty=_difficulty(dataset, table),
-        alone=_alone(dataset, table),
+        alone=_alone(dataset, table, runs),
         plots=_plots(dataset, table),
         absent=_absent(table),
     )  # fmt: skip
@@ -113,8 +113,8 @@ def _methods(
             places = 2 if metric.startswith("skewness") else 1
             cells.append(value_cell(found.mean(), found.std(ddof=1) if len(found) > 1 else np.nan, places=places,
                                     css="best" if is_best else ""))  # fmt: skip
-        rows.append([*cells, _seeds(str(method), measured, runs)])
-    return _block(id_, caption, ["method", *(label for *_, label in columns), "seeds"], rows)
+        rows.append([*cells, _looks(str(method), runs), _seeds(str(method), measured, runs)])
+    return _block(id_, caption, ["method", *(label for *_, label in columns), "dev looks", "seeds"], rows)
 
 
 def _of_runs(table: pd.DataFrame, runs: pd.DataFrame, what: str, direction: str, metric: str) -> dict[str, pd.Series]:
@@ -132,6 +132,11 @@ def _seeds(method: str, measured: pd.DataFrame, runs: pd.DataFrame) -> Cell:
     n = measured.loc[measured["method"] == method, "seed"].nunique()
     expected = int((runs["method"] == method).sum())
     return Cell(f"{n}/{expected}", "" if n == expected else "incomplete", float(n), "" if n == expected else "warn")
+
+
+def _looks(method: str, runs: pd.DataFrame) -> Cell:
+    """Looks at dev behind a method's runs, as in every other table."""
+    return looks_cell(runs.loc[runs["method"] == method, "dev_looks"].mean())
 
 
 def _people(dataset: str, table: pd.DataFrame, runs: pd.DataFrame) -> Block | None:
@@ -155,8 +160,8 @@ def _people(dataset: str, table: pd.DataFrame, runs: pd.DataFrame) -> Block | No
             low, high = own["low"].mean(), own["high"].mean()
             shown = Cell(f"{decimal(low, 3)} to {decimal(high, 3)}", sort=float(low), css="quiet")
             cells.append(Cell(NOTHING) if np.isnan(low) else shown)
-        rows.append([*cells, _seeds(str(method), judged, runs)])
-    return _block(f"{dataset}-people", f"Agreement with people on {dataset}", [*names, "seeds"], rows)
+        rows.append([*cells, _looks(str(method), runs), _seeds(str(method), judged, runs)])
+    return _block(f"{dataset}-people", f"Agreement with people on {dataset}", [*names, "dev looks", "seeds"], rows)
 
 
 def _galleries(dataset: str, summary: pd.DataFrame) -> Block | None:
@@ -167,13 +172,13 @@ def _galleries(dataset: str, summary: pd.DataFrame) -> Block | None:
     metrics = {"i2t_r1": "i2t R@1", "t2i_r1": "t2i R@1", "rsum": "rSum"}
     means = summary.set_index(["method", "protocol", "metric"])["mean"]
     short = {"folds": "folds", "full": "whole"}
-    names = ["method", *(f"{label}, {short[p]}" for label in metrics.values() for p in protocols)]
+    names = ["method", *(f"{label}, {short[p]}" for label in metrics.values() for p in protocols), "dev looks"]
     rows = []
     for method, own in summary.groupby("method", sort=False):
         cells = [_title(own["title"].iloc[0], own["kind"].iloc[0])]
         for metric in metrics:
             cells += [value_cell(float(means[method, p, metric]), float("nan")) for p in protocols]
-        rows.append(cells)
+        rows.append([*cells, looks_cell(own["dev_looks"].iloc[0])])
     caption = f"The same ranks on {dataset} against two galleries: {listing([PROTOCOL_LABELS[p] for p in protocols])}"
     return _block(f"{dataset}-galleries", caption, names, rows)
 
@@ -199,7 +204,7 @@ def _difficulty(dataset: str, table: pd.DataFrame) -> Block | None:
     return _block(f"{dataset}-difficulty", caption, names, rows) if n_runs > 1 else None
 
 
-def _alone(dataset: str, table: pd.DataFrame) -> Block | None:
+def _alone(dataset: str, table: pd.DataFrame, runs: pd.DataFrame) -> Block | None:
     rows = table[table["metric"].str.startswith("alone_")]
     if rows.empty:
         return None
@@ -208,9 +213,10 @@ def _alone(dataset: str, table: pd.DataFrame) -> Block | None:
     cells = [
         [_title(own["title"].iloc[0], own["kind"].iloc[0])]
         + [value_cell(float(values[method, d, f"alone_r{k}"]), float("nan")) for d, k in columns]
+        + [_looks(str(method), runs)]
         for method, own in rows.groupby("method", sort=False)
     ]
-    names = ["method", *(f"{d}, first {k}" for d, k in columns)]
+    names = ["method", *(f"{d}, first {k}" for d, k in columns), "dev looks"]
     return _block(f"{dataset}-alone", f"Queries of {dataset} that one method alone finds, percent", names, cells)
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from lgsf.blocks import Block, Cell
+from lgsf.blocks import Block, Cell, looks_cell
 from lgsf.config import Factorial
 from lgsf.formatting import decimal, interval, mean_sd, metric_label
 from lgsf.plots import DotRow, Plot, dot_plot
@@ -38,7 +38,7 @@ def factorial_part(
 ) -> FactorialPart:
     """The section for one dataset and protocol.
 
-    runs     their rows of lgsf.tables.collect, for the seeds behind each effect
+    runs     their rows of lgsf.tables.collect, for the cells and the seeds behind each effect
     effects  their rows of lgsf.factorial.factorial_runs
     titles   method -> how tables call it; a cell that the experiment does not run keeps its name
     """
@@ -76,8 +76,14 @@ def _cells_block(id_: str, caption: str, design: Factorial, runs: pd.DataFrame, 
             mean, sd = float(values.mean()), float(values.std(ddof=1))
             cells.append(Cell(mean_sd(mean, sd), sort=None if math.isnan(mean) else mean))
         finished = int((own["status"] == "finished").sum())
-        rows.append((*cells, Cell(str(finished), sort=float(finished), css="" if finished else "warn")))
-    names = ("method", *design.factors.values(), *map(metric_label, EFFECT_METRICS), "seeds")
+        rows.append(
+            (
+                *cells,
+                looks_cell(own["dev_looks"].mean()),
+                Cell(str(finished), sort=float(finished), css="" if finished else "warn"),
+            )
+        )
+    names = ("method", *design.factors.values(), *map(metric_label, EFFECT_METRICS), "dev looks", "seeds")
     numeric = tuple(index > len(design.factors) for index in range(len(names)))
     return Block(id_, caption, names, numeric, tuple(rows))
 

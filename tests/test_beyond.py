@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -166,6 +167,20 @@ def test_the_report_shows_what_there_is_and_why_the_rest_is_not(page: str, table
     asked = table[(table["method"] == "vsepp") & (table["seed"] == 0) & (table["metric"] == "map_at_r")]
     asked = asked.set_index(["what", "direction"])["n"].to_dict()
     assert (asked["eccv", "i2t"], asked["cxc", "t2i"], asked["true", "t2i"]) == (9, 20, CAPTIONS)
+
+
+@pytest.mark.parametrize("id_", ["toy-true-i2t", "toy-coco", "toy-people", "toy-hubs", "toy-alone"])
+def test_every_table_of_methods_tells_their_looks_at_dev(root: Path, page: str, id_: str) -> None:
+    runs = collect(EXPERIMENT, root / "results")
+    expected = runs.loc[runs["method"] == "lgsf", "dev_looks"].unique()
+    assert len(expected) == 1
+    html = page[page.index(f'id="{id_}"') :]
+    rows = [re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", row, re.DOTALL) for row in html.split("</table>")[0].split("<tr")]
+    names = next(row for row in rows if any("dev looks" in cell for cell in row))
+    own = next(row for row in rows if row and ">LGSF" in ">" + re.sub("<[^>]*>|\\s", "", row[0]))
+    column = next(index for index, cell in enumerate(names) if "dev looks" in cell)
+    assert len(own) == len(names)
+    assert re.sub("<[^>]*>", "", own[column]).strip() == f"{expected[0]:g}"
 
 
 def test_nothing_but_older_runs_still_makes_a_report(tmp_path: Path) -> None:
