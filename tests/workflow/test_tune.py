@@ -39,7 +39,9 @@ def test_tunes_and_runs_with_what_was_chosen(tree: Tree, overlay: Overlay) -> No
     assert outcome.code == 1 and "no setting 'parameters.margn'" in outcome.text
     assert not list((tree.root / "results").rglob("trial1"))  # nobody's trials begin
 
-    assert tree.snakemake("--cores", "2", "tune", *SMOKE).code == 0
+    outcome = tree.snakemake("--cores", "2", "tune", *SMOKE)
+    assert outcome.code == 0, outcome.text
+    assert "Report: " not in outcome.text  # there is none yet
     path = "results/smoke/tuned/smoke/scenes.yaml"
     chosen = yaml.safe_load((tree.root / path).read_text())
     assert sorted(chosen["methods"]) == METHODS
