@@ -45,6 +45,7 @@ class SGRAFParameters(WordParameters):
     regions: int = Field(36, ge=1, description="regions per image: batch norm keeps statistics for each index")
     similarity_dim: int = Field(256, ge=1, description="width of a similarity vector")
     lambda_softmax: float = Field(9.0, gt=0, description="inverse temperature of the attention")
+    recompute: bool = Field(True, description="compute pairs again in the backward pass: far less memory, more time")
     dropout: float = Field(0.4, ge=0, lt=1, description="on word vectors and in the global self-attention")
     embedding_dim: int = Field(1024, ge=1, description="width of regions, words and the recurrent state")
     margin: float = Field(0.2, gt=0, description="of the hinge triplet loss")
@@ -158,7 +159,7 @@ class SGRAF(Method):
         return Encoded(vector=self.text_attention(fragments, mask), fragments=fragments, mask=mask)
 
     def similarity(self, images: Encoded, texts: Encoded) -> Tensor:
-        """Scores (n_images, n_texts) float32 in 0..1, in chunks; the backward pass computes each chunk again."""
+        """Scores (n_images, n_texts) float32 in 0..1, in chunks, which the backward pass may compute again."""
         # SAF's statistics in training are over all images of the batch.
         step = len(images) if self.training else IMAGE_CHUNK
         parts = [images.select(slice(i, i + step)) for i in range(0, len(images), step)]
@@ -174,7 +175,7 @@ class SGRAF(Method):
             part = texts.select(order[rows])
             assert part.fragments is not None and part.mask is not None
             part = Encoded(vector=part.vector, fragments=part.fragments[:, :longest], mask=part.mask[:, :longest])
-            if torch.is_grad_enabled():
+            if torch.is_grad_enabled() and self.options.recompute:
                 chunk, moment = checkpoint(self._pairs, images, part, use_reentrant=False, preserve_rng_state=False)
             else:  # nothing to save, and the first call of `checkpoint` loads torch's compiler
                 chunk, moment = self._pairs(images, part)

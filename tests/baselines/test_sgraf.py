@@ -17,9 +17,10 @@ from tests.baselines.properties import SPEC, check_evaluation, check_training, e
 Module = Literal["sgr", "saf"]
 
 
-def small(module: Module, *, dropout: float = 0.0) -> SGRAF:
+def small(module: Module, *, dropout: float = 0.0, recompute: bool = True) -> SGRAF:
     torch.manual_seed(0)
-    options = SGRAFParameters(module=module, regions=5, similarity_dim=8, embedding_dim=12, word_dim=6, dropout=dropout)
+    sizes = {"regions": 5, "similarity_dim": 8, "embedding_dim": 12, "word_dim": 6}
+    options = SGRAFParameters(module=module, dropout=dropout, recompute=recompute, **sizes)
     return SGRAF(options, SPEC)
 
 
@@ -42,15 +43,16 @@ def test_chunks_change_neither_scores_nor_gradients_nor_statistics(
     monkeypatch: pytest.MonkeyPatch, module: Module
 ) -> None:
     results: list[list[Tensor]] = []
-    for chunk in (48, 0):  # all captions at once, one at a time
+    for chunk, recompute in ((48, True), (0, True), (48, False)):  # all captions at once, one at a time, all kept
         monkeypatch.setattr(sgraf, "CHUNK_MB", chunk)
-        method = small(module).train()
+        method = small(module, recompute=recompute).train()
         scores = method.similarity(*encode(method, ragged_batch()))
         scores.square().sum().backward()
         gradients = [p.grad for p in method.parameters() if p.grad is not None]
         results.append([scores.detach(), *gradients, *(b.clone() for b in method.buffers())])
-    for together, apart in zip(*results, strict=True):
+    for together, apart, kept in zip(*results, strict=True):
         torch.testing.assert_close(together, apart, atol=5e-6, rtol=1e-5)
+        assert torch.equal(together, kept)
 
 
 def test_statistics_of_saf_are_those_of_a_loop_over_captions() -> None:
