@@ -30,7 +30,7 @@ EPS = 1e-8  # as published: added to the cross-axis norm, and the least product 
 
 # Products in one block: little enough for the caches of a CPU, enough to fill a GPU (not tuned on one).
 _BLOCK_ELEMENTS = {"cpu": 2**20, "cuda": 2**24}
-_SAFE_EXPONENT = 40.0  # logits up to this need no shift: their exponentials and products of two stay in float32
+_SAFE_EXPONENT = 30.0  # logits up to this need no shift: squares of sums of their exponentials stay in float32
 _LIVE_BLOCKS = 8  # tensors of a block's size that are alive at once in the backward pass
 
 

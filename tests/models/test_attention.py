@@ -126,6 +126,19 @@ def test_one_of_everything() -> None:
     torch.testing.assert_close(score, (query[0] * source[0]).sum(-1), atol=1e-6, rtol=0)
 
 
+@pytest.mark.parametrize("temperature", [30.0, 45.0, 100.0])
+def test_sharp_attention_does_not_overflow(temperature: float) -> None:
+    """With one query the norm makes every logit as large as it can be, here for a hundred fragments."""
+    how = CrossAttention(inverse_temperature=temperature, aggregation="mean")
+    queries, sources = ragged([1, 3], seed=1), ragged([100, 40], seed=2)
+    leaves = queries[0].requires_grad_(), sources[0].requires_grad_()
+    results = []
+    for scores in (how(leaves[0], queries[1], leaves[1], sources[1]), loop(queries, sources, how)):
+        results.append([scores.detach(), *torch.autograd.grad(scores.square().sum(), leaves)])
+    for ours, theirs in zip(*results, strict=True):
+        torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=1e-3)
+
+
 def test_large_lse_scale_neither_overflows_nor_vanishes() -> None:
     """exp(20) fits float32 but overflows float16; exp(200) overflows both, and exp(-200) is zero."""
     queries, sources = ragged([4, 6], seed=1), ragged([3, 3], seed=2)
