@@ -177,7 +177,7 @@ class SGRAF(Method):
             part = Encoded(vector=part.vector, fragments=part.fragments[:, :longest], mask=part.mask[:, :longest])
             if torch.is_grad_enabled() and self.options.recompute:
                 chunk, moment = checkpoint(self._pairs, images, part, use_reentrant=False, preserve_rng_state=False)
-            else:  # nothing to save, and the first call of `checkpoint` loads torch's compiler
+            else:  # without gradients nothing is kept, and the first call of `checkpoint` loads torch's compiler
                 chunk, moment = self._pairs(images, part)
             scores.append(chunk)
             tracked.append(moment)
