@@ -10,6 +10,8 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
+from lgsf.errors import LgsfError
+
 
 def sources(*modules: str, root: Path) -> list[Path]:
     """Files under `root` that importing `modules` can reach, sorted; `root` is the folder of the packages.
@@ -18,7 +20,12 @@ def sources(*modules: str, root: Path) -> list[Path]:
     package. Not followed are imports for the type checker alone, and a package's module-level
     `__getattr__`, which serves users of the library and no code inside it. Modules outside `root`
     (torch, numpy, an installed method) contribute nothing.
+
+    Raises LgsfError for one of `modules` that belongs under `root` and is not there, or is a package that holds
+    nothing but its docstring: no edit would ever repeat what hangs on it.
     """
+    for module in modules:
+        _require(module, root)
     found: set[Path] = set()
     waiting = [name for module in modules for name in _with_parents(module)]
     seen = set(waiting)
@@ -35,6 +42,16 @@ def sources(*modules: str, root: Path) -> list[Path]:
                     seen.add(candidate)
                     waiting.append(candidate)
     return sorted(found)
+
+
+def _require(module: str, root: Path) -> None:
+    if _file(module.split(".")[0], root) is None and not (root / module.split(".")[0]).is_dir():
+        return  # installed elsewhere
+    file = _file(module, root)
+    if file is None:
+        raise LgsfError(f"module {module!r} does not exist under {root}; check its spelling.")
+    if all(isinstance(node, ast.Expr) for node in ast.parse(file.read_bytes(), filename=str(file)).body):
+        raise LgsfError(f"{file} holds no code: name a module of this package instead of {module!r}.")
 
 
 def _with_parents(module: str) -> list[str]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
+from lgsf.errors import LgsfError
 from lgsf.sources import sources
 
 TREE = {
@@ -75,6 +77,30 @@ def test_several_modules_give_the_union(tree: Path) -> None:
 
 def test_modules_from_elsewhere_contribute_nothing(tree: Path) -> None:
     assert sources("numpy.linalg", root=tree) == []
+
+
+@pytest.mark.parametrize("name", ["app.mian", "app.tools.hamer", "other.nothing"])
+def test_a_requested_module_that_is_not_there_is_an_error(tree: Path, name: str) -> None:
+    with pytest.raises(LgsfError, match=f"module '{name}' does not exist"):
+        sources("app.main", name, root=tree)
+
+
+def test_a_requested_package_without_code_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "tables").mkdir()
+    (tmp_path / "tables" / "__init__.py").write_text('"""Tables."""\n')
+    (tmp_path / "tables" / "write.py").write_text("import tables\n")
+    with pytest.raises(LgsfError, match="tables/__init__.py holds no code"):
+        sources("tables", root=tmp_path)
+    assert names(tmp_path, "tables.write") == {"tables/__init__.py", "tables/write.py"}
+
+
+def test_every_module_that_the_workflow_watches_is_there(repository: Path) -> None:
+    rules = "\n".join(path.read_text() for path in sorted((repository / "workflow").rglob("*.smk")))
+    watched = re.findall(r"""code\(\s*f?((?:"[^"]+"(?:,\s*)?)+)""", rules)
+    modules = [name for group in watched for name in re.findall(r'"([^"]+)"', group)]
+    assert len(modules) > 10
+    for source in ("scenes", "precomp"):
+        assert sources(*(name.replace("{source}", source) for name in modules), root=repository)
 
 
 def test_is_sorted(tree: Path) -> None:
