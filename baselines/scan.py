@@ -1,7 +1,7 @@
 """SCAN (Lee et al., ECCV 2018): stacked cross attention between words and regions, in one direction.
 
 "t2i": every word attends to the regions, the caption's score is the mean or LogSumExp over its words; "i2t":
-every region attends to the words (lgsf/models/attention.py has the equations). <start> and <end> are words
+every region attends to the words (lgsf/models/layers/attention.py has the equations). <start> and <end> are words
 like any other. Where paper and code differ, this follows the code: LeakyReLU 0.1 for the paper's [x]_+ (`leak:
 0` gives it). Hardest negatives from the first step (`sum_steps: 0`). Unlike the published code, scores are
 float32 and not double, and a caption of the same image is never a negative.
@@ -16,11 +16,12 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from baselines.published import rename
-from lgsf.models.attention import CrossAttention, attention_weights
-from lgsf.models.base import Batch, DataSpec, Encoded, Method, Progress
-from lgsf.models.encoders import BiGRUEncoder, RegionEncoder, WordParameters, l2_normalize
-from lgsf.models.losses import hinge_triplet
+from baselines.weights import rename
+from lgsf.data.batch import Batch
+from lgsf.models.base import DataSpec, Encoded, Method, Progress
+from lgsf.models.layers.attention import CrossAttention, attention_weights
+from lgsf.models.layers.encoders import BiGRUEncoder, RegionEncoder, WordParameters, l2_normalize
+from lgsf.models.layers.losses import hinge_triplet
 
 
 class SCANParameters(WordParameters):

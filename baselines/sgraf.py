@@ -22,14 +22,15 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
-from baselines.published import rename
-from lgsf.errors import LgsfError
-from lgsf.models.attention import attention_weights
-from lgsf.models.base import Batch, DataSpec, Encoded, Method, Progress
-from lgsf.models.encoders import BiGRUEncoder, RegionEncoder, WordParameters, l2_normalize, xavier_linear
-from lgsf.models.losses import hinge_triplet
-from lgsf.models.masked_norm import MaskedBatchNorm, moments
-from lgsf.models.pooling import MeanPooling
+from baselines.weights import rename
+from lgsf.data.batch import Batch
+from lgsf.models.base import DataSpec, Encoded, Method, Progress
+from lgsf.models.layers.attention import attention_weights
+from lgsf.models.layers.encoders import BiGRUEncoder, RegionEncoder, WordParameters, l2_normalize, xavier_linear
+from lgsf.models.layers.losses import hinge_triplet
+from lgsf.models.layers.masked_norm import MaskedBatchNorm, moments
+from lgsf.models.layers.pooling import MeanPooling
+from lgsf.system.errors import LgsfError
 
 CHUNK_MB = 48  # memory for the attended vectors and similarity vectors of one chunk of pairs
 IMAGE_CHUNK = 256  # images per chunk in evaluation

@@ -15,13 +15,14 @@ from collections.abc import Mapping
 from pydantic import Field
 from torch import Tensor
 
-from baselines.published import PUBLISHED_BERT, UNUSED_BERT, rename
-from lgsf.models.base import Batch, DataSpec, Encoded, Progress
-from lgsf.models.encoders import l2_normalize
-from lgsf.models.losses import hinge_triplet
-from lgsf.models.pooling import GeneralizedPooling
-from lgsf.models.region_mlp import PUBLISHED_MLP, RegionMLP
-from lgsf.models.text import TextMethod, TextMethodParameters, build_text_encoder
+from baselines.weights import PUBLISHED_BERT, UNUSED_BERT, rename
+from lgsf.data.batch import Batch
+from lgsf.models.base import DataSpec, Encoded, Progress
+from lgsf.models.layers.encoders import l2_normalize
+from lgsf.models.layers.losses import hinge_triplet
+from lgsf.models.layers.pooling import GeneralizedPooling
+from lgsf.models.layers.region_mlp import PUBLISHED_MLP, RegionMLP
+from lgsf.models.layers.text import TextMethod, TextMethodParameters, build_text_encoder
 
 
 class VSEInfinityParameters(TextMethodParameters):

@@ -13,11 +13,12 @@ from collections.abc import Mapping
 from pydantic import Field
 from torch import Tensor
 
-from baselines.published import rename
-from lgsf.models.base import Batch, DataSpec, Encoded, Method, Progress
-from lgsf.models.encoders import GRUEncoder, WordParameters, l2_normalize, last_state, xavier_linear
-from lgsf.models.losses import hinge_triplet
-from lgsf.models.pooling import MeanPooling
+from baselines.weights import rename
+from lgsf.data.batch import Batch
+from lgsf.models.base import DataSpec, Encoded, Method, Progress
+from lgsf.models.layers.encoders import GRUEncoder, WordParameters, l2_normalize, last_state, xavier_linear
+from lgsf.models.layers.losses import hinge_triplet
+from lgsf.models.layers.pooling import MeanPooling
 
 
 class VSEPPParameters(WordParameters):

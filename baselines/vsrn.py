@@ -18,12 +18,13 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from baselines.published import rename
-from lgsf.models.base import Batch, DataSpec, Encoded, Method, Progress
-from lgsf.models.captioner import Captioner
-from lgsf.models.encoders import GRUEncoder, RegionEncoder, WordParameters, l2_normalize, last_state
-from lgsf.models.gru import RaggedGRU
-from lgsf.models.losses import hinge_triplet
+from baselines.weights import rename
+from lgsf.data.batch import Batch
+from lgsf.models.base import DataSpec, Encoded, Method, Progress
+from lgsf.models.layers.captioner import Captioner
+from lgsf.models.layers.encoders import GRUEncoder, RegionEncoder, WordParameters, l2_normalize, last_state
+from lgsf.models.layers.gru import RaggedGRU
+from lgsf.models.layers.losses import hinge_triplet
 
 LAYERS = 4
 

@@ -23,9 +23,9 @@ from torch.nn import functional as F
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from lgsf.models.edge_scores import SLOPE, edge_scores_v2
-from lgsf.models.encoders import BiGRUEncoder
-from lgsf.models.pooling import sorted_sum
-from lgsf.provenance import device_name, peak_gpu_memory_mb, peak_memory_mb
+from lgsf.models.layers.encoders import BiGRUEncoder
+from lgsf.models.layers.pooling import sorted_sum
+from lgsf.runs.provenance import device_name, peak_gpu_memory_mb, peak_memory_mb
 
 BATCH = 128
 # title, regions, words, word vectors, vocabulary, embedding, heads

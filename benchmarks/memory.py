@@ -21,12 +21,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from lgsf.config import PrecompSource
+from lgsf.config.datasets import PrecompSource
 from lgsf.data.batches import TrainingBatches
 from lgsf.data.layout import open_dataset
-from lgsf.data.precomp import prepare_precomp
+from lgsf.data.precomp.prepare import prepare_precomp
 from lgsf.data.text import Vocabulary
-from lgsf.provenance import peak_memory_mb
+from lgsf.runs.provenance import peak_memory_mb
 
 N_REGIONS, DIM = 36, 2048  # Bottom-Up Attention features, float32: 288 KiB an image
 BATCH = 128

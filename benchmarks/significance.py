@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
-from lgsf.provenance import peak_memory_mb
+from lgsf.runs.provenance import peak_memory_mb
 from lgsf.statistics import (
     VarianceTable,
     bootstrap_recalls,

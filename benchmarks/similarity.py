@@ -26,9 +26,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from lgsf.models.attention import CrossAttention
-from lgsf.provenance import device_name, peak_gpu_memory_mb, peak_memory_mb
-from lgsf.score import IMAGE_TILE, TEXT_TILE
+from lgsf.models.layers.attention import CrossAttention
+from lgsf.models.scoring import IMAGE_TILE, TEXT_TILE
+from lgsf.runs.provenance import device_name, peak_gpu_memory_mb, peak_memory_mb
 
 REGIONS, BATCH = 36, 128
 SCALE = {"t2i": (9.0, 6.0), "i2t": (4.0, 5.0)}  # the authors' lambdas for Flickr30K, LogSumExp

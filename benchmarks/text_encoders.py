@@ -21,12 +21,12 @@ import torch
 from torch import nn
 
 from lgsf.data.batches import EncodedCaptions, bucketed
-from lgsf.methods import make_repeatable
-from lgsf.models.bert import BertEncoder
-from lgsf.models.encoders import BiGRUEncoder, l2_normalize
-from lgsf.models.pooling import GeneralizedPooling
+from lgsf.models.build import make_repeatable
+from lgsf.models.layers.bert import BertEncoder
+from lgsf.models.layers.encoders import BiGRUEncoder, l2_normalize
+from lgsf.models.layers.pooling import GeneralizedPooling
 from lgsf.models.pretrained import PretrainedBert
-from lgsf.provenance import device_name
+from lgsf.runs.provenance import device_name
 
 DIM, VOCABULARY = 256, 3000
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")

@@ -11,16 +11,16 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from lgsf.config import CONTROLS
-from lgsf.errors import LgsfError
+from lgsf.config.names import CONTROLS
+from lgsf.system.errors import LgsfError
 
 logger = logging.getLogger("lgsf")
 Arguments = argparse.Namespace
 
 
 def _configure(a: Arguments) -> None:
-    from lgsf.files import write_json
-    from lgsf.methods import check_settings
+    from lgsf.models.build import check_settings
+    from lgsf.system.files import write_json
 
     write_json(a.out, check_settings(_json(a.settings, "--settings"), source="the configuration"))
 
@@ -34,7 +34,7 @@ def _prepare(a: Arguments) -> None:
 def _train(a: Arguments) -> None:
     # cuBLAS reads this once, when CUDA starts; without it deterministic matrix products are refused.
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    from lgsf.train import train
+    from lgsf.training.train import train
 
     train(config=a.config, dataset=a.dataset, seed=a.seed, out=a.out)
 
@@ -60,14 +60,14 @@ def _tuned(a: Arguments) -> None:
 
 def _evaluate(a: Arguments) -> None:
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    from lgsf.evaluate import evaluate
+    from lgsf.evaluation.evaluate import evaluate
 
     evaluate(run=a.run, dataset=a.dataset, memory_mb=a.memory_mb)
 
 
 def _ensemble(a: Arguments) -> None:
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    from lgsf.ensemble import ensemble
+    from lgsf.evaluation.ensemble import ensemble
 
     ensemble(members=a.members, dataset=a.dataset, name=a.name, title=a.title or a.name, seed=a.seed, out=a.out,
              memory_mb=a.memory_mb)  # fmt: skip
@@ -75,33 +75,33 @@ def _ensemble(a: Arguments) -> None:
 
 def _diagnose_interaction(a: Arguments) -> None:
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    from lgsf.transductive import diagnose
+    from lgsf.evaluation.transductive import diagnose
 
     diagnose(run=a.run, dataset=a.dataset, out=a.out, batch_size=a.batch_size, memory_mb=a.memory_mb)
 
 
 def _transductive_report(a: Arguments) -> None:
-    from lgsf.experiment import Experiment
-    from lgsf.transductive_page import write_transductive
+    from lgsf.config.experiment import Experiment
+    from lgsf.report.transductive import write_transductive
 
     print(write_transductive(Experiment.parse(a.experiment), results=a.results, out=a.out))
 
 
 def _control(a: Arguments) -> None:
-    from baselines.controls import control
+    from lgsf.evaluation.controls import control
 
     control(kind=a.kind, dataset=a.dataset, seed=a.seed, out=a.out)
 
 
 def _tables(a: Arguments) -> None:
-    from lgsf.experiment import Experiment
-    from lgsf.tables import write_tables
+    from lgsf.config.experiment import Experiment
+    from lgsf.tables.write import write_tables
 
     write_tables(Experiment.parse(a.experiment), results=a.results, out=a.out)
 
 
 def _album(a: Arguments) -> None:
-    from lgsf.experiment import Experiment
+    from lgsf.config.experiment import Experiment
     from lgsf.gallery.collect import write_albums
 
     photos = _json(a.photos, "--photos")
@@ -109,8 +109,8 @@ def _album(a: Arguments) -> None:
 
 
 def _compare(a: Arguments) -> None:
-    from lgsf.experiment import Experiment
-    from lgsf.verdict_files import compare
+    from lgsf.config.experiment import Experiment
+    from lgsf.verdict.compare import compare
 
     experiment = None if a.experiment is None else Experiment.parse(a.experiment)
     print(
@@ -122,7 +122,7 @@ def _compare(a: Arguments) -> None:
 
 
 def _published(a: Arguments) -> None:
-    from lgsf.verdict_files import read_table
+    from lgsf.verdict.files import read_table
 
     rows, spread = read_table(a.table)
     keys = len({row.key for row in rows if row.key})
@@ -130,14 +130,14 @@ def _published(a: Arguments) -> None:
 
 
 def _report(a: Arguments) -> None:
-    from lgsf.experiment import Experiment
-    from lgsf.report import write_report
+    from lgsf.config.experiment import Experiment
+    from lgsf.report.page import write_report
 
     print(write_report(Experiment.parse(a.experiment), results=a.results, tables=a.tables, out=a.out))
 
 
 def _import_scores(a: Arguments) -> None:
-    from lgsf.import_scores import import_scores
+    from lgsf.importing.scores import import_scores
 
     print(
         import_scores(
@@ -150,7 +150,7 @@ def _import_scores(a: Arguments) -> None:
 
 
 def _import_checkpoint(a: Arguments) -> None:
-    from baselines.import_checkpoint import import_checkpoint
+    from lgsf.importing.checkpoint import import_checkpoint
 
     print(
         import_checkpoint(
@@ -161,7 +161,7 @@ def _import_checkpoint(a: Arguments) -> None:
 
 
 def _schema(a: Arguments) -> None:
-    from lgsf.schema import write_schema
+    from lgsf.config.schema import write_schema
 
     write_schema(a.out)
 
@@ -231,8 +231,8 @@ def parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run a verb; exit with 2 on a user's mistake, 128 + n on signal n."""
-    from lgsf.interrupts import Interrupted
-    from lgsf.logs import setup
+    from lgsf.system.interrupts import Interrupted
+    from lgsf.system.logs import setup
 
     arguments = parser().parse_args(argv)
     setup(arguments.log)

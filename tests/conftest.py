@@ -16,7 +16,7 @@ import torch
 
 from lgsf.data.text import Vocabulary
 from lgsf.data.writer import DatasetWriter
-from tests.berts import write_bert
+from tests.support.berts import write_bert
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -48,7 +48,7 @@ def shared_path() -> Path:
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     """The Chromium of this machine through Playwright; tests that need it are skipped without it."""
-    from tests.browser import find, launch
+    from tests.support.browser import find, launch
 
     executable = find()
     if executable is None:

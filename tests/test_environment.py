@@ -11,7 +11,7 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from lgsf.schema import config_schema
+from lgsf.config.schema import config_schema
 
 
 def pins(lock: Path) -> dict[str, str]:

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from lgsf.evaluate import evaluate
-from lgsf.results import read_ranks
-from lgsf.train import train
+from lgsf.evaluation.evaluate import evaluate
+from lgsf.runs.ranks import read_ranks
+from lgsf.training.train import train
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 

@@ -1,6 +1,6 @@
 """The register of bugs that have cost this field numbers: each test names one, and who had it.
 
-Every promise runs over every method in every form (tests/every_method.py), through what users call. Tests of
+Every promise runs over every method in every form (tests/support/every_method.py), through what users call. Tests of
 one method or one function stand with that method or function; here stands what holds for all of them.
 """
 
@@ -16,22 +16,24 @@ import pytest
 import torch
 import yaml
 
-from lgsf import score
+from lgsf.data.batch import Batch
 from lgsf.data.layout import open_dataset
 from lgsf.data.prepare import prepare
 from lgsf.data.text import Vocabulary
 from lgsf.data.writer import DatasetWriter
-from lgsf.errors import LgsfError
-from lgsf.import_scores import import_scores
-from lgsf.models.base import Batch, Encoded, Method, Progress
-from lgsf.models.losses import plateau
-from lgsf.ranking import MatrixScores, rank
-from lgsf.results import read_log, read_ranks
-from lgsf.score import TiledScores, encode_split
-from lgsf.train import train
-from tests.baselines.golden import Golden
-from tests.baselines.properties import check_evaluation, check_training, close, encode, ragged_batch
-from tests.every_method import FORMS, Form, all_method_classes
+from lgsf.importing.scores import import_scores
+from lgsf.metrics.ranking import MatrixScores, rank
+from lgsf.models import scoring as score
+from lgsf.models.base import Encoded, Method, Progress
+from lgsf.models.layers.losses import plateau
+from lgsf.models.scoring import TiledScores, encode_split
+from lgsf.runs.log import read_log
+from lgsf.runs.ranks import read_ranks
+from lgsf.system.errors import LgsfError
+from lgsf.training.train import train
+from tests.support.every_method import FORMS, Form, all_method_classes
+from tests.support.golden import Golden
+from tests.support.properties import check_evaluation, check_training, close, encode, ragged_batch
 
 LATE = Progress(step=50, total_steps=100, hardest=True)
 

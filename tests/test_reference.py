@@ -7,10 +7,12 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from lgsf.files import read_json
-from lgsf.formatting import RECALLS
-from lgsf.ranking import metrics
-from lgsf.results import read_facts, read_log, read_ranks
+from lgsf.metrics.names import RECALLS
+from lgsf.metrics.recall import metrics
+from lgsf.runs.log import read_log
+from lgsf.runs.ranks import read_ranks
+from lgsf.runs.record import read_facts
+from lgsf.system.files import read_json
 
 FOLDER = Path(__file__).resolve().parent.parent / "results" / "reference"
 TABLES = sorted(FOLDER.glob("*/tables/runs.csv"))

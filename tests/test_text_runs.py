@@ -20,14 +20,15 @@ from baselines.vse_inf import VSEInfinity
 from lgsf.data.batches import image_batches
 from lgsf.data.layout import open_dataset
 from lgsf.data.text import Vocabulary
-from lgsf.evaluate import evaluate, open_run
+from lgsf.evaluation.evaluate import evaluate
+from lgsf.metrics.recall import metrics
 from lgsf.models.base import Encoded
-from lgsf.ranking import metrics
-from lgsf.results import read_ranks
-from lgsf.score import encode_split
-from lgsf.train import train
-from tests.berts import write_bert
-from tests.models.test_bert import METHODS
+from lgsf.models.scoring import encode_split
+from lgsf.runs.opened import open_run
+from lgsf.runs.ranks import read_ranks
+from lgsf.training.train import train
+from tests.models.layers.test_bert import METHODS
+from tests.support.berts import write_bert
 
 MODELS = {"lgsf": "lgsf.models.lgsf:LGSF", "vse_inf": "baselines.vse_inf:VSEInfinity", "hrem": "baselines.hrem:HREM"}
 
@@ -128,7 +129,7 @@ def test_encoding_by_length_gives_the_same_in_the_same_order(
     tmp_path: Path, tiny_dataset: Path, tiny_bert: Path, tiny_config: Callable[..., Path],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    monkeypatch.setattr("lgsf.score.TEXT_BATCH", 4)
+    monkeypatch.setattr("lgsf.models.scoring.TEXT_BATCH", 4)
     config = tiny_config(model=MODELS["vse_inf"], parameters=bert(tiny_bert), epochs=1)
     train(config=config, dataset=tiny_dataset, seed=0, out=tmp_path / "run")
     opened = open_run(tmp_path / "run", tiny_dataset)

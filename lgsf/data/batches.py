@@ -18,10 +18,10 @@ import torch
 from torch import Tensor
 
 from lgsf.data import augment
+from lgsf.data.batch import Batch
 from lgsf.data.layout import RowReader, Split
 from lgsf.data.text import PAD, Tokenizer
-from lgsf.errors import LgsfError
-from lgsf.models.base import Batch
+from lgsf.system.errors import LgsfError
 
 T = TypeVar("T")
 Ints = npt.NDArray[np.int64]

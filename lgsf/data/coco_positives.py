@@ -17,9 +17,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from lgsf.data.layout import Split, sha256
-from lgsf.errors import LgsfError
-from lgsf.files import read_json
+from lgsf.data.layout import Split
+from lgsf.system.errors import LgsfError
+from lgsf.system.files import read_json
+from lgsf.system.hashes import sha256
 
 IMAGES, PER_IMAGE = 5000, 5
 PACKAGE = "eccv_caption"

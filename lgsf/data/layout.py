@@ -13,7 +13,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 import os
@@ -27,18 +26,13 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from lgsf.errors import LgsfError
+from lgsf.system.errors import LgsfError
+from lgsf.system.hashes import sha256 as sha256
 
 SCHEMA_VERSION = 1
 SPLITS = ("train", "dev", "test")
 SPLIT_FILES = ("regions.npy", "region_counts.npy", "images.parquet", "captions.parquet")
 OPTIONAL_FILES = ("boxes.npy", "judged.parquet", "relevance.npz")
-
-
-def sha256(path: Path) -> str:
-    """Hex digest of a file's bytes, read in bounded memory."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 class RowReader:

@@ -8,8 +8,9 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from lgsf.config import DatasetSettings, PrecompSource, ScenesSource, explain
-from lgsf.errors import LgsfError
+from lgsf.config.base import explain
+from lgsf.config.datasets import DatasetSettings, PrecompSource, ScenesSource
+from lgsf.system.errors import LgsfError
 
 
 def prepare(settings: Mapping[str, Any], *, name: str, root: Path) -> None:
@@ -19,10 +20,10 @@ def prepare(settings: Mapping[str, Any], *, name: str, root: Path) -> None:
     except ValidationError as error:
         raise LgsfError(f"datasets.{name}: {explain(error)}") from None
     if isinstance(source, ScenesSource):
-        from lgsf.data.scenes import prepare_scenes
+        from lgsf.data.scenes.prepare import prepare_scenes
 
         prepare_scenes(source, name=name, root=root)
     else:
-        from lgsf.data.precomp import prepare_precomp
+        from lgsf.data.precomp.prepare import prepare_precomp
 
         prepare_precomp(source, name=name, root=root)

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from lgsf.errors import LgsfError
+from lgsf.system.errors import LgsfError
 
 if TYPE_CHECKING:
     from nltk.tokenize import TreebankWordTokenizer

@@ -7,7 +7,7 @@ import logging
 import numpy as np
 import numpy.typing as npt
 
-from lgsf.errors import LgsfError
+from lgsf.system.errors import LgsfError
 
 logger = logging.getLogger(__name__)
 MASK = "[MASK]"

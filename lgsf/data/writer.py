@@ -17,10 +17,11 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from lgsf.data.layout import OPTIONAL_FILES, SCHEMA_VERSION, SPLIT_FILES, sha256
+from lgsf.data.layout import OPTIONAL_FILES, SCHEMA_VERSION, SPLIT_FILES
 from lgsf.data.text import Vocabulary
-from lgsf.errors import LgsfError
-from lgsf.files import write_arrays
+from lgsf.system.errors import LgsfError
+from lgsf.system.files import write_arrays
+from lgsf.system.hashes import sha256
 
 # regions (n, n_regions, dim), counts (n,), boxes (n, n_regions, 4) or None
 Block = tuple[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any] | None]

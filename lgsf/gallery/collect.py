@@ -1,6 +1,6 @@
 """From finished runs and a dataset to the album of the report: questions, answers, attention, pictures.
 
-Two kinds of questions. The chosen ones are drawn without looking at any model (lgsf.gallery.chosen). The changes
+Two kinds of questions. The chosen ones are drawn without looking at any model (lgsf.runs.chosen). The changes
 are those whose place moved most between two methods, by the mean over seeds of log2(place): from place 2 to 1
 counts as much as from 200 to 100. Answers and attention are those of the first finished seed.
 """
@@ -16,15 +16,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from lgsf.claim import subject_of
-from lgsf.data.layout import open_dataset, sha256
-from lgsf.errors import LgsfError
-from lgsf.experiment import Experiment
-from lgsf.files import read_arrays
+from lgsf.config.experiment import Experiment, subject_of
+from lgsf.data.layout import open_dataset
 from lgsf.gallery.album import Album, Answer, Change, Direction, Question, View, write_album
-from lgsf.gallery.chosen import MAPS, chosen_pairs
 from lgsf.gallery.entries import entries
-from lgsf.results import EVALUATE_AGAIN, SPLIT, Ranks, read_facts, read_ranks
+from lgsf.runs.chosen import MAPS, chosen_pairs
+from lgsf.runs.ranks import Ranks, read_ranks
+from lgsf.runs.record import EVALUATE_AGAIN, SPLIT, read_facts
+from lgsf.system.errors import LgsfError
+from lgsf.system.files import read_arrays
+from lgsf.system.hashes import sha256
 
 logger = logging.getLogger(__name__)
 

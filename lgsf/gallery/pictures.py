@@ -12,7 +12,7 @@ from PIL import Image
 from pydantic import BaseModel, ConfigDict
 
 from lgsf.data.layout import Dataset, Split
-from lgsf.errors import LgsfError
+from lgsf.system.errors import LgsfError
 
 LARGE, SMALL = 320, 144  # longest side in pixels: pictures that are looked at, and those in a row of answers
 SCALES = (1.0, 0.75, 0.5)

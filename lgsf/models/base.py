@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar
 
 import torch
 from pydantic import BaseModel, ConfigDict
 from torch import Tensor, nn
 
+from lgsf.data.batch import Batch as Batch
 from lgsf.models.pretrained import Pretrained
 
 if TYPE_CHECKING:
@@ -30,31 +31,6 @@ class DataSpec:
     vocabulary_size: int
     has_boxes: bool = False
     pretrained: Pretrained = field(default_factory=Pretrained)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Batch:
-    """One training batch: row k of every tensor belongs to the k-th image-caption pair.
-
-    regions      (batch, n_regions, region_dim) float32, zero behind the valid ones
-    region_mask  (batch, n_regions) bool, True where a region is valid; at least one per row
-    boxes        (batch, n_regions, 4) float32, x0 y0 x1 y1 in 0..1, or None where the data has none
-    tokens       (batch, n_words) int64, 0 = padding
-    token_mask   (batch, n_words) bool, True where a word is valid; at least one per row
-    image_ids    (batch,) int64, row of the image in its split; equal ids are never negatives of each other
-    """
-
-    regions: Tensor
-    region_mask: Tensor
-    boxes: Tensor | None
-    tokens: Tensor
-    token_mask: Tensor
-    image_ids: Tensor
-
-    def to(self, device: torch.device | str) -> Batch:
-        """The same batch with every tensor on `device`."""
-        moved = {k: v.to(device, non_blocking=True) for k, v in vars(self).items() if v is not None}
-        return replace(self, **moved)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,9 +13,9 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from lgsf.errors import LgsfError
 from lgsf.models.base import Parameters
 from lgsf.models.edge_scores import SLOPE, along_heads, edge_scores_v2
+from lgsf.system.errors import LgsfError
 
 NO_BOXES = "graph.edges: iou needs region boxes and this dataset has none; choose complete or topk."
 

@@ -15,9 +15,9 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from lgsf.errors import LgsfError
 from lgsf.models.base import Parameters
-from lgsf.models.encoders import l2_normalize
+from lgsf.models.layers.encoders import l2_normalize
+from lgsf.system.errors import LgsfError
 
 
 class InteractionParameters(Parameters):

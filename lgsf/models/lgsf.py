@@ -19,16 +19,17 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from lgsf.errors import LgsfError
-from lgsf.models.base import Batch, DataSpec, Encoded, Parameters, Progress
-from lgsf.models.encoders import RegionEncoder, l2_normalize
+from lgsf.data.batch import Batch
+from lgsf.models.base import DataSpec, Encoded, Parameters, Progress
 from lgsf.models.gat import NO_BOXES, GraphBlock, GraphParameters, build_edges
 from lgsf.models.initial import Initializer
 from lgsf.models.interaction import InteractionParameters, SampleInteraction
-from lgsf.models.losses import hinge_triplet
-from lgsf.models.pooling import build_pooling
-from lgsf.models.text import TextMethod, TextMethodParameters, build_text_encoder
+from lgsf.models.layers.encoders import RegionEncoder, l2_normalize
+from lgsf.models.layers.losses import hinge_triplet
+from lgsf.models.layers.pooling import build_pooling
+from lgsf.models.layers.text import TextMethod, TextMethodParameters, build_text_encoder
 from lgsf.models.triangle import TriangleParameters, triangle_term
+from lgsf.system.errors import LgsfError
 
 
 class PoolingParameters(Parameters):

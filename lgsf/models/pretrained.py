@@ -1,4 +1,4 @@
-"""What a text encoder starts from, as files gave it: methods know no files (lgsf.pretrained reads them)."""
+"""What a text encoder starts from, as files gave it: methods know no files (lgsf.pretrained.read reads them)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import Tensor
 
-from lgsf.errors import LgsfError
+from lgsf.system.errors import LgsfError
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,7 +20,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from lgsf.models.base import Parameters
-from lgsf.models.losses import HardestNegatives, negative_pairs
+from lgsf.models.layers.losses import HardestNegatives, negative_pairs
 
 # Of image-image, caption-caption and negative-negative. The authors' factors; theirs level out sums over regions and
 # words of which ours, cosines, have none. Kept as published.

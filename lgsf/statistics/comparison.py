@@ -15,13 +15,13 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from lgsf.errors import LgsfError
 from lgsf.statistics.bootstrap import bootstrap_recalls, percentile_interval
 from lgsf.statistics.corrections import benjamini_hochberg, holm
 from lgsf.statistics.equivalence import ALPHA, equivalence_words, smallest_detectable, tost
 from lgsf.statistics.outcomes import METRICS, Floats, Gallery, Outcomes, Ranks, outcomes
 from lgsf.statistics.randomisation import mcnemar, randomisation_p, signed_recalls
 from lgsf.statistics.variance import Error, VarianceTable
+from lgsf.system.errors import LgsfError
 
 PRIMARY = ("i2t_r1", "t2i_r1")
 LEAST_SEEDS = 3

@@ -21,12 +21,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from lgsf.errors import LgsfError
 from lgsf.statistics.comparison import LEAST_SEEDS, PRIMARY
 from lgsf.statistics.corrections import benjamini_hochberg, holm
 from lgsf.statistics.equivalence import ALPHA, equivalence_words, smallest_detectable
 from lgsf.statistics.outcomes import METRICS, Floats, Gallery, Outcomes, Ranks, outcomes
 from lgsf.statistics.variance import VarianceTable
+from lgsf.system.errors import LgsfError
 
 EFFECT_METRICS = (*PRIMARY, "rsum")
 TIMES = ":"  # between the parts of an interaction: "gat:triangle"

@@ -14,8 +14,8 @@ from typing import Any, Literal, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from lgsf.errors import LgsfError
-from lgsf.ranking import RECALL_AT
+from lgsf.metrics.names import RECALL_AT
+from lgsf.system.errors import LgsfError
 
 RECALLS = tuple(f"{direction}_r{k}" for direction in ("i2t", "t2i") for k in RECALL_AT)
 METRICS = (*RECALLS, "rsum")
@@ -25,7 +25,7 @@ Ints = npt.NDArray[np.integer[Any]]
 
 
 class Ranks(Protocol):
-    """The ranks of one run on one split, as lgsf.results reads them.
+    """The ranks of one run on one split, as lgsf.runs.ranks reads them.
 
     i2t, i2t_fold  (n_images,) int 0-based ranks; t2i, t2i_fold (n_captions,)
     caption_image  (n_captions,) int, row of each caption's image; image_fold (n_images,) int
@@ -76,7 +76,7 @@ class Outcomes:
         return np.repeat([float(len(self.captions)), float(self.captions.sum())], len(RECALL_AT))
 
     def recalls(self) -> Floats:
-        """(n_runs, 7) R@1/5/10 of both directions and rSum, percent, pooled over queries as in lgsf.ranking."""
+        """(n_runs, 7) R@1/5/10 of both directions and rSum, percent, pooled over queries as in lgsf.metrics.recall."""
         return with_rsum(100.0 * self.hits.sum(axis=0, dtype=np.float64) / self.queries)
 
     def system_recalls(self) -> Floats:

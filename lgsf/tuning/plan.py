@@ -9,11 +9,11 @@ from typing import Any
 
 from pydantic import Field, ValidationError
 
-from lgsf.config import Name, Settings, explain
-from lgsf.errors import LgsfError
-from lgsf.files import read_json, write_json
-from lgsf.methods import check_settings
-from lgsf.ranges import SECTIONS, Budget, Range, leaves, with_value
+from lgsf.config.base import Name, Settings, explain
+from lgsf.config.tuning import SECTIONS, Budget, Range, leaves, with_value
+from lgsf.models.build import check_settings
+from lgsf.system.errors import LgsfError
+from lgsf.system.files import read_json, write_json
 from lgsf.tuning.propose import contains, ends, show
 
 

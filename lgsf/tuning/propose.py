@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from lgsf.ranges import Budget, Range
+from lgsf.config.tuning import Budget, Range
 
 DRAWN = 4  # trials before the estimator has enough to go by, the configured one included
 DIGITS = 3  # significant digits of a decimal value: what a config file says is what was tried

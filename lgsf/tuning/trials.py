@@ -19,15 +19,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from lgsf.checkpoint import run_lock
+from lgsf.config.tuning import Tuned, with_value
 from lgsf.data.layout import Dataset, open_dataset
-from lgsf.errors import LgsfError
-from lgsf.files import read_json, write_json, write_text
-from lgsf.interrupts import Interrupts
-from lgsf.logs import PROGRESS
-from lgsf.methods import check_settings
-from lgsf.ranges import Tuned, with_value
-from lgsf.train import NotFiniteError, run_key, train
+from lgsf.models.build import check_settings
+from lgsf.system.errors import LgsfError
+from lgsf.system.files import read_json, write_json, write_text
+from lgsf.system.interrupts import Interrupts
+from lgsf.system.locks import run_lock
+from lgsf.system.logs import PROGRESS
+from lgsf.training.train import run_key, train
+from lgsf.training.trainer import NotFiniteError
 from lgsf.tuning.plan import Plan, read_plan
 from lgsf.tuning.propose import Outcome, propose
 

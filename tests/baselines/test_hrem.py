@@ -9,10 +9,11 @@ import torch
 from pydantic import ValidationError
 
 from baselines.hrem import HREM, HREMParameters, fragment_similarities, from_published
-from lgsf.models.base import Batch, DataSpec, Encoded
-from lgsf.models.pooling import MaxKPooling
-from tests.baselines.golden import HARDEST, Golden, close
-from tests.baselines.properties import SPEC, check_evaluation, check_training, encode, ragged_batch
+from lgsf.data.batch import Batch
+from lgsf.models.base import DataSpec, Encoded
+from lgsf.models.layers.pooling import MaxKPooling
+from tests.support.golden import HARDEST, Golden, close
+from tests.support.properties import SPEC, check_evaluation, check_training, encode, ragged_batch
 
 
 def small(**changes: Any) -> HREM:

@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from baselines.scan import SCAN, SCANParameters, from_published
-from lgsf.errors import LgsfError
-from tests.baselines.golden import Golden, assert_equals_golden
-from tests.baselines.properties import SPEC, check_evaluation, check_training, ragged_batch, scores
+from lgsf.system.errors import LgsfError
+from tests.support.golden import Golden, assert_equals_golden
+from tests.support.properties import SPEC, check_evaluation, check_training, ragged_batch, scores
 
 VARIANTS = [("t2i", "lse"), ("t2i", "mean"), ("i2t", "lse"), ("i2t", "mean")]
 

@@ -10,9 +10,9 @@ from torch import Tensor, nn
 
 from baselines import sgraf
 from baselines.sgraf import SGRAF, SGRAFParameters, from_published
-from lgsf.errors import LgsfError
-from tests.baselines.golden import Golden, assert_equals_golden
-from tests.baselines.properties import SPEC, check_evaluation, check_training, encode, ragged_batch
+from lgsf.system.errors import LgsfError
+from tests.support.golden import Golden, assert_equals_golden
+from tests.support.properties import SPEC, check_evaluation, check_training, encode, ragged_batch
 
 Module = Literal["sgr", "saf"]
 

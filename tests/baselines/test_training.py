@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from safetensors import safe_open
 
-from lgsf.evaluate import evaluate
-from lgsf.train import train
+from lgsf.evaluation.evaluate import evaluate
+from lgsf.training.train import train
 
 SMALL = {"embedding_dim": 16, "word_dim": 8}
 METHODS: dict[str, tuple[str, dict[str, Any], set[str]]] = {

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 
 from baselines.vse_inf import VSEInfinity, VSEInfinityParameters, from_published
-from tests.baselines.golden import Golden, assert_equals_golden
-from tests.baselines.properties import SPEC, check_evaluation, check_training
+from tests.support.golden import Golden, assert_equals_golden
+from tests.support.properties import SPEC, check_evaluation, check_training
 
 
 def test_golden() -> None:

@@ -6,9 +6,10 @@ import pytest
 import torch
 
 from baselines.vsepp import VSEPP, VSEPPParameters, from_published
-from lgsf.models.base import Batch, Progress
-from tests.baselines.golden import Golden, close
-from tests.baselines.properties import SPEC, check_evaluation, check_training
+from lgsf.data.batch import Batch
+from lgsf.models.base import Progress
+from tests.support.golden import Golden, close
+from tests.support.properties import SPEC, check_evaluation, check_training
 
 
 @pytest.mark.parametrize("hardest", [False, True])

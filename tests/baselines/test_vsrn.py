@@ -9,9 +9,9 @@ import torch
 from torch.nn import functional as F
 
 from baselines.vsrn import VSRN, VSRNParameters, from_published
-from tests.baselines.golden import HARDEST, Golden, assert_equals_golden
-from tests.baselines.golden import close as close_to_golden
-from tests.baselines.properties import SPEC, check_evaluation, check_training, encode, ragged_batch
+from tests.support.golden import HARDEST, Golden, assert_equals_golden
+from tests.support.golden import close as close_to_golden
+from tests.support.properties import SPEC, check_evaluation, check_training, encode, ragged_batch
 
 Variant = Literal["coco", "f30k"]
 

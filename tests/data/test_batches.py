@@ -13,12 +13,12 @@ import pytest
 import torch
 
 from lgsf.data import augment
+from lgsf.data.batch import Batch
 from lgsf.data.batches import TrainingBatches, image_batches, prefetch, text_batches
 from lgsf.data.batches import bucketed as bucketed_order
 from lgsf.data.layout import Dataset, Split, open_dataset
 from lgsf.data.text import Vocabulary
-from lgsf.errors import LgsfError
-from lgsf.models.base import Batch
+from lgsf.system.errors import LgsfError
 
 DROPS = {"region_drop": 0.3, "word_drop": 0.3}
 

@@ -12,9 +12,9 @@ import pytest
 from lgsf.data import coco_positives
 from lgsf.data.coco_positives import NOT_COCO, coco_rows
 from lgsf.data.layout import Split
-from lgsf.positives import positives_of
-from lgsf.ranking import Watcher
-from lgsf.relevance import RelevanceRanks, measures
+from lgsf.data.positives import positives_of
+from lgsf.metrics.ranking import Watcher
+from lgsf.metrics.relevance import RelevanceRanks, measures
 
 pytest.importorskip("eccv_caption")
 SPEC = importlib.util.find_spec("eccv_caption")

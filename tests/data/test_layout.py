@@ -11,8 +11,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lgsf.data.layout import RowReader, open_dataset, sha256
-from lgsf.errors import LgsfError
+from lgsf.data.layout import RowReader, open_dataset
+from lgsf.system.errors import LgsfError
+from lgsf.system.hashes import sha256
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.int64])

@@ -18,7 +18,7 @@ import pytest
 VERB = """
 import sys
 from lgsf.cli import main
-from lgsf.provenance import peak_memory_mb
+from lgsf.runs.provenance import peak_memory_mb
 main(sys.argv[1:])
 print("peak", peak_memory_mb())
 """

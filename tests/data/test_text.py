@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from lgsf.data.text import SPECIAL_WORDS, Vocabulary, is_bytes_literal, tokenize
-from lgsf.errors import LgsfError
+from lgsf.system.errors import LgsfError
 
 
 @pytest.mark.parametrize(

@@ -12,9 +12,9 @@ from lgsf.data.augment import REPLACEMENT_STREAM, WORD_STREAM, uniforms
 from lgsf.data.batches import TrainingBatches
 from lgsf.data.layout import open_dataset
 from lgsf.data.wordpiece import WordPieces
-from lgsf.errors import LgsfError
-from lgsf.pretrained import read_bert
-from tests.berts import PIECES
+from lgsf.pretrained.bert import read_bert
+from lgsf.system.errors import LgsfError
+from tests.support.berts import PIECES
 
 CAPTIONS = ["a red circle", "A RED  Circle.", "", "star", "a tall square and a circle", "cirred squareer ünused"]
 

@@ -17,7 +17,7 @@ import pytest
 from lgsf.data.layout import open_dataset
 from lgsf.data.text import Vocabulary
 from lgsf.data.writer import Block, DatasetWriter
-from lgsf.errors import LgsfError
+from lgsf.system.errors import LgsfError
 
 VALUES = np.random.default_rng(0).normal(size=(5, 2, 3)).astype(np.float32)
 IMAGES = pd.DataFrame({"image_id": list("abcde"), "file_name": ""})

@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lgsf.errors import LgsfError
 from lgsf.gallery.album import Album, read_album
-from lgsf.gallery.chosen import chosen_pairs
 from lgsf.gallery.collect import CHANGES, Finished, collect_album, largest_changes, write_albums
-from lgsf.results import Ranks
-from tests.gallery import material
-from tests.synthetic import experiment
+from lgsf.runs.chosen import chosen_pairs
+from lgsf.runs.ranks import Ranks
+from lgsf.system.errors import LgsfError
+from tests.support import material
+from tests.support.synthetic import experiment
 
 
 @pytest.fixture(scope="module")

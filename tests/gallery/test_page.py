@@ -13,9 +13,9 @@ from lgsf.gallery.album import read_album, write_album
 from lgsf.gallery.collect import write_albums
 from lgsf.gallery.pictures import Thumbnail
 from lgsf.gallery.show import gallery_view
-from lgsf.report import PAGE_LIMIT, write_report
-from tests.gallery import material
-from tests.synthetic import experiment, write_tables_and_verdicts
+from lgsf.report.page import PAGE_LIMIT, write_report
+from tests.support import material
+from tests.support.synthetic import experiment, write_tables_and_verdicts
 
 
 @pytest.fixture(scope="module")

@@ -13,8 +13,8 @@ import pytest
 from PIL import Image
 
 from lgsf.data.layout import Dataset, Split, open_dataset
-from lgsf.errors import LgsfError
 from lgsf.gallery.pictures import LARGE, SMALL, find_pictures, read_credits, thumbnails
+from lgsf.system.errors import LgsfError
 
 
 def split_of(root: Path, ids: list[str], names: list[str]) -> tuple[Dataset, Split]:

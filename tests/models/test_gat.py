@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 from torch_geometric.nn import GATConv, GATv2Conv
 
-from lgsf.errors import LgsfError
 from lgsf.models.gat import GraphAttention, GraphBlock, GraphParameters, box_iou, build_edges
+from lgsf.system.errors import LgsfError
 
 Kind = Literal["gatv2", "gat"]
 Edges = Literal["complete", "self", "topk", "iou"]

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from lgsf.errors import LgsfError
 from lgsf.models.interaction import InteractionParameters, SampleInteraction
+from lgsf.system.errors import LgsfError
 
 DIM = 12
 

@@ -10,12 +10,13 @@ import torch
 from pydantic import ValidationError
 from torch import Tensor
 
-from lgsf.errors import LgsfError
-from lgsf.models.base import Batch, DataSpec, Encoded, Method, Progress
+from lgsf.data.batch import Batch
+from lgsf.models.base import DataSpec, Encoded, Method, Progress
+from lgsf.models.layers.losses import hinge_triplet
 from lgsf.models.lgsf import LGSF, LGSFParameters
-from lgsf.models.losses import hinge_triplet
 from lgsf.models.triangle import TriangleParameters, angular_constraint, triangle_term
-from tests.baselines.properties import COUNTS, LENGTHS, SPEC, check_evaluation, check_training, encode, ragged_batch
+from lgsf.system.errors import LgsfError
+from tests.support.properties import COUNTS, LENGTHS, SPEC, check_evaluation, check_training, encode, ragged_batch
 
 NO_GAT: dict[str, Any] = {"graph": {"kind": "none"}}
 NO_INTERACTION: dict[str, Any] = {"interaction": {"kind": "none"}}

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from lgsf.models.losses import HardestNegatives, hinge_triplet
+from lgsf.models.layers.losses import HardestNegatives, hinge_triplet
 from lgsf.models.triangle import (
     TriangleParameters,
     angular_constraint,

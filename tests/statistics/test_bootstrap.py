@@ -8,7 +8,7 @@ import numpy as np
 from scipy import stats
 
 from lgsf.statistics import VarianceTable, bootstrap_recalls, outcomes, percentile_interval
-from tests.statistics.examples import drawn, hand
+from tests.support.examples import drawn, hand
 
 
 def test_resamples_follow_the_complete_enumeration() -> None:

@@ -7,10 +7,10 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from lgsf.errors import LgsfError
 from lgsf.statistics import COLUMNS, METRICS, compare_methods, finding, format_p, holm
 from lgsf.statistics.simulation import Population, SimulatedRanks
-from tests.statistics.examples import drawn, hand
+from lgsf.system.errors import LgsfError
+from tests.support.examples import drawn, hand
 
 
 @pytest.fixture(scope="module")

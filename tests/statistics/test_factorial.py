@@ -7,7 +7,6 @@ import pandas as pd
 import pytest
 import statsmodels.formula.api as smf
 
-from lgsf.errors import LgsfError
 from lgsf.statistics import (
     EFFECT_COLUMNS,
     VarianceTable,
@@ -20,7 +19,8 @@ from lgsf.statistics import (
     outcomes,
 )
 from lgsf.statistics.simulation import Population, SimulatedRanks
-from tests.statistics.examples import HandRanks, hand
+from lgsf.system.errors import LgsfError
+from tests.support.examples import HandRanks, hand
 
 FACTORS = ("gat", "interaction", "triangle")
 CELLS: dict[str, tuple[str, ...]] = {"_".join(on) or "base": on for on in combinations(FACTORS, least=0)}

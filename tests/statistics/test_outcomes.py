@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from lgsf.errors import LgsfError
-from lgsf.ranking import metrics
+from lgsf.metrics.recall import metrics
 from lgsf.statistics import METRICS, outcomes
-from tests.statistics.examples import drawn, hand
+from lgsf.system.errors import LgsfError
+from tests.support.examples import drawn, hand
 
 
 def test_hits_of_three_images_by_hand() -> None:

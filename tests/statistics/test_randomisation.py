@@ -10,7 +10,7 @@ from scipy import stats
 from statsmodels.stats.contingency_tables import mcnemar as their_mcnemar
 
 from lgsf.statistics import mcnemar, outcomes, randomisation_p, signed_recalls
-from tests.statistics.examples import drawn
+from tests.support.examples import drawn
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -8,7 +8,7 @@ from scipy import stats
 
 from lgsf.statistics import VarianceTable, outcomes, randomisation_p, signed_recalls
 from lgsf.statistics.simulation import Population
-from tests.statistics.examples import drawn, hand
+from tests.support.examples import drawn, hand
 
 
 def test_one_caption_per_image_is_the_paired_t_test() -> None:

@@ -11,11 +11,12 @@ import pytest
 import yaml
 
 from lgsf.cli import main
-from lgsf.config import Config, deep_merge
-from lgsf.errors import LgsfError
+from lgsf.config.base import deep_merge
+from lgsf.config.file import Config
+from lgsf.system.errors import LgsfError
 from lgsf.tuning.collect import write_config
 from lgsf.tuning.trials import tune
-from tests.tuning.planning import METHODS, plan_of, raw_config, records
+from tests.support.planning import METHODS, plan_of, raw_config, records
 
 ABOUT = {"experiment": "try_tuned", "title": "Tried, tuned", "results": "results/tuned/try", "logs": "logs/tuned/try"}
 

@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 import yaml
 
-from lgsf.config import Config, deep_merge
-from lgsf.errors import LgsfError
+from lgsf.config.base import deep_merge
+from lgsf.config.file import Config
+from lgsf.system.errors import LgsfError
 from lgsf.tuning.plan import parse_plan, read_plan
-from tests.tuning.planning import METHODS, plan_of, raw_config
+from tests.support.planning import METHODS, plan_of, raw_config
 
 
 def with_ranges(**ranges: Any) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from lgsf.ranges import Budget, Range
+from lgsf.config.tuning import Budget, Range
 from lgsf.tuning.propose import DRAWN, Outcome, at, contains, propose
 
 RANGES = {

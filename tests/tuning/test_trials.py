@@ -15,11 +15,11 @@ from typing import Any
 import pytest
 
 import lgsf.tuning.trials as trials_module
-from lgsf.checkpoint import run_lock
-from lgsf.errors import LgsfError
-from lgsf.interrupts import Interrupted
+from lgsf.system.errors import LgsfError
+from lgsf.system.interrupts import Interrupted
+from lgsf.system.locks import run_lock
 from lgsf.tuning.trials import FIRST_SEED, shortened, tune
-from tests.tuning.planning import METHODS, SHARED, plan_of, records
+from tests.support.planning import METHODS, SHARED, plan_of, records
 
 
 @pytest.fixture(scope="module")
@@ -105,7 +105,7 @@ def killed_once(folder: Path) -> dict[str, Any]:
     parameters = {"embedding_dim": 16, "word_dim": 8, "graph": {"heads": 2, "ff": 8}, "interaction": {"heads": 2}}
     places = [str(folder / "nothing"), str(folder / "order")]
     method = {
-        "model": "tests.killing:KilledOnce",
+        "model": "tests.support.killing:KilledOnce",
         "parameters": {**parameters, "order": places[0], "at_step": 9},
         "ranges": {
             "parameters.order": {"choices": places},

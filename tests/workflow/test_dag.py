@@ -59,7 +59,7 @@ def test_members_of_an_ensemble_are_planned_whether_listed_or_not(tree: Tree, ov
 
 
 def test_editing_the_averaging_ranks_the_ensembles_again_and_trains_nothing(finished: Tree) -> None:
-    with finished.edited("lgsf/ensemble.py"):
+    with finished.edited("lgsf/evaluation/ensemble.py"):
         outcome = finished.plan(*SMOKE)
     assert outcome.jobs["ensemble"] == 2 and not outcome.trained and not outcome.jobs["evaluate"]
 
@@ -82,12 +82,12 @@ def test_touching_every_source_changes_nothing(finished: Tree) -> None:
 
 
 def test_editing_the_report_trains_nothing(finished: Tree) -> None:
-    with finished.edited("lgsf/report.py"):
+    with finished.edited("lgsf/report/page.py"):
         assert dict(finished.plan(*SMOKE).jobs) == {"report": 1}
 
 
 def test_editing_a_template_renders_only(finished: Tree) -> None:
-    template = sorted((finished.root / "lgsf/templates").glob("*.j2"))[0]
+    template = sorted((finished.root / "lgsf/report/templates").glob("*.j2"))[0]
     with finished.edited(str(template.relative_to(finished.root))):
         assert dict(finished.plan(*SMOKE).jobs) == {"report": 1}
 
@@ -111,16 +111,16 @@ def test_editing_a_baseline_trains_it_alone(finished: Tree) -> None:
 
 
 def test_editing_the_loop_trains_all_and_prepares_nothing(finished: Tree) -> None:
-    with finished.edited("lgsf/train.py"):
+    with finished.edited("lgsf/training/train.py"):
         outcome = finished.plan(*SMOKE)
     assert outcome.trained == both_seeds(*METHODS)
     assert outcome.jobs["prepare"] == 0
 
 
 def test_editing_one_reader_prepares_its_datasets_alone(finished: Tree) -> None:
-    with finished.edited("lgsf/data/precomp.py"):
+    with finished.edited("lgsf/data/precomp/prepare.py"):
         assert not finished.plan(*SMOKE).jobs
-    with finished.edited("lgsf/data/scenes.py"):
+    with finished.edited("lgsf/data/scenes/prepare.py"):
         assert finished.plan(*SMOKE).jobs["prepare"] == 1
 
 
@@ -168,7 +168,7 @@ def test_deleted_weights_are_not_missed(finished: Tree) -> None:
     weights.rename(aside)
     try:
         assert not finished.plan(*SMOKE).jobs
-        with finished.edited("lgsf/tables.py"):
+        with finished.edited("lgsf/tables/write.py"):
             assert not finished.plan(*SMOKE).trained
     finally:
         aside.rename(weights)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from playwright.sync_api import Browser
 
-from tests.browser import check_report, opened
+from tests.support.browser import check_report, opened
 from tests.workflow.conftest import Tree
 
 

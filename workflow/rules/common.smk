@@ -12,11 +12,12 @@ sys.path.insert(0, str(ROOT))
 # Rules call `python`: the one that runs Snakemake, unless --use-conda puts its own in front.
 os.environ.update(PATH=os.pathsep.join([str(Path(sys.executable).parent), *os.get_exec_path()]))
 
-from lgsf.config import CONTROLS, EVAL_INTERACTION, Config
-from lgsf.errors import LgsfError
-from lgsf.pretrained_files import local_files
-from lgsf.published import check_keys
-from lgsf.sources import sources
+from lgsf.config.file import Config
+from lgsf.config.names import CONTROLS, EVAL_INTERACTION
+from lgsf.system.errors import LgsfError
+from lgsf.pretrained.files import local_files
+from lgsf.verdict.published import check_keys
+from lgsf.system.closure import sources
 
 # The hand-kept table of published numbers, its sources, and how far published runs lie apart.
 PUBLISHED = [f"config/published{part}.csv" for part in ("", "_sources", "_spread")]
@@ -43,7 +44,7 @@ SPLIT_FILES = (
     "captions.parquet",
 )
 JUDGEMENTS = ("ExpertAnnotations.txt", "CrowdFlowerAnnotations.txt")
-TEMPLATES = sorted(str(path.relative_to(ROOT)) for path in ROOT.glob("lgsf/templates/*"))
+TEMPLATES = sorted(str(path.relative_to(ROOT)) for path in ROOT.glob("lgsf/report/templates/*"))
 
 
 def models(name):
@@ -138,7 +139,7 @@ def pretrained_files(wildcards):
 
 def ensemble_code(wildcards):
     """The code of the averaging and of every member's own class."""
-    return code("lgsf.ensemble", *(model.partition(":")[0] for model in models(wildcards.ensemble)))
+    return code("lgsf.evaluation.ensemble", *(model.partition(":")[0] for model in models(wildcards.ensemble)))
 
 
 def member_files(name):
@@ -162,7 +163,7 @@ def ensemble_title(wildcards):
 def reader_code(wildcards):
     """The prepare step and the reader of this dataset's source, without the readers of others."""
     source = CONFIG.datasets[wildcards.dataset].source
-    return ["lgsf/data/prepare.py", *code(f"lgsf.data.{source}")]
+    return ["lgsf/data/prepare.py", *code(f"lgsf.data.{source}.prepare")]
 
 
 def pack_files(wildcards):

@@ -7,7 +7,7 @@ rule evaluate:
         config="<method>/config.json",
         dataset="<dataset>/dataset.json",
         vocabulary="<dataset>/vocabulary.json",
-        code=method_code("lgsf.evaluate"),
+        code=method_code("lgsf.evaluation.evaluate"),
     output:
         "<run>/dev/ranks.npz",
         "<run>/dev/top.npz",
@@ -79,7 +79,7 @@ rule control:
     input:
         ancient(split_files("dev", "test")),
         dataset="<dataset>/dataset.json",
-        code=code("baselines.controls"),
+        code=code("lgsf.evaluation.controls"),
     output:
         "<control>/dev/ranks.npz",
         "<control>/dev/top.npz",

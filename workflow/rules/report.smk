@@ -2,7 +2,7 @@
 rule table:
     input:
         table_ranks,
-        code=code("lgsf.tables"),
+        code=code("lgsf.tables.write"),
     output:
         "<tables>/{table}/runs.parquet",
         "<tables>/{table}/runs.csv",
@@ -82,7 +82,7 @@ rule compare:
         "<tables>/comparison/runs.parquet",
         "<tables>/comparison/comparisons.parquet",
         published=PUBLISHED,
-        code=code("lgsf.verdict_files"),
+        code=code("lgsf.verdict.compare"),
     output:
         "<tables>/comparison/verdicts.parquet",
         "<tables>/comparison/claims.parquet",
@@ -121,7 +121,7 @@ rule compare:
 rule report:
     input:
         "<tables>/comparison/verdicts.md",
-        code("lgsf.report"),
+        code("lgsf.report.page"),
         TEMPLATES,
         ALBUMS,
         existing_diagnoses,

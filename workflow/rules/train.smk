@@ -1,7 +1,7 @@
 # One config per method, one training per seed. An edit repeats what depends on it and nothing else.
 rule configure:
     input:
-        code=method_code("lgsf.methods"),
+        code=method_code("lgsf.models.build"),
     output:
         "<method>/config.json",
     log:
@@ -30,7 +30,7 @@ rule train:
         dataset="<dataset>/dataset.json",
         vocabulary="<dataset>/vocabulary.json",
         pretrained=pretrained_files,
-        code=method_code("lgsf.train"),
+        code=method_code("lgsf.training.train"),
     output:
         "<run>/training_only.safetensors",
         "<run>/run.json",

@@ -7,7 +7,7 @@ rule diagnose_interaction:
         model="<run>/model.safetensors",
         dataset="<dataset>/dataset.json",
         vocabulary="<dataset>/vocabulary.json",
-        code=method_code("lgsf.transductive"),
+        code=method_code("lgsf.evaluation.transductive"),
     output:
         DIAGNOSIS_RANKS,
         record="<run>/transductive/diagnosis.json",
@@ -35,7 +35,7 @@ rule diagnose_interaction:
 
 rule transductive:
     input:
-        code("lgsf.transductive_page"),
+        code("lgsf.report.transductive"),
         TEMPLATES,
         DIAGNOSES,
     output:

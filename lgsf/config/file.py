@@ -1,0 +1,208 @@
+"""The whole configuration of an experiment; pydantic alone, so that the workflow is planned without torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, ValidationError, field_validator, model_validator
+
+from lgsf.config.base import Name, Settings, deep_merge, explain, plain_dicts
+from lgsf.config.datasets import DatasetSettings
+from lgsf.config.factorial import Factorial
+from lgsf.config.methods import EnsembleSettings, MethodSettings
+from lgsf.config.names import CONTROLS, ensemble_title
+from lgsf.config.run_settings import CONFIG_SCHEMA_VERSION, TUNED_TRAINING, Training
+from lgsf.config.tuning import Range, Tuning, check_shared, ranges_of_method
+from lgsf.system.errors import LgsfError
+
+Folder = Literal["results", "resources", "reports", "logs", "benchmarks"]
+
+
+class Transductive(Settings):
+    """The diagnostic of batch-dependent evaluation; the comparison never uses it."""
+
+    batch_size: int | None = Field(None, ge=1, description="pairs that hear each other; the training batch if null")
+
+
+class Run(Settings):
+    """What this experiment runs: every listed dataset x method x seed."""
+
+    datasets: tuple[Name, ...] = Field(min_length=1)
+    methods: tuple[Name, ...] = Field(min_length=1)
+    controls: tuple[Literal["random", "oracle", "truth"], ...] = ("random", "oracle")
+    seeds: tuple[Annotated[int, Field(ge=0)], ...] = Field(min_length=1)
+    reference: Name = Field("vsepp", description="the method that differences are taken against")
+
+    @field_validator("datasets", "methods", "controls", "seeds", mode="before")
+    @classmethod
+    def _as_tuple(cls, value: Any) -> Any:
+        if isinstance(value, list):
+            if len(set(map(str, value))) != len(value):
+                raise ValueError("an entry is listed twice")
+            return tuple(value)
+        return value
+
+
+class Config(Settings):
+    """The configuration of one experiment."""
+
+    experiment: Name = Field(description="names the report's folder")
+    title: str = ""
+    pathvars: dict[Folder, str] = Field(default_factory=dict, description="where Snakemake puts things")
+    run: Run
+    datasets: dict[Name, DatasetSettings]
+    training: Training = Training()
+    tuning: Tuning = Tuning()
+    methods: dict[Name, MethodSettings]
+    ensembles: dict[Name, EnsembleSettings] = Field(default_factory=dict, description="may stand in run.methods")
+    factorial: Factorial | None = Field(None, description="main effects and interactions of parts, from their methods")
+    transductive: Transductive = Transductive()
+    device: Literal["cpu", "cuda"] = Field("cpu", description="where training and scoring happen")
+    threads: int = Field(1, ge=1, description="CPU threads of one trainer; part of what makes a run repeatable")
+    memory_mb: int = Field(512, ge=16, description="memory for scores that are held during ranking")
+
+    @model_validator(mode="after")
+    def _references(self) -> Config:
+        check_shared(self.tuning.ranges, TUNED_TRAINING)
+        for kind, names, known in (
+            ("run.datasets", self.run.datasets, self.datasets),
+            ("run.methods", self.run.methods, {**self.methods, **self.ensembles}),
+            ("factorial.cells", self.factorial.cells if self.factorial else (), self.methods),
+        ):
+            for name in names:
+                if name not in known:
+                    raise ValueError(
+                        f"{kind} names {name!r}, which is not defined; known are {', '.join(sorted(known))}"
+                    )
+        if self.run.reference not in self.run.methods:
+            raise ValueError(
+                f"run.reference names {self.run.reference!r}, which is not among run.methods; name one of them"
+            )
+        for name in self.methods:
+            if name in CONTROLS:
+                raise ValueError(f"methods.{name}: this name belongs to a control; choose another")
+            try:
+                self.training_of(name)
+                self.ranges_of(name)
+            except LgsfError as error:
+                raise ValueError(str(error).removesuffix(".")) from None
+        for name in self.ensembles:
+            self._check_ensemble(name)
+        return self
+
+    def _check_ensemble(self, name: str) -> None:
+        if name in CONTROLS or name in self.methods:
+            owner = "a control" if name in CONTROLS else "a method"
+            raise ValueError(f"ensembles.{name}: this name belongs to {owner}; choose another")
+        for member in self.ensembles[name].members:
+            if member in self.ensembles:
+                raise ValueError(
+                    f"ensembles.{name}.members names {member!r}, which is itself an ensemble; list its members instead"
+                )
+            if member not in self.methods:
+                known = ", ".join(sorted(self.methods))
+                raise ValueError(f"ensembles.{name}.members names {member!r}, which is not a method; known are {known}")
+
+    @classmethod
+    def parse(cls, raw: Mapping[str, Any], *, source: str = "the configuration") -> Config:
+        """Check a plain mapping; every problem becomes one sentence.
+
+        Raises LgsfError naming the key, what is wrong and what is allowed.
+        """
+        try:
+            return cls.model_validate(plain_dicts(raw))
+        except ValidationError as error:
+            raise LgsfError(f"{source}: {explain(error)}") from None
+
+    def lineage(self, name: str) -> list[str]:
+        """The method `name` and what it extends, itself first."""
+        chain: list[str] = []
+        current: str | None = name
+        while current is not None:
+            if current in chain:
+                raise ValueError(f"methods.{name}: 'extends' goes round in a circle ({' -> '.join([*chain, current])})")
+            if current not in self.methods:
+                raise ValueError(f"methods.{chain[-1]}.extends names {current!r}, which is not defined")
+            chain.append(current)
+            current = self.methods[current].extends
+        return chain
+
+    def method(self, name: str) -> MethodSettings:
+        """The method `name` with everything it `extends` filled in; ranges are `ranges_of`'s."""
+        merged: dict[str, Any] = {}
+        for link in reversed(self.lineage(name)):
+            own = self.methods[link].model_dump(exclude_unset=True, exclude={"extends", "ranges"})
+            merged = {**deep_merge(merged, own), "title": own.get("title"), "published": own.get("published")}
+        if merged.get("model") is None:
+            raise ValueError(f"methods.{name}: 'model' is missing; give package.module:Class or 'extends'")
+        return MethodSettings.model_validate({**merged, "extends": None})
+
+    def members(self, name: str, seed: int) -> list[tuple[str, int]]:
+        """The trained runs (method, training seed) behind seed `seed` of a method or an ensemble.
+
+        Where an ensemble lists a method m times, its seed k takes that method's seeds m*k to m*k + m - 1: no two
+        seeds of an ensemble share a run, so they are independent replicates and their spread is honest.
+        """
+        if name not in self.ensembles:
+            return [(name, seed)]
+        listed = self.ensembles[name].members
+        return [
+            (member, listed.count(member) * seed + listed[:place].count(member)) for place, member in enumerate(listed)
+        ]
+
+    def published_key(self, name: str) -> str | None:
+        """The key of a method's or an ensemble's rows in config/published.csv, where it has any."""
+        return (self.ensembles[name] if name in self.ensembles else self.methods[name]).published
+
+    def title_of(self, name: str) -> str:
+        """How tables call a method or an ensemble."""
+        if name in self.ensembles:
+            return ensemble_title(self.ensembles[name].title or name)
+        return self.method(name).title or name
+
+    def training_of(self, name: str) -> Training:
+        """The default training with the method's own values on top."""
+        try:
+            return Training.model_validate(
+                plain_dicts(deep_merge(self.training.model_dump(), self.method(name).training))
+            )
+        except ValidationError as error:
+            raise LgsfError(f"methods.{name}.training: {explain(error)}") from None
+
+    def run_settings(self, dataset: str, method: str) -> dict[str, Any]:
+        """What one method's runs on one dataset depend on, as plain JSON: the input of `lgsf configure`."""
+        settings = self.method(method)
+        return {
+            "schema_version": CONFIG_SCHEMA_VERSION,
+            "dataset": dataset,
+            "method": method,
+            "title": settings.title or method,
+            "model": settings.model,
+            "parameters": settings.parameters,
+            "choices": settings.choices,
+            "training": self.training_of(method).model_dump(mode="json"),
+            "device": self.device,
+            "threads": self.threads,
+            **({"tuned": settings.tuned.model_dump(mode="json")} if settings.tuned else {}),
+        }
+
+    def ranges_of(self, name: str) -> dict[str, Range]:
+        """Path -> range of everything that `tune` may change of a method."""
+        methods = [self.methods[link] for link in reversed(self.lineage(name))]
+        links = [(m.ranges, {"parameters": m.parameters, "training": m.training}) for m in methods]
+        try:
+            return ranges_of_method(self.tuning.ranges, links, TUNED_TRAINING)
+        except ValueError as error:
+            raise LgsfError(f"methods.{name}.ranges: {error}.") from None
+
+    def tuning_settings(self, dataset: str, method: str) -> dict[str, Any]:
+        """What the tuning of one method on one dataset depends on, as plain JSON: the input of `lgsf ranges`."""
+        ranges = self.ranges_of(method)
+        return {
+            "settings": self.run_settings(dataset, method),
+            "lineage": self.lineage(method),
+            "budget": self.tuning.model_dump(mode="json", exclude={"ranges"}),
+            "shared": sorted(self.tuning.ranges),
+            "ranges": {path: range_.model_dump(mode="json", exclude_defaults=True) for path, range_ in ranges.items()},
+        }

@@ -1,0 +1,44 @@
+"""Methods and ensembles as the configuration names them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import Field, field_validator
+
+from lgsf.config.base import Name, Settings
+from lgsf.config.tuning import Range, Tuned
+
+
+class MethodSettings(Settings):
+    """One method: a class, its parameters, and where its training differs from the default."""
+
+    title: str | None = Field(None, description="how tables call it")
+    published: Name | None = Field(None, description="its key in config/published.csv; never taken over by `extends`")
+    extends: Name | None = Field(None, description="take everything from this method and change what is given here")
+    model: str | None = Field(None, pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$", description="package.module:Class")
+    parameters: dict[str, Any] = Field(default_factory=dict)
+    training: dict[str, Any] = Field(default_factory=dict)
+    choices: dict[str, str] = Field(
+        default_factory=dict, description="parameter -> why; what the paper does not say and we chose"
+    )
+    ranges: dict[str, Range | None] = Field(
+        default_factory=dict, description="parameters.<key> or training.<key> -> what `tune` may try; null: nothing"
+    )
+    tuned: Tuned | None = Field(None, description="written by `tune`: how these values were found")
+
+
+class EnsembleSettings(Settings):
+    """An ensemble: the mean of its members' score matrices. A method that is listed m times gives m models.
+
+    They differ by their training seeds; see `Config.members`.
+    """
+
+    title: str | None = Field(None, description="how tables call it; ' (ensemble)' is added")
+    published: Name | None = Field(None, description="its key in config/published.csv")
+    members: tuple[Name, ...] = Field(min_length=2, description="names of methods; the same twice is two seeds of it")
+
+    @field_validator("members", mode="before")
+    @classmethod
+    def _as_tuple(cls, value: Any) -> Any:
+        return tuple(value) if isinstance(value, list) else value

@@ -1,0 +1,16 @@
+"""Names that the configuration, the workflow and the stages share."""
+
+from __future__ import annotations
+
+CONTROLS = ("random", "oracle", "truth")
+
+
+EVAL_INTERACTION = ("off", "file", "shuffled", "one_per_image")  # how LGSF's interaction could enter evaluation
+
+
+ENSEMBLE_MARK = " (ensemble)"
+
+
+def ensemble_title(title: str) -> str:
+    """The title with the mark that every ensemble carries wherever it is shown."""
+    return title if title.endswith(ENSEMBLE_MARK) else title + ENSEMBLE_MARK

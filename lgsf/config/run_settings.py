@@ -1,0 +1,41 @@
+"""What one run depends on beside its method: how it is trained."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field, field_validator
+
+from lgsf.config.base import Settings
+
+CONFIG_SCHEMA_VERSION = 1
+
+
+class Training(Settings):
+    """How a model is trained. The same for every method unless a method overrides it."""
+
+    batch_size: int = Field(128, ge=2, description="image-caption pairs per step")
+    epochs: int = Field(15, ge=1, description="passes over the training captions")
+    optimizer: Literal["adamw", "adam"] = "adamw"
+    learning_rate: float = Field(5e-4, gt=0)
+    weight_decay: float = Field(1e-4, ge=0)
+    warmup_steps: int = Field(0, ge=0, description="steps over which the learning rate grows linearly from zero")
+    decay_epochs: tuple[int, ...] = Field((), description="epochs after which the learning rate is multiplied")
+    decay_factor: float = Field(0.1, gt=0, le=1)
+    clip_norm: float = Field(2.0, gt=0, description="limit of the gradient norm")
+    sum_steps: int = Field(300, ge=0, description="steps with the sum of all violations before hardest negatives")
+    region_drop: float = Field(0.0, ge=0, lt=1, description="chance to drop a region in training")
+    word_drop: float = Field(0.0, ge=0, lt=1, description="chance to drop or mask a word in training")
+    length_buckets: int = Field(
+        0, ge=0, description="batches at a time that are made up of captions of like length; 0 is off"
+    )
+    precision: Literal["float32", "bfloat16"] = Field("float32", description="bfloat16 autocast needs CUDA")
+
+    @field_validator("decay_epochs", mode="before")
+    @classmethod
+    def _as_tuple(cls, value: Any) -> Any:
+        return tuple(value) if isinstance(value, list) else value
+
+
+# The budget of tuning is trials x epochs, the same for every method; precision is a matter of the machine.
+TUNED_TRAINING = tuple(key for key in Training.model_fields if key not in ("epochs", "precision"))

@@ -1,0 +1,1 @@
+"""Feature packs in the layout of the field, to the dataset layout."""

@@ -1,0 +1,1 @@
+"""The built-in dataset: drawn scenes, from a scene graph to the dataset layout."""

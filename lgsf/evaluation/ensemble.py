@@ -1,0 +1,115 @@
+"""Ensembles: the mean of the score matrices of trained runs, ranked like a run and never called a single model.
+
+Published "SCAN*", "SGRAF*" and "VSRN*" rows are such means. The scores are computed anew from the members'
+weights, tile by tile, so no score matrix has to be kept; what is held are the members' embeddings and, while it
+fits the budget, the mean.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from lgsf.config.names import ensemble_title
+from lgsf.data.layout import open_dataset
+from lgsf.evaluation.protocol import rank_and_write
+from lgsf.metrics.recall import metrics
+from lgsf.models.scoring import MeanScores
+from lgsf.runs.opened import OpenRun, open_run
+from lgsf.runs.provenance import now, provenance
+from lgsf.system.errors import LgsfError
+from lgsf.system.files import read_json, write_json
+from lgsf.system.hashes import sha256
+
+SUMS = ("seconds", "parameters", "parameters_training_only", "steps", "dev_looks")
+LARGEST = ("peak_memory_mb", "peak_gpu_memory_mb")
+
+
+def ensemble(
+    *, members: Sequence[Path], dataset: Path, name: str, title: str, seed: int, out: Path, memory_mb: int
+) -> None:
+    """Rank dev and test by the mean score of trained runs and write the record of kind "ensemble" into `out`.
+
+    Raises LgsfError for fewer than two members, a run that is listed twice, a member without weights (a control,
+    imported scores, another ensemble) and a member that was trained on other data.
+    """
+    _check(members)
+    data = open_dataset(dataset)
+    started = now()
+    opened = [open_run(member, dataset) for member in members]
+    dev = {}
+    for split_name in ("dev", "test"):
+        split = data.split(split_name)
+        scores = MeanScores([one.scores(split, memory_mb) for one in opened], memory_mb)
+        ranking = rank_and_write(out / split_name, data, split, scores)
+        if split_name == "dev":
+            dev = metrics(ranking.i2t, ranking.t2i)
+    record = {
+        **provenance(data, device=opened[0].device),
+        "kind": "ensemble",
+        "dataset": data.name,
+        "method": name,
+        "title": ensemble_title(title),
+        "seed": seed,
+        "text_encoder": " + ".join(dict.fromkeys(str(one.record.get("text_encoder", "unknown")) for one in opened)),
+        "config": {
+            "combine": "mean of scores",
+            "members": [_titled(one.record) for one in opened],
+            "tuned": {"dev_looks": _tuning_looks([one.record for one in opened])},
+        },
+        "members": [_member(folder, one) for folder, one in zip(members, opened, strict=True)],
+        **_costs([one.record for one in opened]),
+        "dev": dev,
+        "started": started,
+        "ended": now(),
+        "ending": "finished",
+    }
+    write_json(out / "run.json", record)
+
+
+def _check(members: Sequence[Path]) -> None:
+    if len(members) < 2:
+        raise LgsfError("--members names fewer than two runs: the mean of one run is that run.")
+    folders = [member.resolve() for member in members]
+    for folder, member in zip(folders, members, strict=True):
+        if folders.count(folder) > 1:
+            raise LgsfError(f"--members names {member} twice: list runs that differ, by method or by seed.")
+        if read_json(member / "run.json", hint="train this run first").get("kind") == "ensemble":
+            raise LgsfError(f"{member} is itself an ensemble: list its members instead.")
+
+
+def _titled(record: Mapping[str, Any]) -> dict[str, Any]:
+    """What is the same in every seed of the ensemble."""
+    return {"method": record["method"], "title": record["title"], "model": record["config"]["model"]}
+
+
+def _tuning_looks(records: Sequence[Mapping[str, Any]]) -> int:
+    """Looks at dev that tuning took; the seeds of one method share its tuning."""
+    looks = {record["method"]: (record["config"].get("tuned") or {}).get("dev_looks", 0) for record in records}
+    return sum(looks.values())
+
+
+def _member(folder: Path, opened: OpenRun) -> dict[str, Any]:
+    """Which run it was, so that the mean can be followed back to weights."""
+    record = opened.record
+    return {
+        **{key: record[key] for key in ("dataset", "method", "title", "seed")},
+        "config_sha256": record.get("config_sha256"),
+        "weights_sha256": sha256(folder / "model.safetensors"),
+        "run_sha256": sha256(folder / "run.json"),
+        "dev_rsum": (record.get("dev") or {}).get("rsum"),
+    }
+
+
+def _costs(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Costs over all members and how each was combined; null where a member does not know its own."""
+    costs: dict[str, Any] = {}
+    for names, combine in ((SUMS, sum), (LARGEST, max)):
+        for name in names:
+            values: list[Any] = [record.get(name) for record in records]
+            costs[name] = None if None in values else combine(values)
+    return {
+        **costs,
+        "combined_costs": {**dict.fromkeys(SUMS, "sum over members"), **dict.fromkeys(LARGEST, "largest member")},
+    }

@@ -1,0 +1,1 @@
+"""Runs that were made elsewhere: scores of any code, checkpoints that authors released."""

@@ -1,0 +1,268 @@
+"""Bring your own model: turn the scores or embeddings of any code into a run that stands in every table.
+
+The scores of a split are a matrix (n_images, n_captions), larger for better pairs, or two sets of vectors whose
+cosine is the score. Rows and columns follow the dataset's images.parquet and captions.parquet, or any order
+that an ids file names: {"images": [image_id, ...], "captions": [caption_id, ...]}.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from lgsf.config.names import CONTROLS
+from lgsf.data.layout import Split, open_dataset
+from lgsf.evaluation.protocol import rank_and_write
+from lgsf.metrics.ranking import Floats, Ranking, Scores
+from lgsf.runs.provenance import now, provenance
+from lgsf.system.errors import LgsfError
+from lgsf.system.files import read_json, write_json
+from lgsf.system.hashes import sha256
+
+logger = logging.getLogger(__name__)
+ROWS = 128
+Rows = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class FileScores:
+    """A matrix or two sets of vectors in .npy files, read in blocks and put into the dataset's order.
+
+    matrix    (n_images, n_captions), or vectors of the images (n_images, dim) if `captions` is given
+    captions  unit vectors (n_captions, dim) float32 in the dataset's order, or None
+    row_of    (n_images,) row of `matrix` for each image; column_of the same for captions, or None where in order
+    """
+
+    path: Path
+    matrix: npt.NDArray[Any]
+    captions: Floats | None
+    n_captions: int
+    row_of: Rows
+    column_of: Rows | None
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        return len(self.row_of), self.n_captions
+
+    def blocks(self) -> Iterator[tuple[int, Floats]]:
+        for first in range(0, len(self.row_of), ROWS):
+            rows = self.row_of[first : first + ROWS]
+            block = np.asarray(self.matrix[rows], np.float32)
+            if self.captions is not None:
+                block = _unit(block, self.path, rows) @ self.captions.T
+            elif self.column_of is not None:
+                block = block[:, self.column_of]
+            if not np.isfinite(block).all():
+                row = rows[np.argwhere(~np.isfinite(block))[0][0]]
+                raise LgsfError(
+                    f"{self.path}, row {row}, holds a score that is not finite: such a model cannot be ranked."
+                )
+            yield first, block
+
+
+def import_scores(
+    *,
+    dataset: Path,
+    split: str,
+    name: str,
+    seed: int,
+    results: Path,
+    scores: Path | None = None,
+    images: Path | None = None,
+    captions: Path | None = None,
+    ids: Path | None = None,
+    text_encoder: str | None = None,
+    features: str | None = None,
+    ensemble: bool | None = None,
+) -> Path:
+    """Rank the scores of one split and write them as run `<results>/<dataset>/<slug of name>/seed<k>`.
+
+    scores            .npy (n_images, n_captions) of real numbers; or
+    images, captions  .npy (n_images, dim) and (n_captions, dim): their cosine is the score
+    ids               JSON file with the order of rows and columns; the dataset's own order without it
+    name              how tables call the model; its folder is the name in small letters, digits and underscores
+    text_encoder, features, ensemble   what the model reads and whether it is a mean over several, in the words of
+                      config/published.csv; tables say "unknown" without them, and features are the dataset's
+
+    A second import under the same name and seed adds another split or replaces the same one, and
+    keeps what was said of the model unless it is said anew. Returns the run's
+    folder. Raises LgsfError, and writes nothing, where files do not fit the split, hold something that is not
+    finite, or the folder belongs to another run.
+    """
+    data = open_dataset(dataset)
+    if split not in ("dev", "test"):
+        raise LgsfError(f"--split must be dev or test, not {split!r}: only these are evaluated.")
+    method = slug(name)
+    folder = results / data.name / method / f"seed{seed}"
+    dataset_sha256 = sha256(data.root / "dataset.json")
+    earlier = _earlier(folder, name, dataset_sha256)
+    opened = data.split(split)
+    order = _order(ids, opened)
+    if scores is not None and images is None and captions is None:
+        source, files = _matrix(scores, opened, order), {"scores": scores}
+    elif scores is None and images is not None and captions is not None:
+        source, files = _vectors(images, captions, opened, order), {"images": images, "captions": captions}
+    else:
+        raise LgsfError("give either --scores, or --images and --captions: one form of one model.")
+    said = {"text_encoder": text_encoder, "features": features, "ensemble": ensemble}
+    started = now()
+    ranking = rank_and_write(folder / split, data, opened, source)
+    _warn_of_distances(ranking, next(iter(files.values())))
+    imported = {what: {"file": path.name, "sha256": sha256(path)} for what, path in files.items()}
+    if ids is not None:
+        imported["ids"] = {"file": ids.name, "sha256": sha256(ids)}
+    record = {
+        **provenance(data, device=None),
+        "dataset_sha256": dataset_sha256,
+        "kind": "imported",
+        "dataset": data.name,
+        "method": method,
+        "title": name,
+        "seed": seed,
+        **{key: earlier.get(key) if value is None else value for key, value in said.items()},
+        "config": {"imported": {**earlier.get("config", {}).get("imported", {}), split: imported}},
+        "started": started,
+        "ended": now(),
+        "ending": "finished",
+    }
+    write_json(folder / "run.json", record)
+    return folder
+
+
+def slug(name: str) -> str:
+    """The name as a folder: small letters, digits and underscores; a hash where nothing of it is left."""
+    if not name.strip():
+        raise LgsfError("--name is empty: say how tables shall call the model.")
+    words = "_".join(re.findall("[a-z0-9]+", name.lower()))
+    if words in CONTROLS:
+        raise LgsfError(f"--name {name!r} is that of a control: choose another.")
+    return words or "imported_" + hashlib.sha256(name.encode()).hexdigest()[:8]
+
+
+def _earlier(folder: Path, name: str, dataset_sha256: str) -> dict[str, Any]:
+    """The record of what was imported into this folder before; LgsfError if the folder is another run's."""
+    if not (folder / "run.json").is_file():
+        if folder.exists():
+            raise LgsfError(f"{folder} belongs to a run that is not finished: choose another --name or --seed.")
+        return {}
+    record = read_json(folder / "run.json", hint="choose another --name")
+    if record.get("kind") != "imported" or "checkpoint" in record or record.get("title") != name:
+        raise LgsfError(f"{folder} holds the run {record.get('title')!r}: choose another --name or --seed.")
+    if record["dataset_sha256"] != dataset_sha256:
+        raise LgsfError(f"{folder} was imported for another version of the dataset: delete it and import again.")
+    return dict(record)
+
+
+def _order(ids: Path | None, split: Split) -> tuple[Rows, Rows | None]:
+    """(row of each image, column of each caption or None): where the dataset's order is found in the files."""
+    if ids is None:
+        return np.arange(len(split.images)), None
+    named = read_json(ids, hint='write {"images": [...], "captions": [...]}')
+    if not isinstance(named, dict) or set(named) != {"images", "captions"}:
+        raise LgsfError(f'{ids} must hold {{"images": [ids of rows], "captions": [ids of columns]}} and nothing else.')
+    return (
+        _positions(ids, "images", named["images"], split.images["image_id"].tolist()),
+        _positions(ids, "captions", named["captions"], split.captions["caption_id"].tolist()),
+    )
+
+
+def _positions(ids: Path, what: str, given: Any, wanted: Sequence[Any]) -> Rows:
+    if not isinstance(given, list):
+        raise LgsfError(f"{ids}: {what} must be a list of ids, not {type(given).__name__}.")
+    place: dict[str, int] = {}
+    for position, entry in enumerate(map(str, given)):
+        if entry in place:
+            raise LgsfError(f"{ids}: {what} names {entry!r} twice; each row or column needs an id of its own.")
+        place[entry] = position
+    names = [str(entry) for entry in wanted]
+    if missing := [entry for entry in names if entry not in place]:
+        raise LgsfError(
+            f"{ids}: {what} lacks {len(missing)} of the split's {len(names)} ids, the first is {missing[0]!r}."
+        )
+    if len(place) > len(names):
+        extra = next(entry for entry in place if entry not in set(names))
+        raise LgsfError(f"{ids}: {what} names {extra!r}, which the split does not have; leave such rows out.")
+    return np.array([place[entry] for entry in names], np.int64)
+
+
+def _matrix(path: Path, split: Split, order: tuple[Rows, Rows | None]) -> Scores:
+    array = _load(path)
+    n_images, n_captions = len(split.images), len(split.captions)
+    if array.shape != (n_images, n_captions):
+        raise LgsfError(
+            f"{path} has shape {array.shape}, not ({n_images}, {n_captions}){_shape_hint(array.shape, split)}"
+        )
+    return FileScores(path, array, None, n_captions, *order)
+
+
+def _shape_hint(shape: tuple[int, ...], split: Split) -> str:
+    """The end of the sentence: the mistake that leads to such a shape."""
+    n_images, n_captions = len(split.images), len(split.captions)
+    if shape == (n_captions, n_images):
+        return ": it is transposed, one row per caption; save scores.T."
+    if shape == (n_captions, n_captions):
+        return ": every image stands there once per caption; keep one row of each image."
+    return f": one row per image and one column per caption of the {split.name} split."
+
+
+def _vectors(images: Path, captions: Path, split: Split, order: tuple[Rows, Rows | None]) -> Scores:
+    arrays = []
+    for path, count, what in ((images, len(split.images), "image"), (captions, len(split.captions), "caption")):
+        array = _load(path)
+        if len(array) != count:
+            raise LgsfError(
+                f"{path} has {len(array)} rows, not {count}: one vector per {what} of the {split.name} split."
+            )
+        arrays.append(array)
+    if arrays[0].shape[1] != arrays[1].shape[1]:
+        widths = f"{arrays[0].shape[1]} and {arrays[1].shape[1]}"
+        raise LgsfError(f"{images} and {captions} hold vectors of {widths} numbers: both must lie in one space.")
+    column_of = order[1] if order[1] is not None else np.arange(len(arrays[1]))
+    vectors = _unit(np.asarray(arrays[1][column_of], np.float32), captions, column_of)
+    return FileScores(images, arrays[0], vectors, len(vectors), order[0], None)
+
+
+def _load(path: Path) -> npt.NDArray[Any]:
+    """A memory-mapped 2-D array of real numbers."""
+    try:
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+    except FileNotFoundError:
+        raise LgsfError(f"{path} is missing: check its name.") from None
+    except (ValueError, OSError, EOFError) as error:
+        raise LgsfError(f"{path} is not a readable .npy array ({error}): write it with numpy.save.") from None
+    if not isinstance(array, np.ndarray):
+        raise LgsfError(f"{path} is an archive of arrays: save the one array with numpy.save.")
+    if array.ndim != 2 or array.dtype.kind not in "fiu":
+        raise LgsfError(f"{path} must be a table of real numbers, not {array.ndim}-dimensional {array.dtype}.")
+    return array
+
+
+def _unit(vectors: Floats, path: Path, rows: Rows) -> Floats:
+    """Rows of length one; LgsfError for a row without direction."""
+    length = np.linalg.norm(vectors, axis=1, keepdims=True)
+    good = np.isfinite(length[:, 0]) & (length[:, 0] > 0)
+    if not good.all():
+        row = rows[np.flatnonzero(~good)[0]]
+        raise LgsfError(f"{path}, row {row}, is zero or not finite: a vector without direction has no cosine.")
+    return np.asarray(vectors / length, np.float32)
+
+
+def _warn_of_distances(ranking: Ranking, path: Path) -> None:
+    """Right answers that gather at the end of the list are the mark of distances, or of a wrong order."""
+    n_images = len(ranking.i2t)
+    if n_images >= 10 and ranking.t2i.mean() > 0.75 * (n_images - 1):
+        logger.warning(
+            "%s: the right images stand at rank %.0f of %d on average, far below chance; if these are distances, "
+            "save their negatives, else check the order of rows and columns.",
+            path,
+            ranking.t2i.mean() + 1,
+            n_images,
+        )

@@ -1,0 +1,1 @@
+"""From scores to ranks to numbers: numpy alone, no files."""

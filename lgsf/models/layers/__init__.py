@@ -1,0 +1,1 @@
+"""What methods share: encoders, poolings, similarities, losses."""

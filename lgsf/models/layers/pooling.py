@@ -1,0 +1,115 @@
+"""From fragments to one vector: mean, mean of the k largest, and GPO (Chen et al., CVPR 2021, section 3)."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+
+from lgsf.models.layers.gru import RaggedGRU
+from lgsf.models.layers.sorting import sort_descending
+
+GPO_DIM = 32  # positional encoding and recurrent state, as published
+GPO_TEMPERATURE = 0.1
+
+
+class MeanPooling(nn.Module):
+    """The mean of the valid fragments."""
+
+    def forward(self, fragments: Tensor, mask: Tensor) -> Tensor:
+        """(n, length, dim) float32, (n, length) bool with at least one True per row -> (n, dim)."""
+        weights = mask.to(fragments.dtype) / mask.sum(1, keepdim=True)
+        return torch.bmm(weights.unsqueeze(1), fragments).squeeze(1)
+
+
+class MaxKPooling(nn.Module):
+    """The mean of the k largest values of each dimension, of all values where there are fewer."""
+
+    def __init__(self, *, k: int) -> None:
+        super().__init__()
+        self.k = k
+
+    def forward(self, fragments: Tensor, mask: Tensor) -> Tensor:
+        """(n, length, dim) float32, (n, length) bool with at least one True per row -> (n, dim)."""
+        taken = mask.sum(1, keepdim=True).clamp(max=self.k)
+        position = torch.arange(fragments.shape[1], device=fragments.device)
+        return sorted_sum(fragments, mask, (position < taken) / taken)
+
+
+class GeneralizedPooling(nn.Module):
+    """GPO: a learned weight for each rank, applied to the sorted values of each dimension.
+
+    The weights come from a bidirectional GRU over sinusoidal positions and depend on nothing but the
+    number of fragments, so they are computed once for each length up to the longest.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gru = RaggedGRU(input_dim=GPO_DIM, dim=GPO_DIM, bidirectional=True)
+        self.linear = nn.Linear(GPO_DIM, 1, bias=False)
+
+    def weights(self, longest: int) -> Tensor:
+        """(longest, longest) float32: row l - 1 weighs the ranks of a sample with l fragments and sums to 1."""
+        device = self.linear.weight.device
+        ranks = torch.arange(longest, device=device)
+        states = self.gru.look_up(
+            _positions(longest).to(self.linear.weight), ranks.expand(longest, -1), list(range(1, longest + 1))
+        )
+        logits = self.linear(states).squeeze(2).masked_fill(ranks > ranks.unsqueeze(1), -math.inf)
+        return torch.softmax(logits / GPO_TEMPERATURE, dim=1)
+
+    def forward(self, fragments: Tensor, mask: Tensor) -> Tensor:
+        """(n, length, dim) float32, (n, length) bool with at least one True per row -> (n, dim)."""
+        return sorted_sum(fragments, mask, self.weights(mask.shape[1])[mask.sum(1) - 1])
+
+
+Pooling = MeanPooling | MaxKPooling | GeneralizedPooling
+
+
+def build_pooling(kind: Literal["mean", "maxk", "gpo"], *, k: int) -> Pooling:
+    """The pooling of that name; `k` counts for `maxk` alone."""
+    if kind == "mean":
+        return MeanPooling()
+    return MaxKPooling(k=k) if kind == "maxk" else GeneralizedPooling()
+
+
+def sorted_sum(fragments: Tensor, mask: Tensor, weights: Tensor) -> Tensor:
+    """Sum over ranks of weight times value, the valid values of each dimension sorted in falling order.
+
+    (n, length, dim) float32, (n, length) bool, (n, length) float32, zero beyond the valid count -> (n, dim).
+    """
+    pooled: Tensor = _SortedSum.apply(fragments, mask, weights)  # type: ignore[no-untyped-call]
+    return pooled
+
+
+class _SortedSum(torch.autograd.Function):
+    """Each value receives the weight of its rank: the gradient is one scatter, the sorted values stay constant."""
+
+    @staticmethod
+    @torch.amp.custom_fwd(device_type="cuda", cast_inputs=torch.float32)  # type: ignore[untyped-decorator]
+    def forward(ctx: Any, fragments: Tensor, mask: Tensor, weights: Tensor) -> Tensor:
+        last = torch.finfo(fragments.dtype).min  # padding comes behind all values
+        values, places = sort_descending(fragments.masked_fill(~mask.unsqueeze(2), last).transpose(0, 1))
+        beyond = torch.arange(len(values), device=mask.device).unsqueeze(1) >= mask.sum(1)
+        values.masked_fill_(beyond.unsqueeze(2), 0.0)
+        ctx.save_for_backward(values, places, weights)
+        return torch.bmm(weights.unsqueeze(1), values.transpose(0, 1)).squeeze(1)
+
+    @staticmethod
+    @once_differentiable
+    @torch.amp.custom_bwd(device_type="cuda")  # type: ignore[untyped-decorator]
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, Tensor]:  # type: ignore[override]
+        values, places, weights = ctx.saved_tensors
+        shares = weights.T.unsqueeze(2) * grad
+        grad_fragments = torch.empty_like(values).scatter_(0, places, shares).transpose(0, 1)
+        return grad_fragments, None, torch.bmm(values.transpose(0, 1), grad.unsqueeze(2)).squeeze(2)
+
+
+def _positions(length: int) -> Tensor:
+    """Sinusoidal encoding (Vaswani et al. 2017) of the ranks 0 .. length - 1: (length, GPO_DIM)."""
+    rates = torch.exp(torch.arange(0, GPO_DIM, 2) * (-math.log(10000.0) / GPO_DIM))
+    angles = torch.arange(length).unsqueeze(1) * rates
+    return torch.stack([angles.sin(), angles.cos()], dim=2).flatten(1)

@@ -1,0 +1,1 @@
+"""What others trained, from files: a BERT, word vectors, released checkpoints."""

@@ -1,0 +1,1 @@
+"""One section of the page per module: its tables, its plots, its sentences."""

@@ -1,0 +1,135 @@
+"""The report's section on a factorial: its cells, its effects as a table and as forest plots."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pandas as pd
+
+from lgsf.config.factorial import Factorial
+from lgsf.render.block import Block, Cell, looks_cell
+from lgsf.render.numbers import decimal, interval, mean_sd, metric_label
+from lgsf.render.plots import DotRow, Plot, dot_plot
+from lgsf.statistics import EFFECT_METRICS, effect_weights, format_p
+from lgsf.statistics.factorial import TIMES
+
+MARKS = {"raises": "\u202f†", "lowers": "\u202f‡"}
+
+
+@dataclass(frozen=True)
+class FactorialPart:
+    """What the page shows of a factorial under one protocol.
+
+    missing   why there are no effects, or ""; there are then neither table nor plots
+    untested  why effects have no interval and no p, or ""
+    """
+
+    missing: str
+    untested: str
+    cells: Block
+    effects: Block | None
+    plots: list[Plot]
+
+
+def factorial_part(
+    prefix: str, place: str, design: Factorial, runs: pd.DataFrame, effects: pd.DataFrame, titles: Mapping[str, str]
+) -> FactorialPart:
+    """The section for one dataset and protocol.
+
+    runs     their rows of lgsf.tables.collect, for the cells and the seeds behind each effect
+    effects  their rows of lgsf.tables.factorial.factorial_runs
+    titles   method -> how tables call it; a cell that the experiment does not run keeps its name
+    """
+    cells = _cells_block(f"{prefix}-cells", f"The cells on {place}: mean ± SD over seeds", design, runs, titles)
+    note = str(effects["note"].iloc[0])
+    if effects["estimate"].isna().all():
+        return FactorialPart(missing=note, untested="", cells=cells, effects=None, plots=[])
+    return FactorialPart(
+        missing="",
+        untested=note,
+        cells=cells,
+        effects=_effects_block(f"{prefix}-effects", f"Effects on {place}, points", design, effects),
+        plots=[
+            _forest(prefix, design, runs, effects[effects["metric"] == metric], metric) for metric in EFFECT_METRICS
+        ],
+    )
+
+
+def _title(design: Factorial, effect: str) -> str:
+    """`gat:triangle` -> `GAT × triangle`."""
+    return " × ".join(design.factors[factor] for factor in effect.split(TIMES))
+
+
+def _cells_block(id_: str, caption: str, design: Factorial, runs: pd.DataFrame, titles: Mapping[str, str]) -> Block:
+    rows = []
+    for method, parts in design.cells.items():
+        own = runs[runs["method"] == method]
+        cells = [Cell(titles.get(method, method))]
+        cells += [
+            Cell("on" if factor in parts else "off", css="" if factor in parts else "quiet")
+            for factor in design.factors
+        ]
+        for metric in EFFECT_METRICS:
+            values = own[metric].dropna()
+            mean, sd = float(values.mean()), float(values.std(ddof=1))
+            cells.append(Cell(mean_sd(mean, sd), sort=None if math.isnan(mean) else mean))
+        finished = int((own["status"] == "finished").sum())
+        rows.append(
+            (
+                *cells,
+                looks_cell(own["dev_looks"].mean()),
+                Cell(str(finished), sort=float(finished), css="" if finished else "warn"),
+            )
+        )
+    names = ("method", *design.factors.values(), *map(metric_label, EFFECT_METRICS), "dev looks", "seeds")
+    numeric = tuple(index > len(design.factors) for index in range(len(names)))
+    return Block(id_, caption, names, numeric, tuple(rows))
+
+
+def _effects_block(id_: str, caption: str, design: Factorial, effects: pd.DataFrame) -> Block:
+    """One row per effect; † raises and ‡ lowers the metric after correction."""
+    rows = []
+    for effect in dict.fromkeys(effects["effect"]):
+        own = effects[effects["effect"] == effect].set_index("metric").to_dict("index")
+        cells = [Cell(_title(design, effect))]
+        for metric in EFFECT_METRICS:
+            row = own[metric]
+            mark = MARKS.get(row["finding"], "")
+            cells.append(Cell(decimal(row["estimate"], sign=True) + mark, sort=float(row["estimate"])))
+            cells.append(Cell(interval(row["low"], row["high"]), sort=_finite(row["low"]), css="quiet"))
+            cells.append(Cell(format_p(row["p_corrected"]), sort=_finite(row["p_corrected"]), css="quiet"))
+        detectable = own["rsum"]["detectable"]
+        rows.append((*cells, Cell(decimal(detectable), sort=_finite(detectable), css="quiet")))
+    names = ["effect"]
+    for metric in EFFECT_METRICS:
+        names += [metric_label(metric), "95 %", "p"]
+    names.append("detectable rSum")
+    return Block(id_, caption, tuple(names), tuple(index > 0 for index in range(len(names))), tuple(rows))
+
+
+def _forest(prefix: str, design: Factorial, runs: pd.DataFrame, effects: pd.DataFrame, metric: str) -> Plot:
+    """Every effect on one metric: its value in each seed that all cells finished, its estimate, its interval."""
+    by_seed = (
+        runs[runs["method"].isin(list(design.cells))].pivot(index="seed", columns="method", values=metric).dropna()
+    )
+    rows, words = [], []
+    for row in effects.to_dict("records"):
+        effect, estimate, low, high = str(row["effect"]), row["estimate"], row["low"], row["high"]
+        weights = effect_weights(effect.split(TIMES), design.cells)
+        values = sum(weight * by_seed[method] for method, weight in weights.items())
+        bar = (estimate, estimate) if math.isnan(low) else (low, high)
+        dots = values.tolist() if isinstance(values, pd.Series) and len(values) else [estimate]
+        rows.append(DotRow(_title(design, effect), dots, estimate, *bar, strong=row["order"] == 1))
+        reach = "" if math.isnan(low) else f" (95 % interval {interval(low, high)})"
+        words.append(f"{_title(design, effect)} {decimal(estimate, sign=True)}{reach}")
+    label = metric_label(metric)
+    description = f"Effects on {label}, points: {'; '.join(words)}."
+    return dot_plot(
+        f"{prefix}-effects-{metric}", f"Effects on {label}, points", rows, description=description, zero=True
+    )
+
+
+def _finite(value: float) -> float | None:
+    return None if math.isnan(value) else float(value)

@@ -1,0 +1,120 @@
+"""How methods learned: dev rSum and every logged term over steps."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from lgsf.render.numbers import decimal
+from lgsf.render.plots import Curve, Plot, Point, curve_plot, padded
+from lgsf.runs.log import Epoch
+from lgsf.runs.record import RunFacts
+
+TERM_LABELS = {
+    "hinge": "hinge loss",
+    "angular": "angular term (triangular constraint)",
+    "angular_active": "active share of the angular term",
+    "fullhn": "sides of the quadrilateral (FullHN)",
+    "fullhn_images": "share of image sides that are active",
+    "fullhn_captions": "share of caption sides that are active",
+    "fullhn_negatives": "share of sides between negatives that are active",
+    "structure": "structure term (captions of one image)",
+    "structure_active": "active share of the structure term",
+    "structure_neighbours": "share of captions with a sibling in the batch",
+    "intra_band": "intra-modal band (IMC)",
+    "intra_band_active": "share of intra-modal pairs in the band",
+    "interaction_active": "share of steps with interaction",
+    "positive_score": "score of positives",
+    "hardest_score": "score of hardest negatives",
+}
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A trained run with its log."""
+
+    method: str
+    title: str
+    seed: int
+    folder: Path
+    facts: RunFacts
+    log: Sequence[Epoch]
+
+
+def learning_plots(prefix: str, runs: Sequence[Trained]) -> list[Plot]:
+    """Dev rSum over steps: one plot per method with all its seeds, every other run in grey behind them."""
+    points = {(run.method, run.seed): [(float(e.step), e.dev["rsum"]) for e in run.log] for run in runs if run.log}
+    if not points:
+        return []
+    everything = [p for line in points.values() for p in line]
+    domain = ((0.0, max(x for x, _ in everything)), padded([y for _, y in everything]))
+    plots = []
+    for method in dict.fromkeys(run.method for run in runs if run.log):
+        own = [run for run in runs if run.method == method and run.log]
+        curves = [_curve(run, points[method, run.seed]) for run in own]
+        switch = own[0].facts.hardest_from_step
+        plots.append(
+            curve_plot(
+                f"{prefix}-learning-{method}",
+                own[0].title,
+                curves,
+                axes=("step", "dev rSum"),
+                domain=domain,
+                description=_learning_words(own),
+                context=[line for (other, _), line in points.items() if other != method],
+                switch=None if switch is None else float(switch),
+            )
+        )
+    return plots
+
+
+def _curve(run: Trained, points: Sequence[Point]) -> Curve:
+    marked = [point for point, epoch in zip(points, run.log, strict=True) if epoch.plateau]
+    return Curve(f"seed {run.seed}", points, marked)
+
+
+def _learning_words(own: Sequence[Trained]) -> str:
+    words = []
+    for run in own:
+        best = max(run.log, key=lambda e: e.dev["rsum"])
+        stuck = [str(e.epoch) for e in run.log if e.plateau]
+        words.append(
+            f"seed {run.seed} is best at epoch {best.epoch} with {decimal(best.dev['rsum'])}"
+            + (f" and sat on the collapse plateau in epoch {', '.join(stuck)}" if stuck else "")
+        )
+    switch = own[0].facts.hardest_from_step
+    start = "" if switch is None else f" Hardest negatives start at step {switch}."
+    return f"Dev rSum of {own[0].title} over training steps: {'; '.join(words)}.{start}"
+
+
+def term_plots(prefix: str, runs: Sequence[Trained]) -> dict[str, list[Plot]]:
+    """Per method, one plot for each logged loss term, and for the gradient norm before clipping."""
+    out: dict[str, list[Plot]] = {}
+    for method in dict.fromkeys(run.method for run in runs if run.log):
+        own = [run for run in runs if run.method == method and run.log]
+        plots = []
+        for term in [*dict.fromkeys(name for run in own for e in run.log for name in e.terms), "grad_norm"]:
+            curves = [Curve(f"seed {run.seed}", points) for run in own if (points := _term(run, term))]
+            ys = [y for curve in curves for _, y in curve.points]
+            high = padded([0.0, *ys], least=0.05)[1]
+            domain = ((0.0, max(x for c in curves for x, _ in c.points)), (min(ys) if min(ys) < 0 else 0.0, high))
+            label = "gradient norm before clipping" if term == "grad_norm" else TERM_LABELS.get(term, term)
+            ends = "; ".join(f"{c.label} from {c.points[0][1]:.3g} to {c.points[-1][1]:.3g}" for c in curves)
+            words = f"{label} of {own[0].title} over training steps, mean of each epoch: {ends}."
+            plots.append(
+                curve_plot(f"{prefix}-term-{method}-{term}", label, curves, axes=("step", ""), domain=domain,
+                           description=words, switch=_switch(own[0]), height=170.0)
+            )  # fmt: skip
+        out[own[0].title] = plots
+    return out
+
+
+def _term(run: Trained, term: str) -> list[Point]:
+    if term == "grad_norm":
+        return [(float(e.step), e.grad_norm) for e in run.log]
+    return [(float(e.step), e.terms[term]) for e in run.log if term in e.terms]
+
+
+def _switch(run: Trained) -> float | None:
+    return None if run.facts.hardest_from_step is None else float(run.facts.hardest_from_step)

@@ -1,0 +1,45 @@
+"""How the values of tuned methods were found: one row per method, from the records of its runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from pydantic import ValidationError
+
+from lgsf.config.base import explain
+from lgsf.config.tuning import Tuned
+from lgsf.render.block import Block, Cell
+from lgsf.render.numbers import NOTHING, decimal
+from lgsf.report.sections.methods import flatten, show
+from lgsf.runs.record import RunFacts
+from lgsf.system.errors import LgsfError
+
+
+def tuning_block(id_: str, caption: str, records: Iterable[RunFacts]) -> Block | None:
+    """The budget and the choice of every method of one dataset; None where nothing was tuned.
+
+    A method that was not tuned has a row of dashes: its neighbours had looks at dev that it had not.
+    """
+    methods = {facts.method: facts for facts in records if facts.kind == "trained"}
+    rows = [_row(facts) for facts in methods.values()]
+    if not any("tuned" in facts.config for facts in methods.values()):
+        return None
+    numbers = ("trials", "failed", "dev looks", "dev rSum as configured", "of the chosen")
+    columns = ("method", *numbers, "chosen values", "trials.jsonl sha256")
+    numeric = (False, *(True for _ in numbers), False, False)
+    return Block(id_, caption, columns, numeric, tuple(rows))
+
+
+def _row(facts: RunFacts) -> tuple[Cell, ...]:
+    name = Cell(facts.title or facts.method)
+    if "tuned" not in facts.config:
+        return (name, *(Cell(NOTHING) for _ in range(7)))
+    try:
+        tuned = Tuned.model_validate(facts.config["tuned"])
+    except ValidationError as error:
+        raise LgsfError(f"run.json of {facts.method}, seed {facts.seed}: config.tuned: {explain(error)}") from None
+    settings = flatten(facts.config)
+    values = ", ".join(f"{path.removeprefix('parameters.')} {show(settings.get(path))}" for path in tuned.paths)
+    numbers = [Cell(str(number), sort=float(number)) for number in (tuned.trials, tuned.failed, tuned.dev_looks)]
+    scores = [Cell(decimal(score), sort=score) for score in (tuned.dev_rsum_configured, tuned.dev_rsum)]
+    return (name, *numbers, *scores, Cell(values, css="prose"), Cell(tuned.trials_sha256, css="hash"))

@@ -1,0 +1,40 @@
+"""log.jsonl: one line per epoch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field, ValidationError
+
+from lgsf.config.base import explain
+from lgsf.runs.record import Facts
+from lgsf.system.errors import LgsfError
+
+
+class Epoch(Facts):
+    """One line of `log.jsonl`."""
+
+    epoch: int
+    step: int
+    seconds: float
+    learning_rate: float
+    loss: float
+    grad_norm: float
+    terms: dict[str, float] = Field(default_factory=dict)
+    dev: dict[str, float]
+    best: bool = False
+    plateau: bool = False
+
+
+def read_log(folder: Path) -> list[Epoch]:
+    """The epochs of `log.jsonl` in order; a control has none."""
+    path = folder / "log.jsonl"
+    if not path.is_file():
+        return []
+    epochs = []
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        try:
+            epochs.append(Epoch.model_validate_json(line))
+        except ValidationError as error:
+            raise LgsfError(f"{path}, line {number}: {explain(error)}") from None
+    return epochs

@@ -1,0 +1,134 @@
+"""A trained run, opened: its model, its words, its data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from lgsf.data.layout import Dataset, Split, open_dataset
+from lgsf.data.text import Vocabulary
+from lgsf.models.base import Encoded, Method
+from lgsf.models.build import build_method, check_settings, make_repeatable
+from lgsf.models.scoring import TiledScores, encode_split
+from lgsf.pretrained.read import run_pretrained
+from lgsf.runs.weights import load_weights
+from lgsf.system.errors import LgsfError
+from lgsf.system.files import read_json
+from lgsf.system.hashes import sha256
+
+
+@dataclass(frozen=True)
+class LoadedRun:
+    """A trained model with the vocabulary it was trained on.
+
+    >>> run = lgsf.load_run("results/scenes/lgsf/seed0", "resources/scenes")
+    >>> texts = run.encode_texts(["a red circle left of a blue square"])
+    >>> order = run.search(texts, images, k=5)
+    """
+
+    method: Method
+    vocabulary: Vocabulary
+    record: Mapping[str, Any]
+
+    @torch.inference_mode()
+    def encode_images(self, regions: torch.Tensor, mask: torch.Tensor, boxes: torch.Tensor | None = None) -> Encoded:
+        """(n, n_regions, dim) float32 and (n, n_regions) bool -> n encoded images."""
+        return self.method.encode_images(regions, mask, boxes)
+
+    @torch.inference_mode()
+    def encode_texts(self, captions: Sequence[str]) -> Encoded:
+        """Encode captions as they are written."""
+        tokenizer = self.method.tokenizer(self.vocabulary)
+        rows = [torch.tensor(tokenizer.pieces(caption)[0]) for caption in captions]
+        tokens = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True)
+        lengths = torch.tensor([len(row) for row in rows])
+        return self.method.encode_texts(tokens, torch.arange(tokens.shape[1]) < lengths[:, None])
+
+    @torch.inference_mode()
+    def search(self, texts: Encoded, images: Encoded, *, k: int) -> torch.Tensor:
+        """(n_texts, k) int64: rows of the best images for each text, best first."""
+        return self.method.similarity(images, texts).T.topk(min(k, len(images)), dim=1).indices
+
+
+def run_vocabulary(run: Path, dataset: Dataset) -> Vocabulary:
+    """The words that a run was trained with: those in its own folder, otherwise the dataset's.
+
+    Raises LgsfError when they are not the words that its record names.
+    """
+    own = run / "vocabulary.json"
+    if own.is_file():
+        vocabulary = Vocabulary.load(own, remedy="import this run again")
+    else:
+        vocabulary = Vocabulary.load(dataset.root / "vocabulary.json")
+    record = read_json(run / "run.json", hint="train this run first")
+    if record["data"]["vocabulary"]["hash"] != vocabulary.hash:
+        where = own if own.is_file() else dataset.root
+        raise LgsfError(f"{run} was trained with other words than {where} has: name the dataset it was trained on.")
+    return vocabulary
+
+
+def settings_of(run: Path, record: Mapping[str, Any]) -> dict[str, Any]:
+    """The checked settings of a trained run; LgsfError for a control, an ensemble or imported scores."""
+    if "model" not in record["config"]:
+        raise LgsfError(f"{run} is of kind {record['kind']!r} and has no weights of its own: name a trained run.")
+    return check_settings(record["config"], source=str(run / "run.json"))
+
+
+def load_run(run: str | Path, dataset: str | Path) -> LoadedRun:
+    """Open a trained run; `dataset` is the prepared dataset it was trained on (its words are checked)."""
+    run = Path(run)
+    record = read_json(run / "run.json", hint="train this run first")
+    settings = settings_of(run, record)
+    opened = open_dataset(Path(dataset))
+    vocabulary = run_vocabulary(run, opened)
+    method = build_method(
+        settings, opened, source=str(run / "run.json"), vocabulary_size=len(vocabulary),
+        pretrained=run_pretrained(run, settings["parameters"]),
+    )  # fmt: skip
+    load_weights(method, run)
+    return LoadedRun(method.eval(), vocabulary, record)
+
+
+@dataclass(frozen=True)
+class OpenRun:
+    """A trained run on its device, ready to score splits of the data that it was trained on."""
+
+    record: Mapping[str, Any]
+    data: Dataset
+    method: Method
+    vocabulary: Vocabulary
+    device: torch.device
+
+    def encode(self, split: Split) -> tuple[Encoded, Encoded]:
+        """All images and all captions of a split."""
+        return encode_split(self.method, split, self.vocabulary, device=self.device)
+
+    def scores(self, split: Split, memory_mb: int) -> TiledScores:
+        """The score matrix of a split, in bounded memory."""
+        return TiledScores(self.method, *self.encode(split), memory_mb)
+
+
+def open_run(run: Path, dataset: Path, *, training_only: bool = False) -> OpenRun:
+    """Open a trained run for scoring; `training_only` also reads the weights that evaluation never uses.
+
+    Raises LgsfError when the run has no weights of its own, was trained on other data, or its weights do not fit.
+    """
+    record = read_json(run / "run.json", hint="train this run first")
+    settings = settings_of(run, record)
+    data = open_dataset(dataset)
+    if record["dataset_sha256"] != sha256(data.root / "dataset.json"):
+        raise LgsfError(f"{run} was trained on another version of {dataset}: train it again or name its own dataset.")
+    device = torch.device(settings["device"])
+    make_repeatable(device, settings["threads"])
+    vocabulary = run_vocabulary(run, data)
+    method = build_method(
+        settings, data, source=str(run / "run.json"), vocabulary_size=len(vocabulary),
+        pretrained=run_pretrained(run, settings["parameters"]),
+    ).to(device)  # fmt: skip
+    load_weights(method, run, training_only=training_only)
+    method.eval()
+    return OpenRun(record, data, method, vocabulary, device)

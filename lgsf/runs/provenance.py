@@ -1,0 +1,97 @@
+"""Where a number comes from: data, code, packages, machine, time and memory of a run."""
+
+from __future__ import annotations
+
+import platform
+import resource
+import subprocess
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from lgsf.data.layout import Dataset
+from lgsf.system.hashes import sha256
+
+RUN_SCHEMA_VERSION = 1
+PACKAGES = (
+    "torch", "torch-geometric", "numpy", "scipy", "pandas", "nltk", "safetensors", "transformers", "tokenizers", "snakemake"
+)  # fmt: skip
+
+
+def describe_dataset(dataset: Dataset) -> dict[str, Any]:
+    """What a report says of the data, copied into every run so that it needs no dataset."""
+    manifest = dataset.manifest
+    return {
+        "source": manifest["source"],
+        "protocol": manifest["protocol"],
+        "vocabulary": manifest["vocabulary"],
+        "splits": {n: {k: v for k, v in s.items() if k != "sha256"} for n, s in manifest["splits"].items()},
+    }
+
+
+def provenance(dataset: Dataset, *, device: torch.device | None) -> dict[str, Any]:
+    """The part of run.json that is about the machine, the code and the data."""
+    return {
+        "schema_version": RUN_SCHEMA_VERSION,
+        "dataset_sha256": sha256(dataset.root / "dataset.json"),
+        "data": describe_dataset(dataset),
+        "git": _git(),
+        "packages": _packages(),
+        "python": platform.python_version(),
+        "device": {"type": device.type if device else "cpu", "name": device_name(device)},
+    }
+
+
+def now() -> str:
+    """The time in UTC, ISO 8601, to the second."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def peak_memory_mb() -> float:
+    """Largest resident memory of this process so far, in MiB."""
+    status = Path("/proc/self/status")
+    if status.is_file():
+        # ru_maxrss is inherited over exec, so a small child of a large parent would report the parent.
+        for line in status.read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) / 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def peak_gpu_memory_mb(device: torch.device) -> float | None:
+    """Largest memory that torch held on the GPU, in MiB; None on a CPU."""
+    return torch.cuda.max_memory_allocated(device) / 2**20 if device.type == "cuda" else None
+
+
+def _git() -> dict[str, Any]:
+    """Commit and whether files differ from it; nulls outside a repository."""
+    folder = Path(__file__).parent
+
+    def ask(*arguments: str) -> str | None:
+        try:
+            done = subprocess.run(["git", *arguments], cwd=folder, capture_output=True, text=True, timeout=20)
+        except (FileNotFoundError, subprocess.TimeoutExpired):
+            return None
+        return done.stdout.strip() if done.returncode == 0 else None
+
+    commit = ask("rev-parse", "HEAD")
+    status = ask("status", "--porcelain", "--untracked-files=no") if commit else None
+    return {"commit": commit, "dirty": None if status is None else bool(status)}
+
+
+def _packages() -> dict[str, str]:
+    """Versions of what computes; a package that a deployment leaves out is absent."""
+    found = {d.metadata["Name"].lower(): d.version for d in metadata.distributions() if d.metadata["Name"]}
+    return {name: found[name] for name in PACKAGES if name in found}
+
+
+def device_name(device: torch.device | None) -> str:
+    """What the device calls itself; the processor for None."""
+    if device is not None and device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    cpu = Path("/proc/cpuinfo")
+    names = [ln for ln in cpu.read_text().splitlines() if ln.startswith("model name")] if cpu.is_file() else []
+    return names[0].partition(":")[2].strip() if names else platform.processor() or platform.machine()

@@ -1,0 +1,167 @@
+"""A split's ranks.npz and top.npz; written here, read here, never the weights."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from lgsf.data.layout import Split
+from lgsf.metrics.ranking import Ranking
+from lgsf.metrics.recall import metrics
+from lgsf.runs.record import EVALUATE_AGAIN, NO_COMPARISON, SPLIT
+from lgsf.system.errors import LgsfError
+from lgsf.system.files import read_arrays, write_arrays
+from lgsf.system.hashes import sha256
+
+RANK_ARRAYS = {
+    "image_id",
+    "caption_id",
+    "caption_image",
+    "image_fold",
+    "i2t",
+    "t2i",
+    "i2t_fold",
+    "t2i_fold",
+    "protocol",
+}
+JUDGED_ARRAYS = ("judged_score", "judged_image", "judged_caption", "judged_grade", "judged_kind")
+TWIN = "_twin"
+
+
+def write_ranks(
+    folder: Path, split: Split, ranking: Ranking, fold: npt.NDArray[np.int32], protocol: Mapping[str, Any]
+) -> None:
+    """Write ranks.npz and top.npz of one split."""
+    write_arrays(
+        folder / "ranks.npz",
+        {
+            "image_id": split.images["image_id"].to_numpy().astype(np.str_),
+            "caption_id": split.captions["caption_id"].to_numpy().astype(np.str_),
+            "caption_image": split.caption_image.astype(np.int32),
+            "image_fold": fold,
+            "i2t": ranking.i2t,
+            "t2i": ranking.t2i,
+            "i2t_fold": ranking.i2t_fold,
+            "t2i_fold": ranking.t2i_fold,
+            "protocol": np.array(json.dumps(dict(protocol), sort_keys=True)),
+        },
+    )
+    top = {
+        "i2t": ranking.i2t_top,
+        "i2t_score": ranking.i2t_top_score,
+        "t2i": ranking.t2i_top,
+        "t2i_score": ranking.t2i_top_score,
+    }
+    if split.judged is not None:
+        top |= {
+            "judged_score": ranking.judged_score,
+            "judged_image": split.judged["image"].to_numpy(np.int32),
+            "judged_caption": split.judged["caption"].to_numpy(np.int32),
+            "judged_grade": split.judged["grade"].to_numpy(np.float32),
+            "judged_kind": split.judged["kind"].to_numpy().astype(np.str_),
+        }
+    write_arrays(folder / "top.npz", top)
+
+
+@dataclass(frozen=True)
+class Ranks:
+    """`<split>/ranks.npz`, checked.
+
+    i2t, t2i  (n_images,), (n_captions,) int32 0-based ranks over the whole gallery; *_fold inside the fold
+    caption_image, image_fold  (n_captions,), (n_images,) int32: the image of a caption, the fold of an image
+    protocol  canonical JSON; queries: sha256 of ids and folds, equal where runs answered the same questions
+    """
+
+    i2t: npt.NDArray[np.int32]
+    t2i: npt.NDArray[np.int32]
+    i2t_fold: npt.NDArray[np.int32]
+    t2i_fold: npt.NDArray[np.int32]
+    caption_image: npt.NDArray[np.int32]
+    image_fold: npt.NDArray[np.int32]
+    folds: int
+    protocol: str
+    queries: str
+    sha256: str
+
+    def metrics(self) -> dict[str, dict[str, float]]:
+        """Metrics per protocol: "full" over the whole gallery, and "folds" where there is more than one."""
+        out = {"full": metrics(self.i2t, self.t2i)}
+        if self.folds > 1:
+            # Folds are of equal size, so pooling their ranks equals the mean of their recalls.
+            out = {"folds": metrics(self.i2t_fold, self.t2i_fold), **out}
+        return out
+
+
+def read_ranks(folder: Path, split: str = SPLIT) -> Ranks:
+    """The ranks of one split; LgsfError where arrays are missing or do not fit each other."""
+    path = folder / split / "ranks.npz"
+    arrays = read_arrays(path, hint=EVALUATE_AGAIN)
+    if absent := sorted(RANK_ARRAYS - set(arrays)):
+        raise LgsfError(f"{path} lacks the array {absent[0]!r}: {EVALUATE_AGAIN}.")
+    n_images, n_captions = len(arrays["image_id"]), len(arrays["caption_id"])
+    lengths = {"image_fold": n_images, "i2t": n_images, "i2t_fold": n_images}
+    lengths |= {"caption_image": n_captions, "t2i": n_captions, "t2i_fold": n_captions}
+    for name, length in lengths.items():
+        if arrays[name].shape != (length,):
+            raise LgsfError(f"{path}: {name} has shape {arrays[name].shape}, not ({length},): {EVALUATE_AGAIN}.")
+    try:
+        protocol = json.dumps(json.loads(str(arrays["protocol"])), sort_keys=True)
+    except json.JSONDecodeError as error:
+        raise LgsfError(f"{path}: protocol is not JSON ({error}): {EVALUATE_AGAIN}.") from None
+    if "transductive" in json.loads(protocol):
+        raise LgsfError(f"{path} holds ranks {NO_COMPARISON}")
+    return Ranks(
+        i2t=arrays["i2t"],
+        t2i=arrays["t2i"],
+        i2t_fold=arrays["i2t_fold"],
+        t2i_fold=arrays["t2i_fold"],
+        caption_image=arrays["caption_image"],
+        image_fold=arrays["image_fold"],
+        folds=len(np.unique(arrays["image_fold"])),
+        protocol=protocol,
+        queries=_queries(arrays),
+        sha256=sha256(path),
+    )
+
+
+def _queries(arrays: dict[str, npt.NDArray[Any]]) -> str:
+    digest = hashlib.sha256()
+    for name in ("image_id", "caption_id"):
+        digest.update("\n".join(map(str, arrays[name])).encode() + b"\0")
+    for name in ("caption_image", "image_fold"):
+        digest.update(np.ascontiguousarray(arrays[name], np.int64).tobytes())
+    return digest.hexdigest()
+
+
+def twin_accuracy(folder: Path, split: str = SPLIT) -> dict[str, float]:
+    """Share of pairs in percent whose own score beats the twin's, per kind of twin; {} without judged pairs.
+
+    Judged rows of a kind that ends in "_twin" come in twos: the own pair (grade 1), then its twin (grade 0).
+    A tie counts against the model.
+    """
+    path = folder / split / "top.npz"
+    arrays = read_arrays(path, hint=EVALUATE_AGAIN)
+    if JUDGED_ARRAYS[0] not in arrays or not len(arrays[JUDGED_ARRAYS[0]]):
+        return {}
+    for name in JUDGED_ARRAYS:
+        if name not in arrays or len(arrays[name]) != len(arrays["judged_score"]):
+            raise LgsfError(f"{path}: {name} is missing or not as long as judged_score: {EVALUATE_AGAIN}.")
+    kind = arrays["judged_kind"].astype(str)
+    rows = np.flatnonzero(np.char.endswith(kind, TWIN))
+    score, grade, kind = arrays["judged_score"][rows], arrays["judged_grade"][rows], kind[rows]
+    own, twin = slice(0, None, 2), slice(1, None, 2)
+    paired = len(rows) % 2 == 0 and bool((kind[own] == kind[twin]).all())
+    if not paired or (grade[own] != 1).any() or (grade[twin] != 0).any():
+        raise LgsfError(f"{path}: the judged twins do not alternate own pair, twin: {EVALUATE_AGAIN}.")
+    right = score[own] > score[twin]
+    return {
+        f"twin_{name.removesuffix(TWIN)}": 100.0 * float(right[kind[own] == name].mean())
+        for name in sorted(set(kind.tolist()))
+    }

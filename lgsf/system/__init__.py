@@ -1,0 +1,1 @@
+"""The process and its files: whole-or-absent files, hashes, locks, signals, logs, import closures."""

@@ -1,0 +1,101 @@
+"""Which files of the repository a module runs on: its import closure, read without importing anything.
+
+The workflow declares these files as inputs, so that editing a model retrains what uses it and nothing
+else. Standard library alone: the dry run must not wait for torch.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+from lgsf.system.errors import LgsfError
+
+
+def sources(*modules: str, root: Path) -> list[Path]:
+    """Files under `root` that importing `modules` can reach, sorted; `root` is the folder of the packages.
+
+    Followed are imports anywhere in a file, also inside functions, and the `__init__.py` of every parent
+    package. Not followed are imports for the type checker alone, and a package's module-level
+    `__getattr__`, which serves users of the library and no code inside it. Modules outside `root`
+    (torch, numpy, an installed method) contribute nothing.
+
+    Raises LgsfError for one of `modules` that belongs under `root` and is not there, or is a package that holds
+    nothing but its docstring: no edit would ever repeat what hangs on it.
+    """
+    for module in modules:
+        _require(module, root)
+    found: set[Path] = set()
+    waiting = [name for module in modules for name in _with_parents(module)]
+    seen = set(waiting)
+    while waiting:
+        name = waiting.pop()
+        file = _file(name, root)
+        if file is None:
+            continue
+        found.add(file)
+        package = name if file.name == "__init__.py" else name.rpartition(".")[0]
+        for imported in _imports(ast.parse(file.read_bytes(), filename=str(file)), package):
+            for candidate in _with_parents(imported):
+                if candidate not in seen:
+                    seen.add(candidate)
+                    waiting.append(candidate)
+    return sorted(found)
+
+
+def _require(module: str, root: Path) -> None:
+    if _file(module.split(".")[0], root) is None and not (root / module.split(".")[0]).is_dir():
+        return  # installed elsewhere
+    file = _file(module, root)
+    if file is None:
+        raise LgsfError(f"module {module!r} does not exist under {root}; check its spelling.")
+    if all(isinstance(node, ast.Expr) for node in ast.parse(file.read_bytes(), filename=str(file)).body):
+        raise LgsfError(f"{file} holds no code: name a module of this package instead of {module!r}.")
+
+
+def _with_parents(module: str) -> list[str]:
+    """'a.b.c' -> ['a', 'a.b', 'a.b.c']: importing a module runs its packages first."""
+    parts = module.split(".")
+    return [".".join(parts[: end + 1]) for end in range(len(parts))]
+
+
+def _file(module: str, root: Path) -> Path | None:
+    """The file of a module, or None for what is not under `root` (or has no code, as a bare folder)."""
+    place = root.joinpath(*module.split("."))
+    for file in (place / "__init__.py", place.with_name(place.name + ".py")):
+        if file.is_file():
+            return file
+    return None
+
+
+def _imports(tree: ast.Module, package: str) -> Iterator[str]:
+    """Absolute names of all modules that a file may import; `from a import b` gives both a and a.b."""
+    for node in _reachable(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:
+                above = package.split(".")[: len(package.split(".")) - node.level + 1]
+                base = ".".join([*above, *([base] if base else [])])
+            yield base
+            yield from (f"{base}.{alias.name}" for alias in node.names if alias.name != "*")
+
+
+def _reachable(node: ast.AST) -> Iterator[ast.AST]:
+    """All nodes but the bodies of `if TYPE_CHECKING:` and of a module-level `__getattr__`."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.If) and _is_type_checking(child.test):
+            for other in child.orelse:
+                yield other
+                yield from _reachable(other)
+        elif not (isinstance(node, ast.Module) and isinstance(child, ast.FunctionDef) and child.name == "__getattr__"):
+            yield child
+            yield from _reachable(child)
+
+
+def _is_type_checking(test: ast.expr) -> bool:
+    return (isinstance(test, ast.Name) and test.id == "TYPE_CHECKING") or (
+        isinstance(test, ast.Attribute) and test.attr == "TYPE_CHECKING"
+    )

@@ -1,0 +1,27 @@
+"""Checksums of files, and the fingerprint of everything that decides a run."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+
+def fingerprint(parts: Mapping[str, Any], sources: Sequence[Path], root: Path) -> str:
+    """Hash of everything that decides a run's outcome: settings, data, versions and the text of the code.
+
+    A state under another key is never resumed: a finished or changed run must not look like progress.
+    """
+    digest = hashlib.sha256(json.dumps(parts, sort_keys=True).encode())
+    for path in sorted(sources):
+        digest.update(str(path.relative_to(root)).encode())
+        digest.update(hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()
+
+
+def sha256(path: Path) -> str:
+    """Hex digest of a file's bytes, read in bounded memory."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

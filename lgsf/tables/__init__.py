@@ -1,0 +1,1 @@
+"""From runs to tables: every run, mean and spread, tests, effects, beyond R@K."""

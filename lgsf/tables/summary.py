@@ -1,0 +1,70 @@
+"""Mean and SD over seeds, and differences to a reference."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from lgsf.tables.collect import GROUP, RANK_METRICS
+from lgsf.tables.inputs import INPUTS
+
+
+def metric_columns(runs: pd.DataFrame) -> list[str]:
+    """The metrics of a table of runs: ranks, then twin accuracies."""
+    return [*RANK_METRICS, *(c for c in runs.columns if c.startswith("twin_"))]
+
+
+def summarise(runs: pd.DataFrame) -> pd.DataFrame:
+    """Mean, sample SD (NaN for one run), smallest and largest over finished runs; one row per metric.
+
+    `n` runs of `expected` went into a row; `complete` says whether that is all of them. `dev_looks` is how often
+    one of these runs, or the tuning behind it, looked at dev.
+    """
+    rows = []
+    for (dataset, protocol, method), group in runs.groupby(GROUP, sort=False):
+        for metric in metric_columns(runs):
+            values = group[metric].dropna()
+            if values.empty and metric.startswith("twin_"):
+                continue
+            rows.append(
+                {
+                    **{"dataset": dataset, "protocol": protocol, "method": method},
+                    **{"title": group["title"].iloc[0], "kind": group["kind"].iloc[0]},
+                    **{name: _told(group[name]) for name in INPUTS},
+                    "metric": metric,
+                    **{
+                        "mean": values.mean(),
+                        "sd": values.std(ddof=1),
+                        "min": values.min(),
+                        "max": values.max(),
+                    },
+                    **{"n": len(values), "expected": len(group), "complete": len(values) == len(group)},
+                    "dev_looks": group["dev_looks"].mean(),
+                }
+            )
+    columns = [*GROUP, "title", "kind", *INPUTS, "metric", "mean", "sd", "min", "max", "n", "expected", "complete"]
+    columns += ["dev_looks"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def _told(values: pd.Series[str]) -> str:
+    """The one input that the finished runs of a method share; "" where none has finished."""
+    return next((value for value in values if value), "")
+
+
+def differences(summary: pd.DataFrame, reference: str) -> pd.DataFrame:
+    """Every method's mean minus the reference's, in points and in percent of the reference, with both SDs.
+
+    Controls are no competitors and are left out; so are mean and median ranks. Empty without the reference.
+    """
+    shared = ["dataset", "protocol", "metric"]
+    scores = summary[(summary["kind"] != "control") & ~summary["metric"].str.endswith(("medr", "meanr"))]
+    base = scores.loc[scores["method"] == reference, [*shared, "mean", "sd", "n", "dev_looks"]]
+    table = scores[scores["method"] != reference].merge(base, on=shared, suffixes=("", "_reference"))
+    table["difference"] = table["mean"] - table["mean_reference"]
+    table["relative_percent"] = 100 * table["difference"] / table["mean_reference"].where(table["mean_reference"] != 0)
+    table["reference"] = reference
+    both = ["dev_looks", "dev_looks_reference"]
+    columns = ["title", "reference", "metric", "difference", "relative_percent", "mean", "sd", "n"]
+    return table[[*GROUP, *columns, "mean_reference", "sd_reference", "n_reference", "expected", *both]].reset_index(
+        drop=True
+    )

@@ -1,0 +1,1 @@
+"""Train one run, or go on with it."""

@@ -1,0 +1,101 @@
+"""What a run has done so far, and what it leaves behind when it is finished."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lgsf.data.layout import Dataset
+from lgsf.models.base import Method
+from lgsf.models.pretrained import Pretrained
+from lgsf.pretrained.read import keep_bert
+from lgsf.runs.provenance import now, peak_gpu_memory_mb, peak_memory_mb, provenance
+from lgsf.runs.weights import save_weights, split_weights
+from lgsf.system.files import write_json, write_text
+
+
+@dataclass
+class Done:
+    """Progress of a run that must survive a kill, beside weights, optimizer and generators.
+
+    epoch, step  finished epochs and steps;  seconds  spent so far;  resumed  how often it went on
+    best         weights of the epoch that is best on dev;  log  one line per epoch
+    """
+
+    started: str = field(default_factory=now)
+    epoch: int = 0
+    step: int = 0
+    seconds: float = 0.0
+    resumed: int = 0
+    best_epoch: int = 0
+    best_rsum: float = -math.inf
+    best: dict[str, Tensor] = field(default_factory=dict)
+    log: list[dict[str, Any]] = field(default_factory=list)
+
+    def keep_best(self, epoch: int, rsum: float, method: Method) -> bool:
+        """Remember the weights if `rsum` is the highest so far; the first of equals stays."""
+        if not rsum > self.best_rsum:
+            return False
+        self.best_epoch, self.best_rsum = epoch, rsum
+        self.best = {name: tensor.detach().cpu().clone() for name, tensor in method.state_dict().items()}
+        return True
+
+
+def write_log(out: Path, done: Done) -> None:
+    """Write log.jsonl whole: Snakemake removes it before a run goes on."""
+    write_text(out / "log.jsonl", "".join(json.dumps(line) + "\n" for line in done.log))
+
+
+def publish(
+    out: Path,
+    *,
+    done: Done,
+    method: Method,
+    settings: Mapping[str, Any],
+    settings_sha256: str,
+    dataset: Dataset,
+    seed: int,
+    steps_per_epoch: int,
+    device: torch.device,
+    pretrained: Pretrained,
+) -> None:
+    """Write the weights of the best epoch, the log and the record; `method` takes on those weights."""
+    method.load_state_dict(done.best)
+    deployed, training = split_weights(method)
+    save_weights(out, deployed, training)
+    keep_bert(out, pretrained.bert)
+    write_log(out, done)
+    record = {
+        **provenance(dataset, device=device),
+        "kind": "trained",
+        **{key: settings[key] for key in ("dataset", "method", "title", "threads")},
+        "seed": seed,
+        "text_encoder": method.text_encoder_name,
+        "pretrained": dict(pretrained.record),
+        "learning_rate_factors": method.learning_rate_factors(),
+        "config": settings,
+        "config_sha256": settings_sha256,
+        "started": done.started,
+        "ended": now(),
+        "seconds": done.seconds,
+        "peak_memory_mb": peak_memory_mb(),
+        "peak_gpu_memory_mb": peak_gpu_memory_mb(device),
+        "parameters": sum(tensor.numel() for tensor in deployed.values()),
+        "parameters_training_only": sum(tensor.numel() for tensor in training.values()),
+        "steps": done.step,
+        "steps_per_epoch": steps_per_epoch,
+        "hardest_from_step": settings["training"]["sum_steps"],
+        "best_epoch": done.best_epoch,
+        "dev_looks": len(done.log),
+        "dev": done.log[done.best_epoch - 1]["dev"],
+        "ending": "finished",
+        "resumed": done.resumed,
+    }
+    write_json(out / "run.json", record)

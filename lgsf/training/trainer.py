@@ -1,0 +1,230 @@
+"""The training loop: a method's own loss, selection on dev rSum alone, resume that changes no bit.
+
+State is saved at the end of each epoch, and the batches of an epoch are a function of (seed, epoch) alone:
+a run that was killed at any moment and started again repeats the broken epoch and ends with the weights of
+an uninterrupted one (on one machine, CPU, with the same number of threads).
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lgsf.config.run_settings import Training
+from lgsf.data.batch import Batch
+from lgsf.data.batches import TrainingBatches
+from lgsf.data.layout import Dataset
+from lgsf.data.text import Vocabulary
+from lgsf.metrics.ranking import NotFiniteScoreError, rank
+from lgsf.metrics.recall import metrics
+from lgsf.models.base import Progress
+from lgsf.models.build import build_method, training_of
+from lgsf.models.layers.losses import plateau
+from lgsf.models.pretrained import Pretrained
+from lgsf.models.scoring import TiledScores, encode_split
+from lgsf.system.errors import LgsfError
+from lgsf.system.hashes import fingerprint
+from lgsf.system.interrupts import Interrupts
+from lgsf.system.logs import PROGRESS
+from lgsf.training.finish import Done, publish, write_log
+from lgsf.training.optimizer import build_optimizer, set_learning_rate
+from lgsf.training.resume import ResumeState, rng_state, set_rng_state
+
+logger = logging.getLogger(__name__)
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+CHECK_EVERY = 20  # steps between looks at the loss: each look makes a GPU wait
+
+
+PLATEAU_WIDTH = 0.02  # a loss this close to its value for equal embeddings is called collapsed
+
+
+class NotFiniteError(LgsfError):
+    """The loss, its gradient or a score on dev became NaN or infinite."""
+
+    def __init__(self, what: str, step: int, epoch: int, kept: Path) -> None:
+        self.epoch = epoch
+        self.reason = f"{what} was not finite near step {step} in epoch {epoch}"
+        saved = f"the state after epoch {epoch - 1} is kept in {kept}" if epoch > 1 else "no epoch had been finished"
+        super().__init__(
+            f"{self.reason}; {saved}: "
+            "lower training.learning_rate or training.clip_norm, or use float32, and run again."
+        )
+
+
+class Trainer:
+    """One run: model, optimizer, batches and the log, from a fresh or a saved state."""
+
+    def __init__(
+        self,
+        settings: dict[str, Any],
+        data: Dataset,
+        pretrained: Pretrained,
+        *,
+        seed: int,
+        device: torch.device,
+        source: str,
+    ) -> None:
+        self.settings, self.data, self.seed, self.device = settings, data, seed, device
+        self.pretrained = pretrained
+        self.options: Training = training_of(settings, source=source)
+        self.dev, self.vocabulary = data.split("dev"), Vocabulary.load(data.root / "vocabulary.json")
+        torch.manual_seed(seed)
+        self.method = build_method(settings, data, source=source, pretrained=pretrained).to(device)
+        self.batches = TrainingBatches(
+            data.split("train"), self.method.tokenizer(self.vocabulary), batch_size=self.options.batch_size, seed=seed,
+            region_drop=self.options.region_drop, word_drop=self.options.word_drop,
+            length_buckets=self.options.length_buckets,
+        )  # fmt: skip
+        self.optimizer = build_optimizer(self.method, self.options)
+        self.total_steps = len(self.batches) * self.options.epochs
+        self.done = Done()
+
+    @property
+    def name(self) -> str:
+        return f"{self.settings['dataset']}/{self.settings['method']} seed {self.seed}"
+
+    def run(self, resume: ResumeState, out: Path, interrupts: Interrupts) -> None:
+        """Train what is left to train, then publish and forget the resume state."""
+        if (state := resume.load()) is not None:
+            self._restore(state)
+            logger.log(PROGRESS, "%s: resumed after epoch %d", self.name, self.done.epoch)
+        self.clock = time.monotonic() - self.done.seconds
+        for epoch in range(self.done.epoch + 1, self.options.epochs + 1):
+            self.done.log.append(self._epoch(epoch, resume, interrupts))
+            self.done.epoch = epoch
+            self.done.seconds = time.monotonic() - self.clock
+            resume.save(
+                {
+                    "done": vars(self.done),
+                    "method": self.method.state_dict(),
+                    "optimizer": self.optimizer.state_dict(),
+                    "rng": rng_state(self.device),
+                }
+            )
+            write_log(out, self.done)
+            interrupts.check()
+        publish(
+            out,
+            done=self.done,
+            method=self.method,
+            settings=self.settings,
+            settings_sha256=fingerprint(self.settings, [], ROOT),
+            dataset=self.data,
+            seed=self.seed,
+            steps_per_epoch=len(self.batches),
+            device=self.device,
+            pretrained=self.pretrained,
+        )
+        resume.clear()
+        best = f"best epoch {self.done.best_epoch}, dev rSum {self.done.best_rsum:.1f}"
+        logger.log(PROGRESS, "%s: done in %.0f s, %s", self.name, self.done.seconds, best)
+
+    def _restore(self, state: dict[str, Any]) -> None:
+        self.done = Done(**state["done"])
+        self.done.resumed += 1
+        self.method.load_state_dict(state["method"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        set_rng_state(state["rng"], self.device)
+
+    def _epoch(self, epoch: int, resume: ResumeState, interrupts: Interrupts) -> dict[str, Any]:
+        """Train one pass, look at dev, return the epoch's log line."""
+        self.method.train()
+        sums: dict[str, Tensor] = {}
+        first_step = step = self.done.step
+        for batch in self.batches.epoch(epoch):
+            interrupts.check()
+            for name, value in self._step(batch.to(self.device), step, epoch).items():
+                sums[name] = sums.get(name, torch.zeros((), device=self.device)) + value
+            step += 1
+            if self.options.epochs > epoch == 1 and step == CHECK_EVERY:
+                self._estimate(step)
+            if step % CHECK_EVERY == 0 or step == first_step + len(self.batches):
+                for what in ("loss", "grad_norm"):
+                    if not math.isfinite(float(sums[what])):
+                        raise NotFiniteError("the loss" if what == "loss" else "the gradient", step, epoch, resume.path)
+        means = {name: float(total) / (step - first_step) for name, total in sums.items()}
+        try:
+            dev = self._dev()
+        except NotFiniteScoreError:
+            raise NotFiniteError("a score on dev", step, epoch, resume.path) from None
+        best = self.done.keep_best(epoch, dev["rsum"], self.method)
+        self.done.step = step
+        line = {
+            "epoch": epoch, "step": step, "seconds": time.monotonic() - self.clock,
+            "learning_rate": learning_rate(self.options, step - 1, epoch),
+            "loss": means.pop("loss"), "grad_norm": means.pop("grad_norm"),
+            "terms": means, "dev": dev, "best": best, "plateau": self._on_plateau(means, first_step),
+        }  # fmt: skip
+        self._report(line)
+        return line
+
+    def _step(self, batch: Batch, step: int, epoch: int) -> dict[str, Tensor]:
+        """One optimizer step; returns the detached loss, gradient norm before clipping, and logged terms."""
+        options = self.options
+        set_learning_rate(self.optimizer, learning_rate(options, step, epoch))
+        progress = Progress(step=step, total_steps=self.total_steps, hardest=step >= options.sum_steps)
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=options.precision == "bfloat16"):
+            images = self.method.encode_images(batch.regions, batch.region_mask, batch.boxes)
+            texts = self.method.encode_texts(batch.tokens, batch.token_mask)
+        # Scores and losses stay in float32: bfloat16 has 8 bits, and hardest negatives differ by less.
+        loss, terms = self.method.loss(batch, images.float(), texts.float(), progress)
+        self.optimizer.zero_grad(set_to_none=True)
+        torch.autograd.backward(loss)
+        norm = torch.nn.utils.clip_grad_norm_(self.method.parameters(), options.clip_norm)
+        self.optimizer.step()
+        return {"loss": loss.detach(), "grad_norm": norm.detach(), **terms}
+
+    def _dev(self) -> dict[str, float]:
+        images, texts = encode_split(self.method, self.dev, self.vocabulary, device=self.device)
+        self.method.eval()
+        one_fold = np.zeros(len(images), np.int32)
+        ranking = rank(TiledScores(self.method, images, texts), self.dev.caption_image, one_fold, top=1)
+        self.method.train()
+        return metrics(ranking.i2t, ranking.t2i)
+
+    def _on_plateau(self, means: dict[str, float], first_step: int) -> bool:
+        """Whether the hardest-negative hinge sat all epoch at its value for equal embeddings."""
+        margin = self.method.margin
+        if margin is None or "hinge" not in means or first_step < self.options.sum_steps:
+            return False
+        value = plateau(self.options.batch_size, margin)
+        return abs(means["hinge"] - value) <= PLATEAU_WIDTH * value
+
+    def _estimate(self, step: int) -> None:
+        """Say early how long this will take, from the steps so far."""
+        seconds = (time.monotonic() - self.clock) / step * self.total_steps
+        logger.log(PROGRESS, "%s: %d steps, about %s", self.name, self.total_steps, _duration(seconds))
+
+    def _report(self, line: dict[str, Any]) -> None:
+        if line["plateau"]:
+            logger.warning("%s: epoch %d stayed on the collapse plateau (hinge %.1f); some methods leave it late, "
+                           "so training goes on", self.name, line["epoch"], line["terms"]["hinge"])  # fmt: skip
+        left = line["seconds"] / line["epoch"] * (self.options.epochs - line["epoch"])
+        logger.info("%s: epoch %d/%d, loss %.2f, dev rSum %.1f%s, %.0f s left", self.name, line["epoch"],
+                    self.options.epochs, line["loss"], line["dev"]["rsum"], " (best)" if line["best"] else "", left)  # fmt: skip
+
+
+def _duration(seconds: float) -> str:
+    return (
+        f"{seconds:.0f} s"
+        if seconds < 100
+        else f"{seconds / 60:.0f} min"
+        if seconds < 6000
+        else f"{seconds / 3600:.1f} h"
+    )
+
+
+def learning_rate(options: Training, step: int, epoch: int) -> float:
+    """Linear warm-up over steps, then a factor after each of `decay_epochs`; `epoch` counts from 1."""
+    warm = min(1.0, (step + 1) / options.warmup_steps) if options.warmup_steps else 1.0
+    return options.learning_rate * warm * options.decay_factor ** sum(epoch > e for e in options.decay_epochs)

@@ -1,0 +1,1 @@
+"""Our runs beside the claim and the published numbers."""
