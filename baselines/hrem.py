@@ -26,7 +26,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from baselines.weights import PUBLISHED_BERT, UNUSED_BERT, rename
-from lgsf.data.batch import Batch
+from lgsf.data.batches.batch import Batch
 from lgsf.models.base import DataSpec, Encoded, Progress
 from lgsf.models.layers.distance_weighted import distance_weighted_triplet
 from lgsf.models.layers.encoders import l2_normalize

@@ -17,7 +17,7 @@ from pydantic import Field
 from torch import Tensor
 
 from baselines.weights import rename
-from lgsf.data.batch import Batch
+from lgsf.data.batches.batch import Batch
 from lgsf.models.base import DataSpec, Encoded, Method, Progress
 from lgsf.models.layers.attention import CrossAttention, attention_weights
 from lgsf.models.layers.encoders import BiGRUEncoder, RegionEncoder, WordParameters, l2_normalize

@@ -16,7 +16,7 @@ from pydantic import Field
 from torch import Tensor
 
 from baselines.weights import PUBLISHED_BERT, UNUSED_BERT, rename
-from lgsf.data.batch import Batch
+from lgsf.data.batches.batch import Batch
 from lgsf.models.base import DataSpec, Encoded, Progress
 from lgsf.models.layers.encoders import l2_normalize
 from lgsf.models.layers.losses import hinge_triplet

@@ -14,7 +14,7 @@ from pydantic import Field
 from torch import Tensor
 
 from baselines.weights import rename
-from lgsf.data.batch import Batch
+from lgsf.data.batches.batch import Batch
 from lgsf.models.base import DataSpec, Encoded, Method, Progress
 from lgsf.models.layers.encoders import GRUEncoder, WordParameters, l2_normalize, last_state, xavier_linear
 from lgsf.models.layers.losses import hinge_triplet

@@ -19,7 +19,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from baselines.weights import rename
-from lgsf.data.batch import Batch
+from lgsf.data.batches.batch import Batch
 from lgsf.models.base import DataSpec, Encoded, Method, Progress
 from lgsf.models.layers.captioner import Captioner
 from lgsf.models.layers.encoders import GRUEncoder, RegionEncoder, WordParameters, l2_normalize, last_state

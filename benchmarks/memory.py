@@ -20,11 +20,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
-
 from lgsf.config.datasets import PrecompSource
-from lgsf.data.batches import TrainingBatches
+
+from lgsf.data.batches.training import TrainingBatches
 from lgsf.data.layout import open_dataset
-from lgsf.data.precomp.prepare import prepare_precomp
+from lgsf.data.precomp.prepare import prepare as prepare_pack
 from lgsf.data.text import Vocabulary
 from lgsf.runs.provenance import peak_memory_mb
 
@@ -78,7 +78,7 @@ def imports(_: Path) -> tuple[int, float]:
 def prepare(folder: Path) -> tuple[int, float]:
     source = PrecompSource(source="precomp", path=str(folder / "pack"))
     started = time.perf_counter()
-    prepare_precomp(source, name="large", root=folder / "dataset")
+    prepare_pack(source, name="large", root=folder / "dataset")
     return 0, time.perf_counter() - started
 
 

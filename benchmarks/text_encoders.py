@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from lgsf.data.batches import EncodedCaptions, bucketed
+from lgsf.data.batches.training import EncodedCaptions, bucketed
 from lgsf.models.build import make_repeatable
 from lgsf.models.layers.bert import BertEncoder
 from lgsf.models.layers.encoders import BiGRUEncoder, l2_normalize

@@ -22,12 +22,12 @@ from pathlib import Path
 import torch
 import yaml
 
-from lgsf.config.base import deep_merge
 from lgsf.config.file import Config
-from lgsf.data.batch import Batch
+from lgsf.data.batches.batch import Batch
 from lgsf.models.base import DataSpec, Progress
 from lgsf.models.build import check_settings, make_repeatable, method_class, parameters_of
 from lgsf.runs.provenance import device_name, peak_gpu_memory_mb, peak_memory_mb
+from lgsf.system.settings import deep_merge
 
 ROOT = Path(__file__).resolve().parent.parent
 METHODS = ("vsepp", "base", "no_gat", "lgsf", "vse_inf", "scan_t2i", "scan_i2t", "sgr", "saf", "vsrn", "hrem")

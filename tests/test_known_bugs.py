@@ -16,7 +16,7 @@ import pytest
 import torch
 import yaml
 
-from lgsf.data.batch import Batch
+from lgsf.data.batches.batch import Batch
 from lgsf.data.layout import open_dataset
 from lgsf.data.prepare import prepare
 from lgsf.data.text import Vocabulary

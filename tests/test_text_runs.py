@@ -17,7 +17,7 @@ from safetensors.torch import load_file
 
 import lgsf
 from baselines.vse_inf import VSEInfinity
-from lgsf.data.batches import image_batches
+from lgsf.data.batches.training import image_batches
 from lgsf.data.layout import open_dataset
 from lgsf.data.text import Vocabulary
 from lgsf.evaluation.evaluate import evaluate

@@ -9,10 +9,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field, ValidationError, model_validator
 
-from lgsf.config.base import Name, Settings, explain
 from lgsf.config.factorial import Factorial
 from lgsf.config.names import ENSEMBLE_MARK, ensemble_title
 from lgsf.system.errors import LgsfError
+from lgsf.system.settings import Name, Settings, explain
 
 SUBJECT = "lgsf"
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import Field, field_validator, model_validator
 
-from lgsf.config.base import Name, Settings
+from lgsf.system.settings import Name, Settings
 
 
 class Factorial(Settings):

@@ -7,14 +7,14 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
-from lgsf.config.base import Name, Settings, deep_merge, explain, plain_dicts
-from lgsf.config.datasets import DatasetSettings
 from lgsf.config.factorial import Factorial
 from lgsf.config.methods import EnsembleSettings, MethodSettings
 from lgsf.config.names import CONTROLS, ensemble_title
 from lgsf.config.run_settings import CONFIG_SCHEMA_VERSION, TUNED_TRAINING, Training
 from lgsf.config.tuning import Range, Tuning, check_shared, ranges_of_method
+from lgsf.data.settings import DatasetSettings
 from lgsf.system.errors import LgsfError
+from lgsf.system.settings import Name, Settings, deep_merge, explain, plain_dicts
 
 Folder = Literal["results", "resources", "reports", "logs", "benchmarks"]
 

@@ -6,8 +6,8 @@ from typing import Any
 
 from pydantic import Field, field_validator
 
-from lgsf.config.base import Name, Settings
 from lgsf.config.tuning import Range, Tuned
+from lgsf.system.settings import Name, Settings
 
 
 class MethodSettings(Settings):

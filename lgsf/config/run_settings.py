@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator
 
-from lgsf.config.base import Settings
+from lgsf.system.settings import Settings
 
 CONFIG_SCHEMA_VERSION = 1
 

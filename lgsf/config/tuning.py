@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, PlainValidator, WithJsonSchema, field_validator, model_validator
 
-from lgsf.config.base import Settings
+from lgsf.system.settings import Settings
 
 SECTIONS = ("training", "parameters")
 

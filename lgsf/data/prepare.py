@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 
-from lgsf.config.base import explain
-from lgsf.config.datasets import DatasetSettings, PrecompSource, ScenesSource
+from lgsf.data.settings import parse_source
 from lgsf.system.errors import LgsfError
+from lgsf.system.settings import explain
 
 
 def prepare(settings: Mapping[str, Any], *, name: str, root: Path) -> None:
-    """Write the dataset `name` into `root`; a failure leaves nothing new there."""
+    """Write the dataset `name` into `root` by its source's own `prepare`; a failure leaves nothing new there."""
     try:
-        source: ScenesSource | PrecompSource = TypeAdapter(DatasetSettings).validate_python(dict(settings))
+        source = parse_source(settings)
     except ValidationError as error:
         raise LgsfError(f"datasets.{name}: {explain(error)}") from None
-    if isinstance(source, ScenesSource):
-        from lgsf.data.scenes.prepare import prepare_scenes
-
-        prepare_scenes(source, name=name, root=root)
-    else:
-        from lgsf.data.precomp.prepare import prepare_precomp
-
-        prepare_precomp(source, name=name, root=root)
+    # By name: the workflow lists this file beside one source's code, so that an edit of another repeats nothing.
+    importlib.import_module(f"lgsf.data.{source.source}.prepare").prepare(source, name=name, root=root)

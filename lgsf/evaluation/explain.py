@@ -18,8 +18,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from lgsf.data.batch import Batch
-from lgsf.data.batches import EncodedCaptions
+from lgsf.data.batches.batch import Batch
+from lgsf.data.batches.training import EncodedCaptions
 from lgsf.data.layout import Split
 from lgsf.data.text import Tokenizer, Vocabulary
 from lgsf.models.base import Method

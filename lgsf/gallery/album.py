@@ -7,10 +7,10 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from lgsf.config.base import explain
 from lgsf.gallery.pictures import Thumbnail
 from lgsf.system.errors import LgsfError
 from lgsf.system.files import write_text
+from lgsf.system.settings import explain
 
 Direction = Literal["i2t", "t2i"]
 AGAIN = "run the album step again"

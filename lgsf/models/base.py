@@ -10,7 +10,7 @@ import torch
 from pydantic import BaseModel, ConfigDict
 from torch import Tensor, nn
 
-from lgsf.data.batch import Batch as Batch
+from lgsf.data.batches.batch import Batch as Batch
 from lgsf.models.pretrained import Pretrained
 
 if TYPE_CHECKING:

@@ -10,13 +10,13 @@ from typing import Any
 import torch
 from pydantic import ValidationError
 
-from lgsf.config.base import explain
 from lgsf.config.run_settings import CONFIG_SCHEMA_VERSION, Training
 from lgsf.data.layout import Dataset
 from lgsf.models.base import DataSpec, Method, Parameters
 from lgsf.models.pretrained import Pretrained
 from lgsf.system.errors import LgsfError
 from lgsf.system.files import read_json
+from lgsf.system.settings import explain
 
 RUN_KEYS = {
     "schema_version", "dataset", "method", "title", "model", "parameters", "choices", "training", "device", "threads"

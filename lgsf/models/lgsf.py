@@ -19,7 +19,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from lgsf.data.batch import Batch
+from lgsf.data.batches.batch import Batch
 from lgsf.models.base import DataSpec, Encoded, Parameters, Progress
 from lgsf.models.gat import NO_BOXES, GraphBlock, GraphParameters, build_edges
 from lgsf.models.initial import Initializer

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 
-from lgsf.data.batches import image_batches, text_batches
+from lgsf.data.batches.training import image_batches, text_batches
 from lgsf.data.layout import Split
 from lgsf.data.text import Vocabulary
 from lgsf.metrics.ranking import Floats

@@ -9,13 +9,13 @@ from typing import Literal
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from lgsf.config.base import explain
 from lgsf.config.experiment import Experiment
 from lgsf.config.names import EVAL_INTERACTION
 from lgsf.metrics.names import HEADLINE
 from lgsf.system.errors import LgsfError
 from lgsf.system.files import read_json
 from lgsf.system.hashes import sha256
+from lgsf.system.settings import explain
 
 FOLDER = "transductive"
 AGAIN = "run the target transductive again"

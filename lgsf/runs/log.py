@@ -6,9 +6,9 @@ from pathlib import Path
 
 from pydantic import Field, ValidationError
 
-from lgsf.config.base import explain
 from lgsf.runs.record import Facts
 from lgsf.system.errors import LgsfError
+from lgsf.system.settings import explain
 
 
 class Epoch(Facts):

@@ -7,9 +7,9 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from lgsf.config.base import explain
 from lgsf.system.errors import LgsfError
 from lgsf.system.files import read_json
+from lgsf.system.settings import explain
 
 SPLIT = "test"
 

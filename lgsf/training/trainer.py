@@ -18,8 +18,8 @@ import torch
 from torch import Tensor
 
 from lgsf.config.run_settings import Training
-from lgsf.data.batch import Batch
-from lgsf.data.batches import TrainingBatches
+from lgsf.data.batches.batch import Batch
+from lgsf.data.batches.training import TrainingBatches
 from lgsf.data.layout import Dataset
 from lgsf.data.text import Vocabulary
 from lgsf.metrics.ranking import NotFiniteScoreError, rank

@@ -11,11 +11,11 @@ from typing import Any, Literal
 import yaml
 from pydantic import ValidationError
 
-from lgsf.config.base import Name, Settings, deep_merge, explain
 from lgsf.config.tuning import Budget, Tuned, with_value
 from lgsf.render.numbers import decimal
 from lgsf.system.errors import LgsfError
 from lgsf.system.files import read_json, write_text
+from lgsf.system.settings import Name, Settings, deep_merge, explain
 from lgsf.tuning.plan import Plan, tunable
 
 AGAIN = "run the tune step again"

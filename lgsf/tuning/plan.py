@@ -9,11 +9,11 @@ from typing import Any
 
 from pydantic import Field, ValidationError
 
-from lgsf.config.base import Name, Settings, explain
 from lgsf.config.tuning import SECTIONS, Budget, Range, leaves, with_value
 from lgsf.models.build import check_settings
 from lgsf.system.errors import LgsfError
 from lgsf.system.files import read_json, write_json
+from lgsf.system.settings import Name, Settings, explain
 from lgsf.tuning.propose import contains, ends, show
 
 

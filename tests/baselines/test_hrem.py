@@ -9,7 +9,7 @@ import torch
 from pydantic import ValidationError
 
 from baselines.hrem import HREM, HREMParameters, fragment_similarities, from_published
-from lgsf.data.batch import Batch
+from lgsf.data.batches.batch import Batch
 from lgsf.models.base import DataSpec, Encoded
 from lgsf.models.layers.pooling import MaxKPooling
 from tests.support.golden import HARDEST, Golden, close

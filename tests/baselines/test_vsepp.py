@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from baselines.vsepp import VSEPP, VSEPPParameters, from_published
-from lgsf.data.batch import Batch
+from lgsf.data.batches.batch import Batch
 from lgsf.models.base import Progress
 from tests.support.golden import Golden, close
 from tests.support.properties import SPEC, check_evaluation, check_training

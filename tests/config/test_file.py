@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from lgsf.config.base import deep_merge
 from lgsf.config.file import Config
 from lgsf.system.errors import LgsfError
+from lgsf.system.settings import deep_merge
 
 GOOD: dict[str, Any] = {
     "experiment": "x",

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lgsf.data.augment import REPLACEMENT_STREAM, WORD_STREAM, uniforms
-from lgsf.data.batches import TrainingBatches
+from lgsf.data.batches.augment import REPLACEMENT_STREAM, WORD_STREAM, uniforms
+from lgsf.data.batches.training import TrainingBatches
 from lgsf.data.layout import open_dataset
 from lgsf.data.wordpiece import WordPieces
 from lgsf.pretrained.bert import read_bert

@@ -13,7 +13,7 @@ import torch
 
 from lgsf import load_run
 from lgsf.cli import main
-from lgsf.data.batches import image_batches
+from lgsf.data.batches.training import image_batches
 from lgsf.data.layout import open_dataset
 from lgsf.evaluation.ensemble import ensemble
 from lgsf.metrics.ranking import rank

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from baselines.scan import SCAN
 from baselines.sgraf import SGRAF
-from lgsf.data.batch import Batch
+from lgsf.data.batches.batch import Batch
 from lgsf.data.layout import open_dataset
 from lgsf.data.text import Vocabulary
 from lgsf.evaluation.explain import pair_batch, region_effect, write_gallery

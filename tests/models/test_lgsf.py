@@ -10,7 +10,7 @@ import torch
 from pydantic import ValidationError
 from torch import Tensor
 
-from lgsf.data.batch import Batch
+from lgsf.data.batches.batch import Batch
 from lgsf.models.base import DataSpec, Encoded, Method, Progress
 from lgsf.models.layers.losses import hinge_triplet
 from lgsf.models.lgsf import LGSF, LGSFParameters

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from lgsf.data.batch import Batch
+from lgsf.data.batches.batch import Batch
 from lgsf.models.base import DataSpec, Encoded, Progress
 from lgsf.models.lgsf import LGSF, LGSFParameters
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from lgsf.config.datasets import PrecompSource
+from lgsf.data.precomp.settings import PrecompSource
 
 SPLITS = {"train": 7, "dev": 4, "test": 4}
 REGIONS, DIM = 3, 5

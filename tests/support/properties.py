@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from lgsf.data.batch import Batch
+from lgsf.data.batches.batch import Batch
 from lgsf.models.base import DataSpec, Encoded, Method, Progress
 
 REGION_DIM, VOCABULARY = 10, 30

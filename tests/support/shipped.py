@@ -6,8 +6,8 @@ from typing import Any
 
 import yaml
 
-from lgsf.config.base import deep_merge
 from lgsf.config.file import Config
+from lgsf.system.settings import deep_merge
 from tests.conftest import REPOSITORY
 
 

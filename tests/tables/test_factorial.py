@@ -12,7 +12,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lgsf.config.base import deep_merge
 from lgsf.config.experiment import Experiment
 from lgsf.evaluation.evaluate import evaluate
 from lgsf.models.build import check_settings
@@ -20,6 +19,7 @@ from lgsf.models.lgsf import LGSFParameters
 from lgsf.models.triangle import TriangleParameters
 from lgsf.report.page import write_report
 from lgsf.report.sections.factorial import factorial_part
+from lgsf.system.settings import deep_merge
 from lgsf.tables.collect import collect
 from lgsf.tables.comparisons import SHOWN_COLUMNS
 from lgsf.tables.factorial import FACTORIAL_COLUMNS, factorial_runs, read_effects

@@ -15,7 +15,7 @@ import pytest
 import torch
 
 from lgsf.config.run_settings import Training
-from lgsf.data.batch import Batch
+from lgsf.data.batches.batch import Batch
 from lgsf.evaluation.evaluate import evaluate
 from lgsf.models.base import DataSpec, Encoded, Method, Parameters, Progress
 from lgsf.system.errors import LgsfError
@@ -247,7 +247,7 @@ def test_evaluation_refuses_other_data(tmp_path, tiny_dataset, tiny_config) -> N
 
 def test_load_run_encodes_and_searches(tmp_path, tiny_dataset, tiny_config) -> None:
     import lgsf
-    from lgsf.data.batches import image_batches
+    from lgsf.data.batches.training import image_batches
     from lgsf.data.layout import open_dataset
     from lgsf.runs.ranks import read_ranks
 

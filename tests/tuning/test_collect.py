@@ -11,9 +11,9 @@ import pytest
 import yaml
 
 from lgsf.cli import main
-from lgsf.config.base import deep_merge
 from lgsf.config.file import Config
 from lgsf.system.errors import LgsfError
+from lgsf.system.settings import deep_merge
 from lgsf.tuning.collect import write_config
 from lgsf.tuning.trials import tune
 from tests.support.planning import METHODS, plan_of, raw_config, records

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 import yaml
 
-from lgsf.config.base import deep_merge
 from lgsf.config.file import Config
 from lgsf.system.errors import LgsfError
+from lgsf.system.settings import deep_merge
 from lgsf.tuning.plan import parse_plan, read_plan
 from tests.support.planning import METHODS, plan_of, raw_config
 

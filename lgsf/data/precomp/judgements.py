@@ -14,9 +14,8 @@ import numpy as np
 import pandas as pd
 
 from lgsf.data.precomp.lines import read_lines
+from lgsf.data.precomp.settings import JUDGEMENTS
 from lgsf.system.errors import LgsfError
-
-FILES = {"expert": "ExpertAnnotations.txt", "crowd": "CrowdFlowerAnnotations.txt"}
 
 
 def read_judgements(
@@ -29,7 +28,7 @@ def read_judgements(
 
     Raises LgsfError for a line that does not fit, and where a file knows none of the split's images.
     """
-    files = {kind: folder / name for kind, name in FILES.items() if (folder / name).is_file()}
+    files = {kind: folder / name for kind, name in JUDGEMENTS.items() if (folder / name).is_file()}
     if not files:
         return None, []
     image_row = {str(name): row for row, name in enumerate(images["image_id"])}

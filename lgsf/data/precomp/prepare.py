@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lgsf.config.datasets import PrecompSource
 from lgsf.data.layout import SPLITS
 from lgsf.data.precomp.judgements import read_judgements
 from lgsf.data.precomp.pack import REMEDY, Pack, open_pack
+from lgsf.data.precomp.settings import PrecompSource
 from lgsf.data.text import Vocabulary
 from lgsf.data.writer import DatasetWriter
 from lgsf.system.errors import LgsfError
 from lgsf.system.hashes import sha256
 
 
-def prepare_precomp(settings: PrecompSource, *, name: str, root: Path) -> None:
+def prepare(settings: PrecompSource, *, name: str, root: Path) -> None:
     """Write the pack of `settings` as the dataset `name` into `root`.
 
     Raises LgsfError, and leaves nothing new in `root`, for everything that is wrong with the pack.

@@ -16,7 +16,6 @@ import numpy.typing as npt
 import pandas as pd
 from PIL import Image
 
-from lgsf.config.datasets import ScenesSource
 from lgsf.data.layout import SPLITS
 from lgsf.data.scenes.captions import caption_scene
 from lgsf.data.scenes.descriptors import Standardiser, columns, describe
@@ -24,6 +23,7 @@ from lgsf.data.scenes.files import LICENCE, DrawnScene, SceneSplit, checksums, r
 from lgsf.data.scenes.graph import KINDS, draw_pair
 from lgsf.data.scenes.pictures import draw
 from lgsf.data.scenes.regions import propose
+from lgsf.data.scenes.settings import ScenesSource
 from lgsf.data.scenes.statements import true_pairs
 from lgsf.data.text import Vocabulary
 from lgsf.data.writer import DatasetWriter
@@ -36,7 +36,7 @@ Bags = set[tuple[tuple[str, str, str, str], ...]]
 Rows = npt.NDArray[np.int32]
 
 
-def prepare_scenes(settings: ScenesSource, *, name: str, root: Path) -> None:
+def prepare(settings: ScenesSource, *, name: str, root: Path) -> None:
     """Draw the dataset `settings` describes and write it into `root`; a failure leaves nothing new.
 
     Beside the dataset layout, `root/source` holds pictures, COCO files and scene graphs.

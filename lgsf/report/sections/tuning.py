@@ -6,13 +6,13 @@ from collections.abc import Iterable
 
 from pydantic import ValidationError
 
-from lgsf.config.base import explain
 from lgsf.config.tuning import Tuned
 from lgsf.render.block import Block, Cell
 from lgsf.render.numbers import NOTHING, decimal
 from lgsf.report.sections.methods import flatten, show
 from lgsf.runs.record import RunFacts
 from lgsf.system.errors import LgsfError
+from lgsf.system.settings import explain
 
 
 def tuning_block(id_: str, caption: str, records: Iterable[RunFacts]) -> Block | None:

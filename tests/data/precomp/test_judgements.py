@@ -9,7 +9,7 @@ import pytest
 
 from lgsf.data.layout import open_dataset
 from lgsf.data.precomp.judgements import read_judgements
-from lgsf.data.precomp.prepare import prepare_precomp
+from lgsf.data.precomp.prepare import prepare
 from lgsf.system.errors import LgsfError
 from tests.support.packs import SPLITS, settings, write_pack
 
@@ -58,7 +58,7 @@ def test_a_pack_carries_them_in_its_test_split(tmp_path: Path) -> None:
     for prefix, count in SPLITS.items():
         (folder / f"{prefix}_ids.txt").write_text("".join(f"{prefix}{i}.jpg\n" for i in range(count)))
     write(folder, expert="test1.jpg\ttest0.jpg#1\t1\t2\t2\ntrain1.jpg\ttest0.jpg#1\t1\t2\t2\n")
-    prepare_precomp(settings(folder), name="mine", root=tmp_path / "out")
+    prepare(settings(folder), name="mine", root=tmp_path / "out")
     dataset = open_dataset(tmp_path / "out")
     judged = dataset.split("test").judged
     assert judged[["image", "caption", "kind"]].values.tolist() == [[1, 1, "expert"]]

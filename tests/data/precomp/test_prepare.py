@@ -15,7 +15,7 @@ import pytest
 
 from lgsf.data.layout import open_dataset
 from lgsf.data.precomp import pack
-from lgsf.data.precomp.prepare import prepare_precomp
+from lgsf.data.precomp.prepare import prepare
 from lgsf.data.text import Vocabulary
 from lgsf.system.errors import LgsfError
 from tests.support.packs import DIM, REGIONS, SPLITS, captions, features, settings, write_pack
@@ -30,7 +30,7 @@ def _small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.dtype(">f4")], ids=str)
 def test_images_stored_once_or_repeated_become_the_same_dataset(tmp_path: Path, dtype: np.dtype) -> None:
     folder = write_pack(tmp_path / "pack", dtype=dtype)
-    prepare_precomp(settings(folder, licence="CC0"), name="mine", root=tmp_path / "out")
+    prepare(settings(folder, licence="CC0"), name="mine", root=tmp_path / "out")
     dataset = open_dataset(tmp_path / "out")
     assert dataset.name == "mine"
     assert dataset.manifest["protocol"] == {"folds": 1}
@@ -57,7 +57,7 @@ def test_images_stored_once_or_repeated_become_the_same_dataset(tmp_path: Path, 
 def test_preparing_twice_gives_the_same_bytes(tmp_path: Path) -> None:
     folder = write_pack(tmp_path / "pack")
     for out in ("a", "b", "b"):  # the third replaces the second
-        prepare_precomp(settings(folder), name="mine", root=tmp_path / out)
+        prepare(settings(folder), name="mine", root=tmp_path / out)
     files = sorted(p.relative_to(tmp_path / "a") for p in (tmp_path / "a").rglob("*") if p.is_file())
     assert files == sorted(p.relative_to(tmp_path / "b") for p in (tmp_path / "b").rglob("*") if p.is_file())
     for file in files:
@@ -66,7 +66,7 @@ def test_preparing_twice_gives_the_same_bytes(tmp_path: Path) -> None:
 
 def test_the_vocabulary_is_that_of_the_training_captions(tmp_path: Path) -> None:
     folder = write_pack(tmp_path / "pack")
-    prepare_precomp(settings(folder, min_count=2), name="mine", root=tmp_path / "out")
+    prepare(settings(folder, min_count=2), name="mine", root=tmp_path / "out")
     vocabulary = Vocabulary.load(tmp_path / "out/vocabulary.json")
     expected = Vocabulary.build(captions("train", 2), min_count=2)
     assert vocabulary.words == expected.words
@@ -78,7 +78,7 @@ def test_the_vocabulary_is_that_of_the_training_captions(tmp_path: Path) -> None
 
 def test_limits_keep_the_first_images(tmp_path: Path) -> None:
     folder = write_pack(tmp_path / "pack")
-    prepare_precomp(settings(folder, limit_train=3, limit_eval=100, folds=2), name="m", root=tmp_path / "out")
+    prepare(settings(folder, limit_train=3, limit_eval=100, folds=2), name="m", root=tmp_path / "out")
     dataset = open_dataset(tmp_path / "out")
     train = dataset.split("train")
     np.testing.assert_array_equal(train.regions.read(np.arange(3)), features("train")[:3])
@@ -89,7 +89,7 @@ def test_limits_keep_the_first_images(tmp_path: Path) -> None:
 
 def test_one_caption_per_row(tmp_path: Path) -> None:
     folder = write_pack(tmp_path / "pack", per_image=1)
-    prepare_precomp(settings(folder, captions_per_image=1), name="m", root=tmp_path / "out")
+    prepare(settings(folder, captions_per_image=1), name="m", root=tmp_path / "out")
     assert open_dataset(tmp_path / "out").manifest["source"]["layout"]["test"] == "once"
 
 
@@ -98,7 +98,7 @@ def test_vectors_without_a_region_axis_are_one_region(tmp_path: Path) -> None:
     for prefix in SPLITS:
         np.save(folder / f"{prefix}_ims.npy", features(prefix)[:, 0])
         np.save(folder / f"{prefix}_boxes.npy", np.full((SPLITS[prefix], 4), 0.5, np.float32))
-    prepare_precomp(settings(folder), name="m", root=tmp_path / "out")
+    prepare(settings(folder), name="m", root=tmp_path / "out")
     split = open_dataset(tmp_path / "out").split("test")
     assert split.regions.shape == (4, 1, DIM)
     assert split.region_counts.tolist() == [1, 1, 1, 1]
@@ -111,7 +111,7 @@ def test_a_zero_row_between_regions_is_a_region(tmp_path: Path) -> None:
     values = features("train")
     values[2, 1] = 0
     np.save(folder / "train_ims.npy", values)
-    prepare_precomp(settings(folder), name="m", root=tmp_path / "out")
+    prepare(settings(folder), name="m", root=tmp_path / "out")
     assert open_dataset(tmp_path / "out").split("train").region_counts[2] == 3
 
 
@@ -123,7 +123,7 @@ def test_ids_and_boxes_are_taken_over(tmp_path: Path, per_caption: bool) -> None
         (folder / f"{prefix}_ids.txt").write_text("\n".join(ids), "utf-8")
         boxes = np.tile(np.array([0.1, 0.2, 0.3, 1.0], np.float16), (n, REGIONS, 1))
         np.save(folder / f"{prefix}_boxes.npy", boxes if prefix == "train" else boxes.repeat(2, axis=0))
-    prepare_precomp(settings(folder), name="m", root=tmp_path / "out")
+    prepare(settings(folder), name="m", root=tmp_path / "out")
     split = open_dataset(tmp_path / "out").split("dev")
     assert split.images["image_id"].tolist() == [f"dev-{i}.jpg" for i in range(4)]
     assert split.images["file_name"].tolist() == split.images["image_id"].tolist()
@@ -147,7 +147,7 @@ def test_ids_and_boxes_are_taken_over(tmp_path: Path, per_caption: bool) -> None
 def test_all_common_line_ends_are_read(tmp_path: Path, content: bytes) -> None:
     folder = write_pack(tmp_path / "pack")
     (folder / "dev_caps.txt").write_bytes(content)
-    prepare_precomp(settings(folder), name="m", root=tmp_path / "out")
+    prepare(settings(folder), name="m", root=tmp_path / "out")
     assert open_dataset(tmp_path / "out").split("dev").captions["text"].tolist() == captions("dev", 2)
 
 
@@ -156,7 +156,7 @@ def test_only_a_newline_ends_a_caption(tmp_path: Path) -> None:
     odd = "a dog\u2028runs\x0bto\x85a cat"
     lines = [odd, *captions("dev", 2)[1:]]
     (folder / "dev_caps.txt").write_text("\n".join(lines), "utf-8")
-    prepare_precomp(settings(folder), name="m", root=tmp_path / "out")
+    prepare(settings(folder), name="m", root=tmp_path / "out")
     assert open_dataset(tmp_path / "out").split("dev").captions["text"].iloc[0] == odd
 
 
@@ -239,7 +239,7 @@ def test_a_faulty_pack_is_one_sentence_and_leaves_nothing(tmp_path: Path, damage
     folder = write_pack(tmp_path / "pack")
     damage(folder)
     with pytest.raises(LgsfError, match=said) as caught:
-        prepare_precomp(settings(folder), name="m", root=tmp_path / "out")
+        prepare(settings(folder), name="m", root=tmp_path / "out")
     message = str(caught.value)
     assert message.startswith(str(folder))
     assert message.endswith(".")
@@ -279,17 +279,17 @@ def test_boxes_must_be_corners_in_parts_of_the_image(tmp_path: Path, box: list[f
             boxes[5, 1] = box
         np.save(folder / f"{prefix}_boxes.npy", boxes)
     with pytest.raises(LgsfError, match=f"train_boxes.npy: {said}"):
-        prepare_precomp(settings(folder), name="m", root=tmp_path / "out")
+        prepare(settings(folder), name="m", root=tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
 def test_a_fault_leaves_the_dataset_that_stood_there(tmp_path: Path) -> None:
     folder = write_pack(tmp_path / "pack")
-    prepare_precomp(settings(folder), name="m", root=tmp_path / "out")
+    prepare(settings(folder), name="m", root=tmp_path / "out")
     before = {p: p.read_bytes() for p in (tmp_path / "out").rglob("*") if p.is_file()}
     FAULTS["NaN"][0](folder)
     with pytest.raises(LgsfError):
-        prepare_precomp(settings(folder), name="m", root=tmp_path / "out")
+        prepare(settings(folder), name="m", root=tmp_path / "out")
     assert {p: p.read_bytes() for p in (tmp_path / "out").rglob("*") if p.is_file()} == before
 
 
@@ -308,7 +308,7 @@ def test_a_fault_leaves_the_dataset_that_stood_there(tmp_path: Path) -> None:
 def test_faulty_settings_are_one_sentence(tmp_path: Path, changes: dict[str, object], said: str) -> None:
     folder = write_pack(tmp_path / "pack")
     with pytest.raises(LgsfError, match=said):
-        prepare_precomp(settings(folder, **changes), name="m", root=tmp_path / "out")
+        prepare(settings(folder, **changes), name="m", root=tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
@@ -316,7 +316,7 @@ def test_faulty_settings_are_one_sentence(tmp_path: Path, changes: dict[str, obj
 def test_the_flickr8k_pack(tmp_path: Path, shared_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.undo()
     folder = shared_path / "data/f8k_precomp"
-    prepare_precomp(settings(folder, captions_per_image=5, min_count=4), name="f8k", root=tmp_path / "out")
+    prepare(settings(folder, captions_per_image=5, min_count=4), name="f8k", root=tmp_path / "out")
     dataset = open_dataset(tmp_path / "out")
     for name, n in (("train", 6_000), ("dev", 1_000), ("test", 1_000)):
         split = dataset.split(name)

@@ -11,12 +11,12 @@ import pytest
 from PIL import Image
 from pycocotools.coco import COCO
 
-from lgsf.config.datasets import ScenesSource
 from lgsf.data.layout import SPLITS, open_dataset
 from lgsf.data.scenes import prepare as scenes_module
 from lgsf.data.scenes.captions import SEEN
 from lgsf.data.scenes.files import read_scenes
-from lgsf.data.scenes.prepare import false_negatives, prepare_scenes, recall
+from lgsf.data.scenes.prepare import false_negatives, prepare, recall
+from lgsf.data.scenes.settings import ScenesSource
 from lgsf.data.scenes.statements import SceneTable
 from lgsf.data.text import Vocabulary
 
@@ -27,7 +27,7 @@ SIZES = {"train": 16, "dev": 8, "test": 8}
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("scenes") / "scenes"
-    prepare_scenes(SETTINGS, name="scenes", root=folder)
+    prepare(SETTINGS, name="scenes", root=folder)
     return folder
 
 
@@ -53,13 +53,13 @@ def test_the_dataset_opens_and_is_whole(root: Path) -> None:
 
 
 def test_two_runs_give_the_same_bytes_and_another_seed_does_not(root: Path, tmp_path: Path) -> None:
-    prepare_scenes(SETTINGS, name="scenes", root=tmp_path / "again")
+    prepare(SETTINGS, name="scenes", root=tmp_path / "again")
     assert (tmp_path / "again" / "dataset.json").read_bytes() == (root / "dataset.json").read_bytes()
     first = sorted(p.relative_to(root) for p in root.rglob("*") if p.is_file())
     assert first == sorted(p.relative_to(tmp_path / "again") for p in (tmp_path / "again").rglob("*") if p.is_file())
     for path in first:
         assert (root / path).read_bytes() == (tmp_path / "again" / path).read_bytes(), path
-    prepare_scenes(SETTINGS.model_copy(update={"seed": 6}), name="scenes", root=tmp_path / "other")
+    prepare(SETTINGS.model_copy(update={"seed": 6}), name="scenes", root=tmp_path / "other")
     manifests = [json.loads((folder / "dataset.json").read_text()) for folder in (root, tmp_path / "other")]
     assert manifests[0]["source"]["sha256"]["images/dev"] != manifests[1]["source"]["sha256"]["images/dev"]
 
@@ -173,7 +173,7 @@ def test_training_regions_are_standardised_by_themselves(root: Path) -> None:
 
 
 def test_without_position_the_other_columns_stay_as_they_are(root: Path, tmp_path: Path) -> None:
-    prepare_scenes(SETTINGS.model_copy(update={"position": False}), name="scenes", root=tmp_path / "n")
+    prepare(SETTINGS.model_copy(update={"position": False}), name="scenes", root=tmp_path / "n")
     for name, n_images in SIZES.items():
         with_position, without = (
             open_dataset(folder).split(name).regions.read(np.arange(n_images)) for folder in (root, tmp_path / "n")
@@ -188,5 +188,5 @@ def test_a_failure_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setattr(scenes_module, "propose", fail)
     with pytest.raises(RuntimeError):
-        prepare_scenes(SETTINGS, name="scenes", root=tmp_path / "scenes")
+        prepare(SETTINGS, name="scenes", root=tmp_path / "scenes")
     assert not list(tmp_path.iterdir())

@@ -46,8 +46,6 @@ def _where(location: tuple[int | str, ...]) -> str:
     parts = list(location)
     if parts[:1] == ["datasets"] and len(parts) > 2:
         del parts[2]
-    elif parts[:1] in (["scenes"], ["precomp"]):
-        del parts[0]
     return ".".join(str(p) for p in parts if p != "[key]") or "top level"
 
 

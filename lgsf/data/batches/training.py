@@ -17,8 +17,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from lgsf.data import augment
-from lgsf.data.batch import Batch
+from lgsf.data.batches import augment
+from lgsf.data.batches.batch import Batch
 from lgsf.data.layout import RowReader, Split
 from lgsf.data.text import PAD, Tokenizer
 from lgsf.system.errors import LgsfError
@@ -83,7 +83,7 @@ class TrainingBatches:
 
     A sample is a caption with its image, as in VSE++ and its successors; an epoch takes every caption once
     and drops the incomplete last batch. Everything random is a function of (seed, epoch, caption row).
-    `region_drop` and `word_drop` are the chances of the size augmentation (lgsf.data.augment). With
+    `region_drop` and `word_drop` are the chances of the size augmentation (lgsf.data.batches.augment). With
     `length_buckets` above 0 that many batches at a time are made up of captions of like length.
     """
 

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 import torch
 
-from lgsf.data import augment
-from lgsf.data.batch import Batch
-from lgsf.data.batches import TrainingBatches, image_batches, prefetch, text_batches
-from lgsf.data.batches import bucketed as bucketed_order
+from lgsf.data.batches import augment
+from lgsf.data.batches.batch import Batch
+from lgsf.data.batches.training import TrainingBatches, image_batches, prefetch, text_batches
+from lgsf.data.batches.training import bucketed as bucketed_order
 from lgsf.data.layout import Dataset, Split, open_dataset
 from lgsf.data.text import Vocabulary
 from lgsf.system.errors import LgsfError

@@ -1,31 +1,21 @@
-"""Where a dataset comes from: one model per source."""
+"""Settings of packs in the layout of the field (SCAN), and the files that belong to one."""
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from lgsf.config.base import Settings
+from lgsf.data.source import Source
+
+JUDGEMENTS = {"expert": "ExpertAnnotations.txt", "crowd": "CrowdFlowerAnnotations.txt"}  # kind -> file
 
 
-class ScenesSource(Settings):
-    """The built-in dataset: drawn pictures with captions made from their scene graphs."""
-
-    source: Literal["scenes"]
-    seed: int = Field(2026, ge=0, description="seed of the drawing; the same seed gives the same bytes")
-    train: int = Field(2000, ge=8, multiple_of=2, description="training images; twins come in pairs")
-    dev: int = Field(500, ge=8, multiple_of=2, description="development images; an even number")
-    test: int = Field(500, ge=8, multiple_of=2, description="test images; an even number")
-    size: int = Field(192, ge=160, le=256, description="width and height of a picture in pixels")
-    max_regions: int = Field(12, ge=2, le=36, description="boxes kept per image")
-    position: bool = Field(True, description="append box coordinates to the region features")
-    min_count: int = Field(2, ge=1, description="a word needs this many training occurrences")
-    folds: int = Field(1, ge=1, description="folds of the test protocol")
-
-
-class PrecompSource(Settings):
+class PrecompSource(Source):
     """A pack in the layout of the field (SCAN): {split}_ims.npy, _caps.txt, optional _ids.txt, _boxes.npy."""
+
+    words: ClassVar[str] = "a feature pack in the field's SCAN layout"
+    describes_photos: ClassVar[tuple[str, ...]] = ("images",)
 
     source: Literal["precomp"]
     path: str = Field(description="folder of the pack")
@@ -41,5 +31,8 @@ class PrecompSource(Settings):
     limit_train: int | None = Field(None, ge=2, description="use only the first images of the training split")
     limit_eval: int | None = Field(None, ge=2, description="use only the first images of dev and test")
 
-
-DatasetSettings = Annotated[ScenesSource | PrecompSource, Field(discriminator="source")]
+    def files(self) -> list[str]:
+        """Every file of the pack that may exist: features and captions, optional ids and boxes, people's judgements."""
+        parts = ("ims.npy", "caps.txt", "ids.txt", "boxes.npy")
+        names = [f"{prefix}_{part}" for prefix in (self.train, self.dev, self.test) for part in parts]
+        return [f"{self.path}/{name}" for name in (*names, *JUDGEMENTS.values())]

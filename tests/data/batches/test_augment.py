@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from lgsf.data.augment import augment_words, kept_regions, pack_left, uniforms
+from lgsf.data.batches.augment import augment_words, kept_regions, pack_left, uniforms
 
 ROWS = np.arange(2_000)
 

@@ -1,0 +1,24 @@
+"""What every source of data says of itself: a folder of `lgsf/data` with `settings.py` and `prepare.py`."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from lgsf.system.settings import Settings
+
+
+class Source(Settings):
+    """Base of a source's settings; the field `source` is the name of its folder."""
+
+    words: ClassVar[str]  # what the report calls data of this source
+    has_scene_graph: ClassVar[bool] = False  # whether the control `truth` can be asked
+    describes_photos: ClassVar[tuple[str, ...]] = ()  # fields that only the gallery reads: they change no data
+
+    @classmethod
+    def folder(cls) -> str:
+        """Name of the source: that of the folder its settings stand in."""
+        return cls.__module__.split(".")[-2]
+
+    def files(self) -> list[str]:
+        """Paths that the dataset is made from, whether they exist or not; a change of one prepares it again."""
+        return []
