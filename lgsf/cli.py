@@ -1,4 +1,8 @@
-"""The verbs of the command line: each reads its arguments, calls one stage, and explains failures in a sentence."""
+"""The verbs of the command line: each reads its arguments, calls one stage, and explains failures in a sentence.
+
+A new verb is one function here, under `@verb`, that imports its stage when it is called: help and mistakes in the
+arguments must not wait for torch.
+"""
 
 from __future__ import annotations
 
@@ -8,99 +12,151 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from lgsf.config.names import CONTROLS
 from lgsf.system.errors import LgsfError
+from lgsf.system.version import __version__
 
 logger = logging.getLogger("lgsf")
 Arguments = argparse.Namespace
+Function = Callable[[Arguments], None]
+Option = dict[str, Any]
 
 
-def _configure(a: Arguments) -> None:
+@dataclass(frozen=True)
+class Verb:
+    """A verb as the parser needs it; `on_device` says that it may use a GPU."""
+
+    function: Function
+    help: str
+    options: dict[str, Option]
+    on_device: bool
+
+
+VERBS: dict[str, Verb] = {}
+
+
+def verb(help_: str, /, *, on_device: bool = False, **options: Option) -> Callable[[Function], Function]:
+    """Make a function a verb of its own name; options are those of `add_argument`, required without a default."""
+
+    def register(function: Function) -> Function:
+        VERBS[function.__name__.rstrip("_").replace("_", "-")] = Verb(function, help_, options, on_device)
+        return function
+
+    return register
+
+
+def option(**settings: Any) -> Option:
+    """An option that must be given unless it has a default."""
+    return {"required": "default" not in settings, **settings}
+
+
+TEXT = option()
+PATH = option(type=Path)
+PATHS = option(type=Path, nargs="+", metavar="RUN")
+SEED = option(type=int)
+MAYBE_TEXT = option(default=None)
+MAYBE_PATH = option(type=Path, default=None)
+MEMORY = option(type=int, default=512, help="MiB of scores that are held during ranking")
+PUBLISHED = option(type=Path, default=Path("config/published.csv"), help="the table of published numbers")
+
+
+@verb("check one method's settings and write them", settings=TEXT, out=PATH)
+def configure(a: Arguments) -> None:
     from lgsf.models.build import check_settings
     from lgsf.system.files import write_json
 
-    write_json(a.out, check_settings(_json(a.settings, "--settings"), source="the configuration"))
+    write_json(a.out, check_settings(_json(a.settings, "--settings"), source="the configuration").plain())
 
 
-def _prepare(a: Arguments) -> None:
+@verb("turn a source into a dataset", name=TEXT, settings=TEXT, out=PATH)
+def prepare(a: Arguments) -> None:
     from lgsf.data.prepare import prepare
 
     prepare(_json(a.settings, "--settings"), name=a.name, root=a.out)
 
 
-def _train(a: Arguments) -> None:
-    # cuBLAS reads this once, when CUDA starts; without it deterministic matrix products are refused.
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+@verb("train one run, or go on with it", on_device=True, config=PATH, dataset=PATH, seed=SEED, out=PATH)
+def train(a: Arguments) -> None:
     from lgsf.training.train import train
 
     train(config=a.config, dataset=a.dataset, seed=a.seed, out=a.out)
 
 
-def _ranges(a: Arguments) -> None:
+@verb("check what tuning may change and write the plan", settings=TEXT, out=PATH)
+def ranges(a: Arguments) -> None:
     from lgsf.tuning.plan import write_plan
 
     write_plan(_json(a.settings, "--settings"), out=a.out)
 
 
-def _tune(a: Arguments) -> None:
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+@verb("run one method's trials on dev, or go on with them", on_device=True, plan=PATH, dataset=PATH, out=PATH)
+def tune(a: Arguments) -> None:
     from lgsf.tuning.trials import tune
 
     tune(plan=a.plan, dataset=a.dataset, out=a.out)
 
 
-def _tuned(a: Arguments) -> None:
+@verb("write tuned values as a config file", tuned=option(type=Path, nargs="+"), experiment=TEXT, out=PATH)
+def tuned(a: Arguments) -> None:
     from lgsf.tuning.collect import write_config
 
     write_config(a.tuned, _json(a.experiment, "--experiment"), out=a.out)
 
 
-def _evaluate(a: Arguments) -> None:
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+@verb("rank dev and test with a run", on_device=True, run=PATH, dataset=PATH, memory_mb=MEMORY)
+def evaluate(a: Arguments) -> None:
     from lgsf.evaluation.evaluate import evaluate
 
     evaluate(run=a.run, dataset=a.dataset, memory_mb=a.memory_mb)
 
 
-def _ensemble(a: Arguments) -> None:
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+@verb("rank dev and test by the mean score of trained runs", on_device=True, members=PATHS, dataset=PATH, name=TEXT,
+      title=option(default=""), seed=SEED, out=PATH, memory_mb=MEMORY)  # fmt: skip
+def ensemble(a: Arguments) -> None:
     from lgsf.evaluation.ensemble import ensemble
 
     ensemble(members=a.members, dataset=a.dataset, name=a.name, title=a.title or a.name, seed=a.seed, out=a.out,
              memory_mb=a.memory_mb)  # fmt: skip
 
 
-def _diagnose_interaction(a: Arguments) -> None:
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+@verb("what batch-dependent evaluation would do to a run of LGSF", on_device=True, run=PATH, dataset=PATH, out=PATH,
+      batch_size=option(type=int, default=None), memory_mb=MEMORY)  # fmt: skip
+def diagnose_interaction(a: Arguments) -> None:
     from lgsf.evaluation.transductive import diagnose
 
     diagnose(run=a.run, dataset=a.dataset, out=a.out, batch_size=a.batch_size, memory_mb=a.memory_mb)
 
 
-def _transductive_report(a: Arguments) -> None:
+@verb("render the diagnoses apart from the comparison", experiment=TEXT, results=PATH, out=PATH)
+def transductive_report(a: Arguments) -> None:
     from lgsf.config.experiment import Experiment
     from lgsf.report.transductive import write_transductive
 
     print(write_transductive(Experiment.parse(a.experiment), results=a.results, out=a.out))
 
 
-def _control(a: Arguments) -> None:
+@verb("write a control's run", kind=option(choices=CONTROLS), dataset=PATH, seed=SEED, out=PATH)
+def control(a: Arguments) -> None:
     from lgsf.evaluation.controls import control
 
     control(kind=a.kind, dataset=a.dataset, seed=a.seed, out=a.out)
 
 
-def _tables(a: Arguments) -> None:
+@verb("collect runs into tables", experiment=TEXT, results=PATH, out=PATH)
+def tables(a: Arguments) -> None:
     from lgsf.config.experiment import Experiment
     from lgsf.tables.write import write_tables
 
     write_tables(Experiment.parse(a.experiment), results=a.results, out=a.out)
 
 
-def _album(a: Arguments) -> None:
+@verb("collect answers, attention and pictures for the report", experiment=TEXT, results=PATH, resources=PATH,
+      photos=option(default="{}"), out=PATH)  # fmt: skip
+def album(a: Arguments) -> None:
     from lgsf.config.experiment import Experiment
     from lgsf.gallery.collect import write_albums
 
@@ -108,7 +164,10 @@ def _album(a: Arguments) -> None:
     write_albums(Experiment.parse(a.experiment), results=a.results, resources=a.resources, photos=photos, out=a.out)
 
 
-def _compare(a: Arguments) -> None:
+@verb("hold runs against published numbers and the claim", experiment=MAYBE_TEXT, tables=MAYBE_PATH,
+      results=MAYBE_PATH, dataset=MAYBE_TEXT, method=MAYBE_TEXT, published=MAYBE_TEXT, reference=MAYBE_TEXT,
+      config=option(type=Path, default=Path("config/config.yaml")), table=PUBLISHED, out=MAYBE_PATH)  # fmt: skip
+def compare(a: Arguments) -> None:
     from lgsf.config.experiment import Experiment
     from lgsf.verdict.compare import compare
 
@@ -121,7 +180,8 @@ def _compare(a: Arguments) -> None:
     )  # fmt: skip
 
 
-def _published(a: Arguments) -> None:
+@verb("check the table of published numbers", table=PUBLISHED)
+def published(a: Arguments) -> None:
     from lgsf.verdict.files import read_table
 
     rows, spread = read_table(a.table)
@@ -129,14 +189,18 @@ def _published(a: Arguments) -> None:
     print(f"{a.table}: {len(rows)} published rows, {keys} keys and {len(spread)} spreads over seeds, all sound.")
 
 
-def _report(a: Arguments) -> None:
+@verb("render the report", experiment=TEXT, results=PATH, tables=PATH, out=PATH)
+def report(a: Arguments) -> None:
     from lgsf.config.experiment import Experiment
     from lgsf.report.page import write_report
 
     print(write_report(Experiment.parse(a.experiment), results=a.results, tables=a.tables, out=a.out))
 
 
-def _import_scores(a: Arguments) -> None:
+@verb("turn the scores of any code into a run", dataset=PATH, split=TEXT, name=TEXT, seed=option(type=int, default=0),
+      results=PATH, scores=MAYBE_PATH, images=MAYBE_PATH, captions=MAYBE_PATH, ids=MAYBE_PATH, text_encoder=MAYBE_TEXT,
+      features=MAYBE_TEXT, ensemble=option(choices=("yes", "no"), default=None))  # fmt: skip
+def import_scores(a: Arguments) -> None:
     from lgsf.importing.scores import import_scores
 
     print(
@@ -149,7 +213,10 @@ def _import_scores(a: Arguments) -> None:
     )  # fmt: skip
 
 
-def _import_checkpoint(a: Arguments) -> None:
+@verb("turn a checkpoint that authors released into a run", method=TEXT, checkpoint=PATH, vocab=MAYBE_PATH,
+      bert=MAYBE_TEXT, dataset=PATH, out=PATH, name=MAYBE_TEXT, title=MAYBE_TEXT, seed=option(type=int, default=None),
+      device=option(choices=("cpu", "cuda"), default="cpu"), threads=option(type=int, default=1))  # fmt: skip
+def import_checkpoint(a: Arguments) -> None:
     from lgsf.importing.checkpoint import import_checkpoint
 
     print(
@@ -160,72 +227,31 @@ def _import_checkpoint(a: Arguments) -> None:
     )  # fmt: skip
 
 
-def _schema(a: Arguments) -> None:
+@verb("write the JSON schema of the configuration", out=PATH)
+def schema(a: Arguments) -> None:
     from lgsf.config.schema import write_schema
 
     write_schema(a.out)
 
 
-def _json(text: str, option: str) -> Any:
+def _json(text: str, name: str) -> Any:
     try:
         return json.loads(text)
     except json.JSONDecodeError as error:
-        raise LgsfError(f"{option} is not valid JSON ({error}); quote it as one argument.") from None
+        raise LgsfError(f"{name} is not valid JSON ({error}); quote it as one argument.") from None
 
 
 def parser() -> argparse.ArgumentParser:
     """All verbs and their options."""
-    top = argparse.ArgumentParser(prog="lgsf", description=__doc__)
+    top = argparse.ArgumentParser(prog="lgsf", description=__doc__.partition("\n")[0])
+    top.add_argument("--version", action="version", version=f"lgsf {__version__}")
     verbs = top.add_subparsers(metavar="VERB", required=True)
-
-    def verb(name: str, function: Callable[[Arguments], None], help_: str, /, **options: dict[str, Any]) -> None:
-        sub = verbs.add_parser(name, help=help_)
-        for option, settings in options.items():
-            sub.add_argument("--" + option.replace("_", "-"), **{"required": "default" not in settings, **settings})
+    for name, one in VERBS.items():
+        sub = verbs.add_parser(name, help=one.help, description=one.help)
+        for key, settings in one.options.items():
+            sub.add_argument("--" + key.replace("_", "-"), **settings)
         sub.add_argument("--log", type=Path, help="file for the full log")
-        sub.set_defaults(function=function)
-
-    path: dict[str, Any] = {"type": Path}
-    seed: dict[str, Any] = {"type": int}
-    verb("configure", _configure, "check one method's settings and write them", settings={}, out=path)
-    verb("prepare", _prepare, "turn a source into a dataset", name={}, settings={}, out=path)
-    verb("train", _train, "train one run, or go on with it", config=path, dataset=path, seed=seed, out=path)
-    verb("ranges", _ranges, "check what tuning may change and write the plan", settings={}, out=path)
-    verb("tune", _tune, "run one method's trials on dev, or go on with them", plan=path, dataset=path, out=path)
-    verb("tuned", _tuned, "write tuned values as a config file", tuned={"type": Path, "nargs": "+"}, experiment={},
-         out=path)  # fmt: skip
-    verb("evaluate", _evaluate, "rank dev and test with a run", run=path, dataset=path,
-         memory_mb={"type": int, "default": 512})  # fmt: skip
-    verb("ensemble", _ensemble, "rank dev and test by the mean score of trained runs",
-         members={"type": Path, "nargs": "+", "metavar": "RUN"}, dataset=path, name={}, title={"default": ""},
-         seed=seed, out=path, memory_mb={"type": int, "default": 512})  # fmt: skip
-    verb("diagnose-interaction", _diagnose_interaction, "what batch-dependent evaluation would do to a run of LGSF",
-         run=path, dataset=path, out=path, batch_size={"type": int, "default": None},
-         memory_mb={"type": int, "default": 512})  # fmt: skip
-    verb("transductive-report", _transductive_report, "render the diagnoses apart from the comparison", experiment={},
-         results=path, out=path)  # fmt: skip
-    verb("control", _control, "write a control's run", kind={"choices": CONTROLS}, dataset=path, seed=seed, out=path)
-    verb("tables", _tables, "collect runs into tables", experiment={}, results=path, out=path)
-    verb("album", _album, "collect answers, attention and pictures for the report", experiment={}, results=path,
-         resources=path, photos={"default": "{}"}, out=path)  # fmt: skip
-    verb("report", _report, "render the report", experiment={}, results=path, tables=path, out=path)
-    optional: dict[str, Any] = {"type": Path, "default": None}
-    given: dict[str, Any] = {"default": None}
-    table: dict[str, Any] = {"type": Path, "default": Path("config/published.csv")}
-    verb("compare", _compare, "hold runs against published numbers and the claim", experiment=given, tables=optional,
-         results=optional, dataset=given, method=given, published=given, reference=given,
-         config={"type": Path, "default": Path("config/config.yaml")}, table=table, out=optional)  # fmt: skip
-    verb("published", _published, "check the table of published numbers", table=table)
-    verb("import-scores", _import_scores, "turn the scores of any code into a run", dataset=path, split={}, name={},
-         seed={"type": int, "default": 0}, results=path, scores=optional, images=optional, captions=optional,
-         ids=optional, text_encoder=given, features=given,
-         ensemble={"choices": ("yes", "no"), "default": None})  # fmt: skip
-    verb("import-checkpoint", _import_checkpoint, "turn a checkpoint that authors released into a run", method={},
-         checkpoint=path, vocab=optional, bert={"default": None}, dataset=path, out=path, name={"default": None},
-         title={"default": None},
-         seed={"type": int, "default": None}, device={"choices": ("cpu", "cuda"), "default": "cpu"},
-         threads={"type": int, "default": 1})  # fmt: skip
-    verb("schema", _schema, "write the JSON schema of the configuration", out=path)
+        sub.set_defaults(verb=name)
     return top
 
 
@@ -236,8 +262,12 @@ def main(argv: Sequence[str] | None = None) -> None:
 
     arguments = parser().parse_args(argv)
     setup(arguments.log)
+    chosen = VERBS[arguments.verb]
+    if chosen.on_device:
+        # cuBLAS reads this once, when CUDA starts; without it deterministic matrix products are refused.
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     try:
-        arguments.function(arguments)
+        chosen.function(arguments)
     except LgsfError as error:
         logger.error("lgsf: error: %s", error)
         sys.exit(2)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -30,7 +31,7 @@ def test_configure_fills_in_every_parameter(tmp_path: Path, tiny_config) -> None
     ("arguments", "sentence"),
     [
         (["configure", "--settings", "{", "--out", "x"], "--settings is not valid JSON"),
-        (["configure", "--settings", "{}", "--out", "x"], "are missing or unknown"),
+        (["configure", "--settings", "{}", "--out", "x"], "key 'dataset' is missing; add it (and 6 more)"),
         (
             ["prepare", "--name", "d", "--settings", '{"source": "precomp"}', "--out", "x"],
             "datasets.d: key 'path' is missing",
@@ -72,7 +73,7 @@ def test_an_unexpected_failure_keeps_its_traceback_in_the_log(tmp_path: Path, mo
     def broken(_: object) -> None:
         raise RuntimeError("boom")
 
-    monkeypatch.setattr(lgsf.cli, "_schema", broken)
+    monkeypatch.setitem(lgsf.cli.VERBS, "schema", replace(lgsf.cli.VERBS["schema"], function=broken))
     with pytest.raises(SystemExit) as stopped:
         run("schema", "--out", "x", "--log", tmp_path / "log")
     assert stopped.value.code == 1

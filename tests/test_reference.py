@@ -9,9 +9,9 @@ import pytest
 
 from lgsf.metrics.names import RECALLS
 from lgsf.metrics.recall import metrics
+from lgsf.runs.facts import read_facts
 from lgsf.runs.log import read_log
 from lgsf.runs.ranks import read_ranks
-from lgsf.runs.record import read_facts
 from lgsf.system.files import read_json
 
 FOLDER = Path(__file__).resolve().parent.parent / "results" / "reference"

@@ -10,7 +10,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from lgsf.config.factorial import Factorial
 from lgsf.config.methods import EnsembleSettings, MethodSettings
 from lgsf.config.names import CONTROLS, ensemble_title
-from lgsf.config.run_settings import CONFIG_SCHEMA_VERSION, TUNED_TRAINING, Training
+from lgsf.config.run_settings import TUNED_TRAINING, RunSettings, Training
 from lgsf.config.tuning import Range, Tuning, check_shared, ranges_of_method
 from lgsf.data.settings import DatasetSettings
 from lgsf.system.errors import LgsfError
@@ -170,22 +170,19 @@ class Config(Settings):
         except ValidationError as error:
             raise LgsfError(f"methods.{name}.training: {explain(error)}") from None
 
-    def run_settings(self, dataset: str, method: str) -> dict[str, Any]:
-        """What one method's runs on one dataset depend on, as plain JSON: the input of `lgsf configure`."""
+    def run_settings(self, dataset: str, method: str) -> RunSettings:
+        """What one method's runs on one dataset depend on: the input of `lgsf configure`."""
         settings = self.method(method)
-        return {
-            "schema_version": CONFIG_SCHEMA_VERSION,
-            "dataset": dataset,
-            "method": method,
-            "title": settings.title or method,
-            "model": settings.model,
-            "parameters": settings.parameters,
-            "choices": settings.choices,
-            "training": self.training_of(method).model_dump(mode="json"),
-            "device": self.device,
-            "threads": self.threads,
-            **({"tuned": settings.tuned.model_dump(mode="json")} if settings.tuned else {}),
-        }
+        return RunSettings(
+            dataset=dataset,
+            method=method,
+            model=str(settings.model),
+            parameters=settings.parameters,
+            training=self.training_of(method),
+            device=self.device,
+            threads=self.threads,
+            tuned=settings.tuned,
+        )
 
     def ranges_of(self, name: str) -> dict[str, Range]:
         """Path -> range of everything that `tune` may change of a method."""
@@ -200,7 +197,7 @@ class Config(Settings):
         """What the tuning of one method on one dataset depends on, as plain JSON: the input of `lgsf ranges`."""
         ranges = self.ranges_of(method)
         return {
-            "settings": self.run_settings(dataset, method),
+            "settings": self.run_settings(dataset, method).plain(),
             "lineage": self.lineage(method),
             "budget": self.tuning.model_dump(mode="json", exclude={"ranges"}),
             "shared": sorted(self.tuning.ranges),

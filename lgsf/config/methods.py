@@ -6,7 +6,8 @@ from typing import Any
 
 from pydantic import Field, field_validator
 
-from lgsf.config.tuning import Range, Tuned
+from lgsf.config.tuned import Tuned
+from lgsf.config.tuning import Range
 from lgsf.system.settings import Name, Settings
 
 

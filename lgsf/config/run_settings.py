@@ -1,14 +1,16 @@
-"""What one run depends on beside its method: how it is trained."""
+"""All that the runs of one method on one dataset depend on, as one model: `config.json`."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, SerializerFunctionWrapHandler, field_validator, model_serializer, model_validator
 
-from lgsf.system.settings import Settings
+from lgsf.config.tuned import Tuned
+from lgsf.system.settings import Name, Settings
 
-CONFIG_SCHEMA_VERSION = 1
+CONFIG_SCHEMA_VERSION: Literal[1] = 1
 
 
 class Training(Settings):
@@ -39,3 +41,44 @@ class Training(Settings):
 
 # The budget of tuning is trials x epochs, the same for every method; precision is a matter of the machine.
 TUNED_TRAINING = tuple(key for key in Training.model_fields if key not in ("epochs", "precision"))
+
+
+class RunSettings(Settings):
+    """`config.json`: what decides the runs of one method on one dataset. Titles and reasons decide nothing.
+
+    `parameters` are checked by the method's own class (lgsf.models.build.check_settings).
+    """
+
+    schema_version: Literal[1] = CONFIG_SCHEMA_VERSION
+    dataset: Name
+    method: Name
+    model: str
+    parameters: dict[str, Any]
+    training: Training
+    device: Literal["cpu", "cuda"]
+    threads: int = Field(ge=1)
+    tuned: Tuned | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_words(cls, value: Any) -> Any:
+        # Runs of before 0.2 carry a title and reasons here; they are read as any other.
+        if isinstance(value, Mapping):
+            return {key: own for key, own in value.items() if key not in ("title", "choices")}
+        return value
+
+    @model_serializer(mode="wrap")
+    def _plain(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        plain: dict[str, Any] = handler(self)
+        if self.tuned is None:  # only what was tuned has it, so that everything else keeps its hash
+            plain.pop("tuned", None)
+        return plain
+
+    @property
+    def module(self) -> str:
+        """The module of the method's class."""
+        return self.model.partition(":")[0]
+
+    def plain(self) -> dict[str, Any]:
+        """As JSON values, to write or to change."""
+        return self.model_dump(mode="json")

@@ -13,8 +13,9 @@ from lgsf.data.layout import Split, open_dataset
 from lgsf.evaluation.protocol import rank_and_write
 from lgsf.metrics.ranking import Floats, Scores
 from lgsf.runs.provenance import now, provenance
+from lgsf.runs.record import RunRecord, write_record
 from lgsf.system.errors import LgsfError
-from lgsf.system.files import read_arrays, write_json
+from lgsf.system.files import read_arrays
 
 ROWS = 128
 RANDOM_DIM = 64
@@ -71,19 +72,19 @@ def control(*, kind: str, dataset: Path, seed: int, out: Path) -> None:
     for offset, name in enumerate(("dev", "test")):
         split = data.split(name)
         rank_and_write(out / name, data, split, control_scores(kind, split, data.root / name, 2 * seed + offset))
-    record = {
+    record = RunRecord(
         **provenance(data, device=None),
-        "kind": "control",
-        "dataset": data.name,
-        "method": kind,
-        "title": TITLES[kind],
-        "seed": seed,
-        "config": {},
-        "started": started,
-        "ended": now(),
-        "ending": "finished",
-    }
-    write_json(out / "run.json", record)
+        kind="control",
+        dataset=data.name,
+        method=kind,
+        title=TITLES[kind],
+        seed=seed,
+        config={},
+        started=started,
+        ended=now(),
+        ending="finished",
+    )
+    write_record(out, record)
 
 
 def control_scores(kind: str, split: Split, folder: Path, seed: int) -> Scores:

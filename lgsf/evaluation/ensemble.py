@@ -7,7 +7,7 @@ fits the budget, the mean.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +16,11 @@ from lgsf.data.layout import open_dataset
 from lgsf.evaluation.protocol import rank_and_write
 from lgsf.metrics.recall import metrics
 from lgsf.models.scoring import MeanScores
-from lgsf.runs.opened import OpenRun, open_run
+from lgsf.runs.names import UNKNOWN
+from lgsf.runs.opened import open_run
 from lgsf.runs.provenance import now, provenance
+from lgsf.runs.record import Member, RunRecord, read_record, write_record
 from lgsf.system.errors import LgsfError
-from lgsf.system.files import read_json, write_json
 from lgsf.system.hashes import sha256
 
 SUMS = ("seconds", "parameters", "parameters_training_only", "steps", "dev_looks")
@@ -45,27 +46,28 @@ def ensemble(
         ranking = rank_and_write(out / split_name, data, split, scores)
         if split_name == "dev":
             dev = metrics(ranking.i2t, ranking.t2i)
-    record = {
+    records = [one.record for one in opened]
+    record = RunRecord(
         **provenance(data, device=opened[0].device),
-        "kind": "ensemble",
-        "dataset": data.name,
-        "method": name,
-        "title": ensemble_title(title),
-        "seed": seed,
-        "text_encoder": " + ".join(dict.fromkeys(str(one.record.get("text_encoder", "unknown")) for one in opened)),
-        "config": {
+        kind="ensemble",
+        dataset=data.name,
+        method=name,
+        title=ensemble_title(title),
+        seed=seed,
+        text_encoder=" + ".join(dict.fromkeys(one.text_encoder or UNKNOWN for one in records)),
+        config={
             "combine": "mean of scores",
-            "members": [_titled(one.record) for one in opened],
-            "tuned": {"dev_looks": _tuning_looks([one.record for one in opened])},
+            "members": [_named(one) for one in records],
+            "tuned": {"dev_looks": _tuning_looks(records)},
         },
-        "members": [_member(folder, one) for folder, one in zip(members, opened, strict=True)],
-        **_costs([one.record for one in opened]),
-        "dev": dev,
-        "started": started,
-        "ended": now(),
-        "ending": "finished",
-    }
-    write_json(out / "run.json", record)
+        members=[_member(folder, one) for folder, one in zip(members, records, strict=True)],
+        **_costs(records),
+        dev=dev,
+        started=started,
+        ended=now(),
+        ending="finished",
+    )
+    write_record(out, record)
 
 
 def _check(members: Sequence[Path]) -> None:
@@ -75,39 +77,38 @@ def _check(members: Sequence[Path]) -> None:
     for folder, member in zip(folders, members, strict=True):
         if folders.count(folder) > 1:
             raise LgsfError(f"--members names {member} twice: list runs that differ, by method or by seed.")
-        if read_json(member / "run.json", hint="train this run first").get("kind") == "ensemble":
+        if read_record(member).kind == "ensemble":
             raise LgsfError(f"{member} is itself an ensemble: list its members instead.")
 
 
-def _titled(record: Mapping[str, Any]) -> dict[str, Any]:
+def _named(record: RunRecord) -> dict[str, Any]:
     """What is the same in every seed of the ensemble."""
-    return {"method": record["method"], "title": record["title"], "model": record["config"]["model"]}
+    return {"method": record.method, "model": record.config["model"]}
 
 
-def _tuning_looks(records: Sequence[Mapping[str, Any]]) -> int:
+def _tuning_looks(records: Sequence[RunRecord]) -> int:
     """Looks at dev that tuning took; the seeds of one method share its tuning."""
-    looks = {record["method"]: (record["config"].get("tuned") or {}).get("dev_looks", 0) for record in records}
-    return sum(looks.values())
+    return sum({one.method: int((one.config.get("tuned") or {}).get("dev_looks", 0)) for one in records}.values())
 
 
-def _member(folder: Path, opened: OpenRun) -> dict[str, Any]:
-    """Which run it was, so that the mean can be followed back to weights."""
-    record = opened.record
-    return {
-        **{key: record[key] for key in ("dataset", "method", "title", "seed")},
-        "config_sha256": record.get("config_sha256"),
-        "weights_sha256": sha256(folder / "model.safetensors"),
-        "run_sha256": sha256(folder / "run.json"),
-        "dev_rsum": (record.get("dev") or {}).get("rsum"),
-    }
+def _member(folder: Path, record: RunRecord) -> Member:
+    return Member(
+        dataset=record.dataset,
+        method=record.method,
+        seed=record.seed,
+        config_sha256=record.config_sha256,
+        weights_sha256=sha256(folder / "model.safetensors"),
+        run_sha256=sha256(folder / "run.json"),
+        dev_rsum=(record.dev or {}).get("rsum"),
+    )
 
 
-def _costs(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def _costs(records: Sequence[RunRecord]) -> dict[str, Any]:
     """Costs over all members and how each was combined; null where a member does not know its own."""
     costs: dict[str, Any] = {}
     for names, combine in ((SUMS, sum), (LARGEST, max)):
         for name in names:
-            values: list[Any] = [record.get(name) for record in records]
+            values: list[Any] = [getattr(record, name) for record in records]
             costs[name] = None if None in values else combine(values)
     return {
         **costs,

@@ -11,7 +11,7 @@ image for each of its captions. An image is read where its first caption in file
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ from lgsf.models.lgsf import LGSF
 from lgsf.models.scoring import TiledScores
 from lgsf.runs.opened import open_run
 from lgsf.runs.provenance import now
+from lgsf.runs.record import RunRecord
 from lgsf.system.errors import LgsfError
 from lgsf.system.files import write_json
 from lgsf.system.hashes import sha256
@@ -48,8 +49,8 @@ def diagnose(*, run: Path, dataset: Path, out: Path, batch_size: int | None, mem
     method = opened.method
     if not isinstance(method, LGSF) or method.interaction is None:
         raise LgsfError(f"{run} has no interaction between samples: there is nothing to diagnose; name a run of LGSF.")
-    size = batch_size or int(opened.record["config"]["training"]["batch_size"])
-    seed, folds = int(opened.record["seed"]), int(opened.data.manifest["protocol"]["folds"])
+    size = batch_size or opened.settings.training.batch_size
+    seed, folds = opened.record.seed, int(opened.data.manifest["protocol"]["folds"])
     started, split = now(), opened.data.split(SPLIT)
     images, texts = opened.encode(split)
     assert images.vector is not None and texts.vector is not None
@@ -71,8 +72,7 @@ def diagnose(*, run: Path, dataset: Path, out: Path, batch_size: int | None, mem
     record = {
         "schema_version": 1,
         "kind": "transductive",
-        **{key: opened.record[key] for key in ("dataset", "method", "title", "seed")},
-        "dataset_sha256": opened.record["dataset_sha256"],
+        **{key: getattr(opened.record, key) for key in ("dataset", "method", "seed", "dataset_sha256")},
         "run_sha256": sha256(run / "run.json"),
         "weights_sha256": {name: sha256(run / f"{name}.safetensors") for name in ("model", "training_only")},
         "split": SPLIT,
@@ -134,10 +134,8 @@ def enhance(
     return new_images, new_texts
 
 
-def learned_steps(record: Mapping[str, Any], start: float) -> int | None:
+def learned_steps(record: RunRecord, start: float) -> int | None:
     """Optimizer steps in which the interaction joined the loss before the best epoch ended; None if not recorded."""
-    known: list[Any] = [record.get(key) for key in ("best_epoch", "steps_per_epoch", "steps")]
-    if None in known:
+    if record.best_epoch is None or record.steps_per_epoch is None or record.steps is None:
         return None
-    best_epoch, per_epoch, total = known
-    return sum(1 for step in range(best_epoch * per_epoch) if step / total >= start)
+    return sum(1 for step in range(record.best_epoch * record.steps_per_epoch) if step / record.steps >= start)

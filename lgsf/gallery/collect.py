@@ -21,8 +21,9 @@ from lgsf.data.layout import open_dataset
 from lgsf.gallery.album import Album, Answer, Change, Direction, Question, View, write_album
 from lgsf.gallery.entries import entries
 from lgsf.runs.chosen import MAPS, chosen_pairs
+from lgsf.runs.facts import read_facts
+from lgsf.runs.names import EVALUATE_AGAIN, SPLIT
 from lgsf.runs.ranks import Ranks, read_ranks
-from lgsf.runs.record import EVALUATE_AGAIN, SPLIT, read_facts
 from lgsf.system.errors import LgsfError
 from lgsf.system.files import read_arrays
 from lgsf.system.hashes import sha256

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from baselines.checkpoints import Known, known, reads_bert
-from lgsf.config.run_settings import CONFIG_SCHEMA_VERSION
+from lgsf.config.run_settings import CONFIG_SCHEMA_VERSION, RunSettings
 from lgsf.data.layout import Dataset, open_dataset
 from lgsf.data.text import Vocabulary
 from lgsf.importing.scores import slug
@@ -26,9 +26,10 @@ from lgsf.pretrained.files import bert_files
 from lgsf.pretrained.read import keep_bert
 from lgsf.pretrained.released import Released, read_released, read_vocabulary
 from lgsf.runs.provenance import now, provenance
+from lgsf.runs.record import Checkpoint, RunRecord, write_record
 from lgsf.runs.weights import save_weights, split_weights
 from lgsf.system.errors import LgsfError
-from lgsf.system.files import read_json, write_json
+from lgsf.system.files import read_json
 from lgsf.system.hashes import sha256
 
 logger = logging.getLogger(__name__)
@@ -76,10 +77,8 @@ def import_checkpoint(
             "schema_version": CONFIG_SCHEMA_VERSION,
             "dataset": data.name,
             "method": name,
-            "title": title,
             "model": recipe.model,
             "parameters": parameters,
-            "choices": {},
             "training": {},
             "device": device,
             "threads": threads,
@@ -90,41 +89,43 @@ def import_checkpoint(
     deployed, _ = split_weights(model)
     save_weights(out, deployed, None)
     keep_bert(out, encoder)
-    record = provenance(data, device=None)
+    facts = provenance(data, device=None)
     if words is None:
         (out / "vocabulary.json").unlink(missing_ok=True)
     else:
         words.save(out / "vocabulary.json")
-        record["data"]["vocabulary"] = {"size": len(words), "hash": words.hash, "min_count": words.min_count}
-    record |= {
-        "kind": "imported",
-        "dataset": data.name,
-        "method": name,
-        "title": title,
-        "seed": seed,
-        "text_encoder": model.text_encoder_name,
-        "ensemble": False,
-        "threads": threads,
-        "config": settings,
-        "checkpoint": {
-            "file": checkpoint.name,
-            "sha256": released.sha256,
-            "text_files": {path.name: sha256(path) for path in files},
-            "epoch": released.epoch,
-            "best_score": released.best_score,
-            "steps": released.steps,
-            "options": _plain(released),
-            "selection": recipe.selection,
-            "note": f"{_origin(released)}. Its best epoch was chosen on {recipe.selection}. It was trained with "
-            "checkpoint.options; config.training did not apply.",
-        },
-        "parameters": sum(tensor.numel() for tensor in deployed.values()),
-        "started": started,
-        "ended": now(),
-        "ending": "finished",
-    }
-    write_json(out / "run.json", record)
-    logger.info("%s: %s", out, record["checkpoint"]["note"])
+        facts["data"]["vocabulary"] = {"size": len(words), "hash": words.hash, "min_count": words.min_count}
+    origin = Checkpoint(
+        file=checkpoint.name,
+        sha256=released.sha256,
+        text_files={path.name: sha256(path) for path in files},
+        epoch=released.epoch,
+        best_score=released.best_score,
+        steps=released.steps,
+        options=_plain(released),
+        selection=recipe.selection,
+        note=f"{_origin(released)}. Its best epoch was chosen on {recipe.selection}. It was trained with "
+        "checkpoint.options; config.training did not apply.",
+    )
+    record = RunRecord(
+        **facts,
+        kind="imported",
+        dataset=data.name,
+        method=name,
+        title=title,
+        seed=seed,
+        text_encoder=model.text_encoder_name,
+        ensemble=False,
+        threads=threads,
+        config=settings.plain(),
+        checkpoint=origin,
+        parameters=sum(tensor.numel() for tensor in deployed.values()),
+        started=started,
+        ended=now(),
+        ending="finished",
+    )
+    write_record(out, record)
+    logger.info("%s: %s", out, origin.note)
     return out
 
 
@@ -174,7 +175,7 @@ def _text(
 
 
 def _fill(
-    settings: dict[str, Any],
+    settings: RunSettings,
     data: Dataset,
     released: Released,
     recipe: Known,
@@ -191,7 +192,7 @@ def _fill(
             f"{path} reads regions of {width} numbers and {data.root} has {train['region_dim']}: "
             "name the dataset with the features that it was trained on."
         )
-    regions = settings["parameters"].get("regions")
+    regions = settings.parameters.get("regions")
     most = max(split["n_regions"] for split in data.manifest["splits"].values())
     if regions is not None and most > regions:
         raise LgsfError(
@@ -199,7 +200,7 @@ def _fill(
             "name the dataset with the features that it was trained on."
         )
     size = None if words is None else len(words)
-    model = build_method(settings, data, source=str(path), vocabulary_size=size, pretrained=Pretrained(bert=encoder))
+    model = build_method(settings, data, vocabulary_size=size, pretrained=Pretrained(bert=encoder))
     try:
         ours = recipe.rename(released.weights)
     except LgsfError as error:

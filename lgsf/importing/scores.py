@@ -23,8 +23,9 @@ from lgsf.data.layout import Split, open_dataset
 from lgsf.evaluation.protocol import rank_and_write
 from lgsf.metrics.ranking import Floats, Ranking, Scores
 from lgsf.runs.provenance import now, provenance
+from lgsf.runs.record import RunRecord, read_record, write_record
 from lgsf.system.errors import LgsfError
-from lgsf.system.files import read_json, write_json
+from lgsf.system.files import read_json
 from lgsf.system.hashes import sha256
 
 logger = logging.getLogger(__name__)
@@ -102,8 +103,7 @@ def import_scores(
         raise LgsfError(f"--split must be dev or test, not {split!r}: only these are evaluated.")
     method = slug(name)
     folder = results / data.name / method / f"seed{seed}"
-    dataset_sha256 = sha256(data.root / "dataset.json")
-    earlier = _earlier(folder, name, dataset_sha256)
+    earlier = _earlier(folder, name, sha256(data.root / "dataset.json"))
     opened = data.split(split)
     order = _order(ids, opened)
     if scores is not None and images is None and captions is None:
@@ -119,21 +119,24 @@ def import_scores(
     imported = {what: {"file": path.name, "sha256": sha256(path)} for what, path in files.items()}
     if ids is not None:
         imported["ids"] = {"file": ids.name, "sha256": sha256(ids)}
-    record = {
-        **provenance(data, device=None),
-        "dataset_sha256": dataset_sha256,
-        "kind": "imported",
-        "dataset": data.name,
-        "method": method,
-        "title": name,
-        "seed": seed,
-        **{key: earlier.get(key) if value is None else value for key, value in said.items()},
-        "config": {"imported": {**earlier.get("config", {}).get("imported", {}), split: imported}},
-        "started": started,
-        "ended": now(),
-        "ending": "finished",
+    kept: dict[str, Any] = {
+        key: getattr(earlier, key) if value is None and earlier else value for key, value in said.items()
     }
-    write_json(folder / "run.json", record)
+    splits = earlier.config.get("imported", {}) if earlier else {}
+    record = RunRecord(
+        **provenance(data, device=None),
+        kind="imported",
+        dataset=data.name,
+        method=method,
+        title=name,
+        seed=seed,
+        **kept,
+        config={"imported": {**splits, split: imported}},
+        started=started,
+        ended=now(),
+        ending="finished",
+    )
+    write_record(folder, record)
     return folder
 
 
@@ -147,18 +150,18 @@ def slug(name: str) -> str:
     return words or "imported_" + hashlib.sha256(name.encode()).hexdigest()[:8]
 
 
-def _earlier(folder: Path, name: str, dataset_sha256: str) -> dict[str, Any]:
+def _earlier(folder: Path, name: str, dataset_sha256: str) -> RunRecord | None:
     """The record of what was imported into this folder before; LgsfError if the folder is another run's."""
     if not (folder / "run.json").is_file():
         if folder.exists():
             raise LgsfError(f"{folder} belongs to a run that is not finished: choose another --name or --seed.")
-        return {}
-    record = read_json(folder / "run.json", hint="choose another --name")
-    if record.get("kind") != "imported" or "checkpoint" in record or record.get("title") != name:
-        raise LgsfError(f"{folder} holds the run {record.get('title')!r}: choose another --name or --seed.")
-    if record["dataset_sha256"] != dataset_sha256:
+        return None
+    record = read_record(folder)
+    if record.kind != "imported" or record.checkpoint is not None or record.title != name:
+        raise LgsfError(f"{folder} holds the run {(record.title or record.method)!r}: choose another --name or --seed.")
+    if record.dataset_sha256 != dataset_sha256:
         raise LgsfError(f"{folder} was imported for another version of the dataset: delete it and import again.")
-    return dict(record)
+    return record
 
 
 def _order(ids: Path | None, split: Split) -> tuple[Rows, Rows | None]:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 from pydantic import ValidationError
 
-from lgsf.config.run_settings import CONFIG_SCHEMA_VERSION, Training
+from lgsf.config.run_settings import RunSettings
 from lgsf.data.layout import Dataset
 from lgsf.models.base import DataSpec, Method, Parameters
 from lgsf.models.pretrained import Pretrained
@@ -18,48 +17,31 @@ from lgsf.system.errors import LgsfError
 from lgsf.system.files import read_json
 from lgsf.system.settings import explain
 
-RUN_KEYS = {
-    "schema_version", "dataset", "method", "title", "model", "parameters", "choices", "training", "device", "threads"
-}  # fmt: skip
-OPTIONAL_KEYS = {"tuned"}  # only what was tuned has it, so that everything else keeps its hash
 
-
-def check_settings(settings: Mapping[str, Any], *, source: str) -> dict[str, Any]:
-    """The settings of one method with all defaults filled in.
+def check_settings(raw: Any, *, source: str) -> RunSettings:
+    """The settings of one method with all defaults filled in, those of its class too.
 
     Raises LgsfError when a key is unknown, the class cannot be imported or a parameter does not fit.
     """
-    if set(settings) - OPTIONAL_KEYS != RUN_KEYS:
-        wrong = sorted((set(settings) - OPTIONAL_KEYS) ^ RUN_KEYS)
-        raise LgsfError(
-            f"{source}: the keys {', '.join(wrong)} are missing or unknown; make it with the configure step."
-        )
-    if settings["schema_version"] != CONFIG_SCHEMA_VERSION:
-        raise LgsfError(f"{source} has schema version {settings['schema_version']!r}; run the configure step again.")
-    training = training_of(settings, source=source)
+    try:
+        settings = RunSettings.model_validate(raw)
+    except ValidationError as error:
+        raise LgsfError(f"{source}: {explain(error).removesuffix('.')}: run the configure step again.") from None
     parameters = parameters_of(settings, source=source)
-    return {**settings, "training": training.model_dump(mode="json"), "parameters": parameters.model_dump(mode="json")}
+    return settings.model_copy(update={"parameters": parameters.model_dump(mode="json")})
 
 
-def read_settings(path: Path) -> dict[str, Any]:
+def read_settings(path: Path) -> RunSettings:
     """A checked config.json as the configure step writes it."""
     return check_settings(read_json(path, hint="run the configure step first"), source=str(path))
 
 
-def training_of(settings: Mapping[str, Any], *, source: str) -> Training:
-    """The training section as a model."""
-    try:
-        return Training.model_validate(settings["training"])
-    except ValidationError as error:
-        raise LgsfError(f"{source}: training: {explain(error)}") from None
-
-
-def parameters_of(settings: Mapping[str, Any], *, source: str) -> Parameters:
+def parameters_of(settings: RunSettings, *, source: str) -> Parameters:
     """The parameters section as the method's own model."""
     try:
-        return method_class(settings["model"], source=source).Parameters.model_validate(settings["parameters"])
+        return method_class(settings.model, source=source).Parameters.model_validate(settings.parameters)
     except ValidationError as error:
-        raise LgsfError(f"{source}: parameters of method {settings['method']!r}: {explain(error)}") from None
+        raise LgsfError(f"{source}: parameters of method {settings.method!r}: {explain(error)}") from None
 
 
 def method_class(spec: str, *, source: str) -> type[Method]:
@@ -90,17 +72,17 @@ def data_spec(
 
 
 def build_method(
-    settings: Mapping[str, Any],
+    settings: RunSettings,
     dataset: Dataset,
     *,
-    source: str,
     vocabulary_size: int | None = None,
     pretrained: Pretrained | None = None,
 ) -> Method:
     """A freshly initialised model; torch's global generator decides its weights, where `pretrained` does not."""
+    source = f"the settings of {settings.method}"  # checked before: by check_settings, which names the file
     options = parameters_of(settings, source=source)
     spec = data_spec(dataset, vocabulary_size=vocabulary_size, pretrained=pretrained)
-    return method_class(settings["model"], source=source)(options, spec)
+    return method_class(settings.model, source=source)(options, spec)
 
 
 def make_repeatable(device: torch.device, threads: int) -> None:

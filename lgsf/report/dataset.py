@@ -23,9 +23,9 @@ from lgsf.report.sections.results import RankPair, recall_plots, results_block, 
 from lgsf.report.sections.runs import every_run_block
 from lgsf.report.sections.tuning import tuning_block
 from lgsf.report.transductive import TransductivePart, transductive_part
+from lgsf.runs.facts import RunFacts, read_facts
 from lgsf.runs.log import read_log
 from lgsf.runs.ranks import read_ranks
-from lgsf.runs.record import RunFacts, read_facts
 from lgsf.tables.factorial import read_effects
 from lgsf.tables.files import read_beyond, read_comparisons, read_runs
 from lgsf.tables.inputs import changed_inputs

@@ -11,7 +11,7 @@ import pandas as pd
 from lgsf.config.experiment import Experiment, subject_of
 from lgsf.data.layout import SPLITS
 from lgsf.render.numbers import decimal, interval, listing, mean_sd
-from lgsf.runs.record import UNKNOWN
+from lgsf.runs.names import UNKNOWN
 from lgsf.statistics import format_p
 from lgsf.verdict.claim import CLAIM, NOT_TESTABLE
 from lgsf.verdict.judge import NOT_APPLICABLE

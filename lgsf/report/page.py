@@ -21,7 +21,7 @@ from lgsf.report.environment import environment
 from lgsf.report.first_screen import first_screen
 from lgsf.report.sections.methods import method_cards
 from lgsf.report.sections.runs import absent_block, checksum_block, package_sentences, provenance_block
-from lgsf.runs.record import RunFacts
+from lgsf.runs.facts import RunFacts
 from lgsf.system.files import write_text
 from lgsf.system.version import __version__
 from lgsf.verdict import section as verdict_section

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from pydantic import Field, ValidationError
 
 from lgsf.runs.record import Facts
 from lgsf.system.errors import LgsfError
+from lgsf.system.files import write_text
 from lgsf.system.settings import explain
 
 
@@ -24,6 +28,11 @@ class Epoch(Facts):
     dev: dict[str, float]
     best: bool = False
     plateau: bool = False
+
+
+def write_log(folder: Path, lines: Sequence[Mapping[str, Any]]) -> None:
+    """Write log.jsonl whole: Snakemake removes it before a run goes on. Lines hold what `Epoch` has."""
+    write_text(folder / "log.jsonl", "".join(json.dumps(line) + "\n" for line in lines))
 
 
 def read_log(folder: Path) -> list[Epoch]:

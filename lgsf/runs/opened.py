@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 
+from lgsf.config.run_settings import RunSettings
 from lgsf.data.layout import Dataset, Split, open_dataset
 from lgsf.data.text import Vocabulary
 from lgsf.models.base import Encoded, Method
 from lgsf.models.build import build_method, check_settings, make_repeatable
 from lgsf.models.scoring import TiledScores, encode_split
 from lgsf.pretrained.read import run_pretrained
+from lgsf.runs.record import RunRecord, read_record
 from lgsf.runs.weights import load_weights
 from lgsf.system.errors import LgsfError
-from lgsf.system.files import read_json
 from lgsf.system.hashes import sha256
 
 
@@ -32,7 +32,8 @@ class LoadedRun:
 
     method: Method
     vocabulary: Vocabulary
-    record: Mapping[str, Any]
+    record: RunRecord
+    settings: RunSettings
 
     @torch.inference_mode()
     def encode_images(self, regions: torch.Tensor, mask: torch.Tensor, boxes: torch.Tensor | None = None) -> Encoded:
@@ -54,7 +55,7 @@ class LoadedRun:
         return self.method.similarity(images, texts).T.topk(min(k, len(images)), dim=1).indices
 
 
-def run_vocabulary(run: Path, dataset: Dataset) -> Vocabulary:
+def run_vocabulary(run: Path, record: RunRecord, dataset: Dataset) -> Vocabulary:
     """The words that a run was trained with: those in its own folder, otherwise the dataset's.
 
     Raises LgsfError when they are not the words that its record names.
@@ -64,43 +65,34 @@ def run_vocabulary(run: Path, dataset: Dataset) -> Vocabulary:
         vocabulary = Vocabulary.load(own, remedy="import this run again")
     else:
         vocabulary = Vocabulary.load(dataset.root / "vocabulary.json")
-    record = read_json(run / "run.json", hint="train this run first")
-    if record["data"]["vocabulary"]["hash"] != vocabulary.hash:
+    if record.data["vocabulary"]["hash"] != vocabulary.hash:
         where = own if own.is_file() else dataset.root
         raise LgsfError(f"{run} was trained with other words than {where} has: name the dataset it was trained on.")
     return vocabulary
 
 
-def settings_of(run: Path, record: Mapping[str, Any]) -> dict[str, Any]:
-    """The checked settings of a trained run; LgsfError for a control, an ensemble or imported scores."""
-    if "model" not in record["config"]:
-        raise LgsfError(f"{run} is of kind {record['kind']!r} and has no weights of its own: name a trained run.")
-    return check_settings(record["config"], source=str(run / "run.json"))
-
-
 def load_run(run: str | Path, dataset: str | Path) -> LoadedRun:
     """Open a trained run; `dataset` is the prepared dataset it was trained on (its words are checked)."""
-    run = Path(run)
-    record = read_json(run / "run.json", hint="train this run first")
-    settings = settings_of(run, record)
-    opened = open_dataset(Path(dataset))
-    vocabulary = run_vocabulary(run, opened)
+    return _load(Path(run), read_record(Path(run)), open_dataset(Path(dataset)))
+
+
+def _load(run: Path, record: RunRecord, data: Dataset, *, training_only: bool = False) -> LoadedRun:
+    if "model" not in record.config:
+        raise LgsfError(f"{run} is of kind {record.kind!r} and has no weights of its own: name a trained run.")
+    settings = check_settings(record.config, source=str(run / "run.json"))
+    vocabulary = run_vocabulary(run, record, data)
     method = build_method(
-        settings, opened, source=str(run / "run.json"), vocabulary_size=len(vocabulary),
-        pretrained=run_pretrained(run, settings["parameters"]),
-    )  # fmt: skip
-    load_weights(method, run)
-    return LoadedRun(method.eval(), vocabulary, record)
+        settings, data, vocabulary_size=len(vocabulary), pretrained=run_pretrained(run, settings.parameters)
+    )
+    load_weights(method, run, training_only=training_only)
+    return LoadedRun(method.eval(), vocabulary, record, settings)
 
 
 @dataclass(frozen=True)
-class OpenRun:
+class OpenRun(LoadedRun):
     """A trained run on its device, ready to score splits of the data that it was trained on."""
 
-    record: Mapping[str, Any]
     data: Dataset
-    method: Method
-    vocabulary: Vocabulary
     device: torch.device
 
     def encode(self, split: Split) -> tuple[Encoded, Encoded]:
@@ -117,18 +109,11 @@ def open_run(run: Path, dataset: Path, *, training_only: bool = False) -> OpenRu
 
     Raises LgsfError when the run has no weights of its own, was trained on other data, or its weights do not fit.
     """
-    record = read_json(run / "run.json", hint="train this run first")
-    settings = settings_of(run, record)
+    record = read_record(run)
     data = open_dataset(dataset)
-    if record["dataset_sha256"] != sha256(data.root / "dataset.json"):
+    if "model" in record.config and record.dataset_sha256 != sha256(data.root / "dataset.json"):
         raise LgsfError(f"{run} was trained on another version of {dataset}: train it again or name its own dataset.")
-    device = torch.device(settings["device"])
-    make_repeatable(device, settings["threads"])
-    vocabulary = run_vocabulary(run, data)
-    method = build_method(
-        settings, data, source=str(run / "run.json"), vocabulary_size=len(vocabulary),
-        pretrained=run_pretrained(run, settings["parameters"]),
-    ).to(device)  # fmt: skip
-    load_weights(method, run, training_only=training_only)
-    method.eval()
-    return OpenRun(record, data, method, vocabulary, device)
+    loaded = _load(run, record, data, training_only=training_only)
+    device = torch.device(loaded.settings.device)
+    make_repeatable(device, loaded.settings.threads)
+    return OpenRun(loaded.method.to(device), loaded.vocabulary, loaded.record, loaded.settings, data, device)

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from lgsf.data.layout import Split
 from lgsf.metrics.ranking import Ranking
 from lgsf.metrics.recall import metrics
-from lgsf.runs.record import EVALUATE_AGAIN, NO_COMPARISON, SPLIT
+from lgsf.runs.names import EVALUATE_AGAIN, NO_COMPARISON, SPLIT
 from lgsf.system.errors import LgsfError
 from lgsf.system.files import read_arrays, write_arrays
 from lgsf.system.hashes import sha256

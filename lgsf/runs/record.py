@@ -1,35 +1,27 @@
-"""run.json and failure.json: what a run was, where it ran, what it cost, how it ended."""
+"""`run.json`: what a run was, where it ran, what it cost, how it ended. One model, written and read here.
+
+What follows from these facts for a table is lgsf.runs.facts: trainings hang on this file, and a new word in a table
+must not repeat them.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from lgsf.runs.names import NO_COMPARISON, TRAIN_AGAIN
 from lgsf.system.errors import LgsfError
-from lgsf.system.files import read_json
+from lgsf.system.files import read_json, write_json
 from lgsf.system.settings import explain
 
-SPLIT = "test"
-
-
-EVALUATE_AGAIN = "evaluate the run again"
-
-
-TRAIN_AGAIN = "run the training command of this run again"
-
-
-NO_COMPARISON = (
-    "of the transductive diagnostic, whose scores depend on the other test queries: they stand in no comparison; "
-    "move them back into the run's folder 'transductive'."
-)
-
-
-UNKNOWN = "unknown"
+FILE = "run.json"
 
 
 class Facts(BaseModel):
+    """Base: frozen; what an earlier or later version says besides is no error."""
+
     model_config = ConfigDict(frozen=True, extra="ignore")
 
 
@@ -48,22 +40,40 @@ class Device(Facts):
 
 
 class Checkpoint(Facts):
-    """Where an imported model comes from; epoch and best score as its authors' file has them."""
+    """Where an imported model comes from; epoch, steps and best score as its authors' file has them."""
 
     file: str
     sha256: str
+    text_files: dict[str, str] = Field(default_factory=dict)
     epoch: int | None = None
     best_score: float | None = None
+    steps: int | None = None
+    options: dict[str, Any] = Field(default_factory=dict)
     selection: str = ""
     note: str = ""
 
 
-class RunFacts(Facts):
-    """`run.json`: what a run was, where it ran and what it cost; training facts are null for controls.
+class Member(Facts):
+    """A run whose scores an ensemble averages, so that the mean can be followed back to weights."""
+
+    dataset: str
+    method: str
+    title: str = ""
+    seed: int
+    config_sha256: str | None = None
+    weights_sha256: str
+    run_sha256: str
+    dev_rsum: float | None = None
+
+
+class RunRecord(Facts):
+    """What a run was, where it ran and what it cost; training facts are null for controls.
 
     text_encoder, features, ensemble  what only the record knows: features and ensemble are given with imported
-    scores alone; `inputs` is what tables show
+    scores alone
     """
+
+    model_config = ConfigDict(extra="forbid")  # a writer's slip of the pen
 
     schema_version: Literal[1]
     kind: Literal["trained", "control", "ensemble", "imported"]
@@ -74,9 +84,12 @@ class RunFacts(Facts):
     text_encoder: str | None = None
     features: str | None = None
     ensemble: bool | None = None
+    pretrained: dict[str, Any] = Field(default_factory=dict)
+    learning_rate_factors: dict[str, float] = Field(default_factory=dict)
     config: dict[str, Any] = Field(default_factory=dict)
     config_sha256: str | None = None
     checkpoint: Checkpoint | None = None
+    members: list[Member] = Field(default_factory=list)
     dataset_sha256: str
     data: dict[str, Any] = Field(default_factory=dict)
     git: Git = Git()
@@ -97,62 +110,33 @@ class RunFacts(Facts):
     best_epoch: int | None = None
     dev_looks: int | None = None
     dev: dict[str, float] | None = None
+    combined_costs: dict[str, str] = Field(default_factory=dict)
     ending: str = ""
     resumed: int = 0
 
-    @property
-    def inputs(self) -> dict[str, str]:
-        """What a score rests on beside the method, in the words of config/published.csv; "" for controls.
 
-        text  text encoder;  visual  region features;  ensemble  yes for a mean over trained models, else no
-        """
-        if self.kind == "control":
-            return {"text": "", "visual": "", "ensemble": ""}
-        averaged = {"trained": False, "ensemble": True}.get(self.kind, self.ensemble)
-        return {
-            "text": self.text_encoder or UNKNOWN,
-            "visual": self.features or self.data.get("source", {}).get("features") or UNKNOWN,
-            "ensemble": {True: "yes", False: "no", None: UNKNOWN}[averaged],
-        }
-
-    @property
-    def tuning_looks(self) -> int | None:
-        """Epochs after which a trial of the tuning looked at dev, of all trials; null where training is not known."""
-        tuned = self.config.get("tuned") or {}
-        return None if self.dev_looks is None else int(tuned.get("dev_looks", 0))
-
-    @property
-    def all_looks(self) -> int | None:
-        """Looks at dev behind this run: after its own epochs, and in the tuning that its values came from."""
-        return None if self.dev_looks is None or self.tuning_looks is None else self.dev_looks + self.tuning_looks
+R = TypeVar("R", bound=RunRecord)
 
 
-class Failure(Facts):
-    """`failure.json`: why a trainer gave up."""
-
-    reason: str
-    epoch: int | None = None
-    when: str = ""
+def write_record(folder: Path, record: RunRecord) -> None:
+    """Write `run.json` with what its writer said and nothing else."""
+    write_json(folder / FILE, record.model_dump(mode="json", exclude_unset=True))
 
 
-def read_facts(folder: Path) -> RunFacts:
+def read_record(folder: Path) -> RunRecord:
     """The run's `run.json`; LgsfError where it is missing, broken or lacks a key."""
-    path = folder / "run.json"
+    return parsed(folder, RunRecord)
+
+
+def parsed(folder: Path, model: type[R]) -> R:
+    """`run.json` as a record or a model with more to say; keys that this version does not know are left out."""
+    path = folder / FILE
     raw = read_json(path, hint=TRAIN_AGAIN)
-    if isinstance(raw, dict) and raw.get("kind") == "transductive":
+    if not isinstance(raw, dict):
+        raise LgsfError(f"{path} is not a record but a {type(raw).__name__}: {TRAIN_AGAIN}.")
+    if raw.get("kind") == "transductive":
         raise LgsfError(f"{path} is a record {NO_COMPARISON}")
     try:
-        return RunFacts.model_validate(raw)
-    except ValidationError as error:
-        raise LgsfError(f"{path}: {explain(error)}") from None
-
-
-def read_failure(folder: Path) -> Failure | None:
-    """What a trainer left when it gave up, or None."""
-    path = folder / "failure.json"
-    if not path.is_file():
-        return None
-    try:
-        return Failure.model_validate(read_json(path, hint=TRAIN_AGAIN))
+        return model.model_validate({key: value for key, value in raw.items() if key in model.model_fields})
     except ValidationError as error:
         raise LgsfError(f"{path}: {explain(error)}") from None

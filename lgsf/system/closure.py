@@ -12,6 +12,8 @@ from pathlib import Path
 
 from lgsf.system.errors import LgsfError
 
+ROOT = Path(__file__).resolve().parents[2]  # the folder of our packages: a checkout, or site-packages
+
 
 def sources(*modules: str, root: Path) -> list[Path]:
     """Files under `root` that importing `modules` can reach, sorted; `root` is the folder of the packages.

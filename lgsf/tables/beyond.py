@@ -18,8 +18,8 @@ from lgsf.data.positives import SETS
 from lgsf.metrics.difficulty import RECALL_AT, found_alone, found_by
 from lgsf.metrics.hubness import hubness
 from lgsf.metrics.relevance import DIRECTIONS, measures
+from lgsf.runs.names import EVALUATE_AGAIN, SPLIT
 from lgsf.runs.ranks import JUDGED_ARRAYS, TWIN, Ranks, read_ranks
-from lgsf.runs.record import EVALUATE_AGAIN, SPLIT
 from lgsf.runs.relevance import FILE, read_relevance
 from lgsf.statistics.agreement import agreement
 from lgsf.system.errors import LgsfError

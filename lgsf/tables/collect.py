@@ -11,8 +11,9 @@ import pandas as pd
 
 from lgsf.config.experiment import ExpectedRun, Experiment
 from lgsf.metrics.names import RECALLS
+from lgsf.runs.facts import RunFacts, read_facts
+from lgsf.runs.failure import read_failure
 from lgsf.runs.ranks import read_ranks, twin_accuracy
-from lgsf.runs.record import RunFacts, read_facts, read_failure
 from lgsf.system.errors import LgsfError
 from lgsf.tables.inputs import INPUTS
 

@@ -1,6 +1,6 @@
 """What scores rest on beside the method - text encoder, features, ensemble - so that no table mixes them silently.
 
-Runs carry the three as columns (lgsf.runs.record.RunFacts.inputs). A printed table shows a column wherever its rows
+Runs carry the three as columns (lgsf.runs.facts.RunFacts.inputs). A printed table shows a column wherever its rows
 differ, and says the common value in a note where they agree.
 """
 
@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from lgsf.runs.record import UNKNOWN
+from lgsf.runs.names import UNKNOWN
 
 INPUTS = {"text": "text encoder", "visual": "features", "ensemble": "ensemble"}
 SINGLE = {"yes": "means over several models", "no": "single models", UNKNOWN: "single model or mean unknown"}

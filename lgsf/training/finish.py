@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,13 +10,17 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from lgsf.config.run_settings import RunSettings
 from lgsf.data.layout import Dataset
 from lgsf.models.base import Method
 from lgsf.models.pretrained import Pretrained
 from lgsf.pretrained.read import keep_bert
+from lgsf.runs.log import write_log
 from lgsf.runs.provenance import now, peak_gpu_memory_mb, peak_memory_mb, provenance
+from lgsf.runs.record import RunRecord, write_record
 from lgsf.runs.weights import save_weights, split_weights
-from lgsf.system.files import write_json, write_text
+from lgsf.system.closure import ROOT
+from lgsf.system.hashes import fingerprint
 
 
 @dataclass
@@ -48,18 +50,12 @@ class Done:
         return True
 
 
-def write_log(out: Path, done: Done) -> None:
-    """Write log.jsonl whole: Snakemake removes it before a run goes on."""
-    write_text(out / "log.jsonl", "".join(json.dumps(line) + "\n" for line in done.log))
-
-
 def publish(
     out: Path,
     *,
     done: Done,
     method: Method,
-    settings: Mapping[str, Any],
-    settings_sha256: str,
+    settings: RunSettings,
     dataset: Dataset,
     seed: int,
     steps_per_epoch: int,
@@ -71,31 +67,33 @@ def publish(
     deployed, training = split_weights(method)
     save_weights(out, deployed, training)
     keep_bert(out, pretrained.bert)
-    write_log(out, done)
-    record = {
+    write_log(out, done.log)
+    record = RunRecord(
         **provenance(dataset, device=device),
-        "kind": "trained",
-        **{key: settings[key] for key in ("dataset", "method", "title", "threads")},
-        "seed": seed,
-        "text_encoder": method.text_encoder_name,
-        "pretrained": dict(pretrained.record),
-        "learning_rate_factors": method.learning_rate_factors(),
-        "config": settings,
-        "config_sha256": settings_sha256,
-        "started": done.started,
-        "ended": now(),
-        "seconds": done.seconds,
-        "peak_memory_mb": peak_memory_mb(),
-        "peak_gpu_memory_mb": peak_gpu_memory_mb(device),
-        "parameters": sum(tensor.numel() for tensor in deployed.values()),
-        "parameters_training_only": sum(tensor.numel() for tensor in training.values()),
-        "steps": done.step,
-        "steps_per_epoch": steps_per_epoch,
-        "hardest_from_step": settings["training"]["sum_steps"],
-        "best_epoch": done.best_epoch,
-        "dev_looks": len(done.log),
-        "dev": done.log[done.best_epoch - 1]["dev"],
-        "ending": "finished",
-        "resumed": done.resumed,
-    }
-    write_json(out / "run.json", record)
+        kind="trained",
+        dataset=settings.dataset,
+        method=settings.method,
+        threads=settings.threads,
+        seed=seed,
+        text_encoder=method.text_encoder_name,
+        pretrained=dict(pretrained.record),
+        learning_rate_factors=method.learning_rate_factors(),
+        config=settings.plain(),
+        config_sha256=fingerprint(settings.plain(), [], ROOT),
+        started=done.started,
+        ended=now(),
+        seconds=done.seconds,
+        peak_memory_mb=peak_memory_mb(),
+        peak_gpu_memory_mb=peak_gpu_memory_mb(device),
+        parameters=sum(tensor.numel() for tensor in deployed.values()),
+        parameters_training_only=sum(tensor.numel() for tensor in training.values()),
+        steps=done.step,
+        steps_per_epoch=steps_per_epoch,
+        hardest_from_step=settings.training.sum_steps,
+        best_epoch=done.best_epoch,
+        dev_looks=len(done.log),
+        dev=done.log[done.best_epoch - 1]["dev"],
+        ending="finished",
+        resumed=done.resumed,
+    )
+    write_record(out, record)

@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
 
 import torch
 
+from lgsf.config.run_settings import RunSettings
 from lgsf.data.layout import Dataset, open_dataset
 from lgsf.data.text import Vocabulary
 from lgsf.models.build import make_repeatable, read_settings
 from lgsf.models.pretrained import Pretrained
 from lgsf.pretrained.read import read_pretrained
+from lgsf.runs.failure import Failure, forget_failure, write_failure
 from lgsf.runs.provenance import now
-from lgsf.system.closure import sources
+from lgsf.system.closure import ROOT, sources
 from lgsf.system.errors import LgsfError
-from lgsf.system.files import write_json
 from lgsf.system.hashes import fingerprint, sha256
 from lgsf.system.interrupts import Interrupts
 from lgsf.system.locks import run_lock
 from lgsf.training.resume import ResumeState
-from lgsf.training.trainer import ROOT, NotFiniteError, Trainer
+from lgsf.training.trainer import NotFiniteError, Trainer
 
 
 def train(*, config: Path, dataset: Path, seed: int, out: Path, interrupts: Interrupts | None = None) -> None:
@@ -33,40 +32,40 @@ def train(*, config: Path, dataset: Path, seed: int, out: Path, interrupts: Inte
     """
     settings = read_settings(config)
     data = open_dataset(dataset)
-    device = torch.device(settings["device"])
+    device = torch.device(settings.device)
     if device.type == "cuda" and not torch.cuda.is_available():
         raise LgsfError(f"{config} asks for device 'cuda' and torch finds no GPU: set device: cpu or mend the driver.")
-    if settings["training"]["precision"] == "bfloat16" and device.type != "cuda":
+    if settings.training.precision == "bfloat16" and device.type != "cuda":
         raise LgsfError(f"{config}: training.precision bfloat16 needs device cuda; use float32 on a CPU.")
-    make_repeatable(device, settings["threads"])
+    make_repeatable(device, settings.threads)
     with run_lock(out), nullcontext(interrupts) if interrupts else Interrupts() as stop:
         pretrained = _pretrained(settings, data)
         resume = ResumeState(out, run_key(settings, data, seed, pretrained))
-        (out / "failure.json").unlink(missing_ok=True)
-        trainer = Trainer(settings, data, pretrained, seed=seed, device=device, source=str(config))
+        forget_failure(out)
+        trainer = Trainer(settings, data, pretrained, seed=seed, device=device)
         try:
             trainer.run(resume, out, stop)
         except NotFiniteError as error:
-            write_json(out / "failure.json", {"reason": str(error), "epoch": error.epoch, "when": now()})
+            write_failure(out, Failure(reason=str(error), epoch=error.epoch, when=now()))
             raise
 
 
-def run_key(settings: Mapping[str, Any], data: Dataset, seed: int, pretrained: Pretrained | None = None) -> str:
+def run_key(settings: RunSettings, data: Dataset, seed: int, pretrained: Pretrained | None = None) -> str:
     """Hash of all that decides the outcome of a training: settings, data, seed, torch and the text of the code.
 
     So does what its text encoder starts from: `pretrained`, read from its files if it is not given.
     """
-    code = sources("lgsf.training.train", settings["model"].partition(":")[0], root=ROOT)
+    code = sources("lgsf.training.train", settings.module, root=ROOT)
     parts = {
-        "settings": settings,
+        "settings": settings.plain(),
         "pretrained": dict((pretrained or _pretrained(settings, data)).record),
         "dataset": sha256(data.root / "dataset.json"),
         "seed": seed,
         "torch": torch.__version__,
-        "device": settings["device"],
+        "device": settings.device,
     }
     return fingerprint(parts, code, ROOT)
 
 
-def _pretrained(settings: Mapping[str, Any], data: Dataset) -> Pretrained:
-    return read_pretrained(settings["parameters"], Vocabulary.load(data.root / "vocabulary.json"))
+def _pretrained(settings: RunSettings, data: Dataset) -> Pretrained:
+    return read_pretrained(settings.parameters, Vocabulary.load(data.root / "vocabulary.json"))

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lgsf.config.run_settings import Training
+from lgsf.config.run_settings import RunSettings, Training
 from lgsf.data.batches.batch import Batch
 from lgsf.data.batches.training import TrainingBatches
 from lgsf.data.layout import Dataset
@@ -25,21 +25,19 @@ from lgsf.data.text import Vocabulary
 from lgsf.metrics.ranking import NotFiniteScoreError, rank
 from lgsf.metrics.recall import metrics
 from lgsf.models.base import Progress
-from lgsf.models.build import build_method, training_of
+from lgsf.models.build import build_method
 from lgsf.models.layers.losses import plateau
 from lgsf.models.pretrained import Pretrained
 from lgsf.models.scoring import TiledScores, encode_split
+from lgsf.runs.log import write_log
 from lgsf.system.errors import LgsfError
-from lgsf.system.hashes import fingerprint
 from lgsf.system.interrupts import Interrupts
 from lgsf.system.logs import PROGRESS
-from lgsf.training.finish import Done, publish, write_log
+from lgsf.training.finish import Done, publish
 from lgsf.training.optimizer import build_optimizer, set_learning_rate
 from lgsf.training.resume import ResumeState, rng_state, set_rng_state
 
 logger = logging.getLogger(__name__)
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 CHECK_EVERY = 20  # steps between looks at the loss: each look makes a GPU wait
@@ -66,20 +64,19 @@ class Trainer:
 
     def __init__(
         self,
-        settings: dict[str, Any],
+        settings: RunSettings,
         data: Dataset,
         pretrained: Pretrained,
         *,
         seed: int,
         device: torch.device,
-        source: str,
     ) -> None:
         self.settings, self.data, self.seed, self.device = settings, data, seed, device
         self.pretrained = pretrained
-        self.options: Training = training_of(settings, source=source)
+        self.options = settings.training
         self.dev, self.vocabulary = data.split("dev"), Vocabulary.load(data.root / "vocabulary.json")
         torch.manual_seed(seed)
-        self.method = build_method(settings, data, source=source, pretrained=pretrained).to(device)
+        self.method = build_method(settings, data, pretrained=pretrained).to(device)
         self.batches = TrainingBatches(
             data.split("train"), self.method.tokenizer(self.vocabulary), batch_size=self.options.batch_size, seed=seed,
             region_drop=self.options.region_drop, word_drop=self.options.word_drop,
@@ -91,7 +88,7 @@ class Trainer:
 
     @property
     def name(self) -> str:
-        return f"{self.settings['dataset']}/{self.settings['method']} seed {self.seed}"
+        return f"{self.settings.dataset}/{self.settings.method} seed {self.seed}"
 
     def run(self, resume: ResumeState, out: Path, interrupts: Interrupts) -> None:
         """Train what is left to train, then publish and forget the resume state."""
@@ -111,14 +108,13 @@ class Trainer:
                     "rng": rng_state(self.device),
                 }
             )
-            write_log(out, self.done)
+            write_log(out, self.done.log)
             interrupts.check()
         publish(
             out,
             done=self.done,
             method=self.method,
             settings=self.settings,
-            settings_sha256=fingerprint(self.settings, [], ROOT),
             dataset=self.data,
             seed=self.seed,
             steps_per_epoch=len(self.batches),

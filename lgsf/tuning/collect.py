@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
-from lgsf.config.tuning import Budget, Tuned, with_value
+from lgsf.config.tuned import Tuned
+from lgsf.config.tuning import Budget, with_value
 from lgsf.render.numbers import decimal
 from lgsf.system.errors import LgsfError
 from lgsf.system.files import read_json, write_text
@@ -22,12 +23,13 @@ AGAIN = "run the tune step again"
 
 
 class TunedExperiment(Settings):
-    """What the config file says besides values: a name, a title and folders of its own."""
+    """What the config file says besides values: a name, a title, folders of its own, and each method's choices."""
 
     experiment: Name
     title: str
     results: str
     logs: str
+    choices: dict[Name, dict[str, str]] = Field(default_factory=dict)
 
 
 class TunedMethod(Settings):
@@ -41,11 +43,11 @@ class TunedMethod(Settings):
 
     @property
     def name(self) -> str:
-        return str(self.plan.settings["method"])
+        return self.plan.settings.method
 
     @property
     def dataset(self) -> str:
-        return str(self.plan.settings["dataset"])
+        return self.plan.settings.dataset
 
 
 def write_config(files: Sequence[Path], experiment: Any, *, out: Path) -> None:
@@ -68,7 +70,10 @@ def write_config(files: Sequence[Path], experiment: Any, *, out: Path) -> None:
         "pathvars": {"results": about.results, "logs": about.logs},
         "run": {"datasets": [methods[0].dataset]},
         "methods": {
-            method.name: {**chosen(method, by_name), "tuned": method.tuned.model_dump(mode="json")}
+            method.name: {
+                **chosen(method, by_name, about.choices.get(method.name, {})),
+                "tuned": method.tuned.model_dump(mode="json"),
+            }
             for method in methods
         },
     }
@@ -76,7 +81,7 @@ def write_config(files: Sequence[Path], experiment: Any, *, out: Path) -> None:
     write_text(out, "\n".join(_header(methods, out)) + "\n\n" + text)
 
 
-def chosen(method: TunedMethod, others: Mapping[str, TunedMethod]) -> dict[str, Any]:
+def chosen(method: TunedMethod, others: Mapping[str, TunedMethod], choices: Mapping[str, str]) -> dict[str, Any]:
     """`parameters` and `training` of a method with its chosen values, and under `choices` why they are what they are.
 
     What a method extends is tuned as well, and its chosen values would be inherited; where the method's own
@@ -85,7 +90,7 @@ def chosen(method: TunedMethod, others: Mapping[str, TunedMethod]) -> dict[str, 
     own = tunable(method.plan.settings)
     ancestors = [others[name] for name in method.plan.lineage[1:] if name in others]
     inherited = {path: own[path] for ancestor in ancestors for path in ancestor.values if path in own}
-    reasons = {path: method.plan.settings["choices"].get(short(path), "as configured") for path in inherited}
+    reasons = {path: choices.get(short(path), "as configured") for path in inherited}
     reasons |= dict.fromkeys(method.values, f"best of {method.tuned.trials} trials on dev")
     out: dict[str, Any] = {}
     for path, value in (inherited | method.values).items():

@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import Field, ValidationError
 
+from lgsf.config.run_settings import RunSettings
 from lgsf.config.tuning import SECTIONS, Budget, Range, leaves, with_value
 from lgsf.models.build import check_settings
 from lgsf.system.errors import LgsfError
@@ -24,7 +25,7 @@ class Plan(Settings):
     ranges    path -> range, of which `shared` are those that every method has
     """
 
-    settings: dict[str, Any]
+    settings: RunSettings
     lineage: tuple[Name, ...] = Field(min_length=1)
     budget: Budget
     shared: tuple[str, ...]
@@ -47,8 +48,8 @@ def parse_plan(raw: Any, *, source: str) -> Plan:
         plan = Plan.model_validate_json(json.dumps(raw))
     except ValidationError as error:
         raise LgsfError(f"{source}: {explain(error)}") from None
-    settings = check_settings(plan.settings, source=source)
-    where = f"{source}: ranges of {settings['method']}"
+    settings = check_settings(plan.settings.plain(), source=source)
+    where = f"{source}: ranges of {settings.method}"
     found = tunable(settings)
     for path, range_ in plan.ranges.items():
         if path not in found:
@@ -59,7 +60,7 @@ def parse_plan(raw: Any, *, source: str) -> Plan:
                 "first trial has the configured values; widen the range or change the value."
             )
         for value in ends(range_):
-            check_settings(with_value(settings, path, value), source=f"{where}: {path} of {json.dumps(value)}")
+            check_settings(with_value(settings.plain(), path, value), source=f"{where}: {path} of {json.dumps(value)}")
     return plan.model_copy(update={"settings": settings})
 
 
@@ -73,9 +74,10 @@ def write_plan(raw: Any, *, out: Path) -> None:
     write_json(out, parse_plan(raw, source="the configuration").model_dump(mode="json"))
 
 
-def tunable(settings: Mapping[str, Any]) -> dict[str, Any]:
+def tunable(settings: RunSettings) -> dict[str, Any]:
     """Dotted path -> value of everything in a method's settings that a range may name."""
-    return leaves({section: settings[section] for section in SECTIONS})
+    plain = settings.plain()
+    return leaves({section: plain[section] for section in SECTIONS})
 
 
 def _beside(path: str, found: Mapping[str, Any]) -> str:

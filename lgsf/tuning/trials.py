@@ -19,9 +19,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from lgsf.config.tuning import Tuned, with_value
+from lgsf.config.tuned import Tuned
+from lgsf.config.tuning import with_value
 from lgsf.data.layout import Dataset, open_dataset
 from lgsf.models.build import check_settings
+from lgsf.runs.record import read_record
 from lgsf.system.errors import LgsfError
 from lgsf.system.files import read_json, write_json, write_text
 from lgsf.system.interrupts import Interrupts
@@ -57,7 +59,7 @@ def _trial(
     plan: Plan, data: Dataset, before: list[dict[str, Any]], out: Path, interrupts: Interrupts
 ) -> dict[str, Any]:
     """The record of the next trial, counted from 1: read where it is there and still counts, else trained."""
-    number, method = len(before) + 1, plan.settings["method"]
+    number, method = len(before) + 1, plan.settings.method
     values = propose(
         plan.ranges,
         plan.budget,
@@ -65,14 +67,14 @@ def _trial(
         configured=plan.configured,
         before=[Outcome(record["values"], record["dev_rsum"]) for record in before],
     )
-    seed, name = FIRST_SEED + plan.budget.seed, f"{plan.settings['dataset']}/{method}"
+    seed, name = FIRST_SEED + plan.budget.seed, f"{plan.settings.dataset}/{method}"
     shown = ", ".join(f"{path} {json.dumps(value)}" for path, value in values.items())
     source = f"{name}: trial {number} ({shown})"
     settings = check_settings(trial_settings(plan, values), source=source)
     key = run_key(settings, data, seed)
     if (record := _recorded(out, key)) is None:
         (out / "trial.json").unlink(missing_ok=True)
-        write_json(out / "config.json", settings)
+        write_json(out / "config.json", settings.plain())
         outcome = _train(data.root, seed, out, source, interrupts)
         record = {"trial": number, "seed": seed, "values": values, **outcome}
         write_json(out / "trial.json", {"key": key, **record})
@@ -108,13 +110,14 @@ def _train(dataset: Path, seed: int, out: Path, source: str, interrupts: Interru
         }  # fmt: skip
     except LgsfError as error:
         raise LgsfError(f"{source}: {error}") from error
-    run = read_json(out / "run.json", hint="run the same command again")
+    run = read_record(out)
+    assert run.dev is not None  # of a training that has just ended
     return {
         "status": "finished",
         "reason": "",
-        "best_epoch": run["best_epoch"],
-        "dev_rsum": run["dev"]["rsum"],
-        "dev_looks": run["dev_looks"],
+        "best_epoch": run.best_epoch,
+        "dev_rsum": run.dev["rsum"],
+        "dev_looks": run.dev_looks,
     }
 
 
@@ -127,7 +130,7 @@ def _forget_weights(out: Path) -> None:
 
 def trial_settings(plan: Plan, values: Mapping[str, Any]) -> dict[str, Any]:
     """The settings of a trial: the method's, with `values`, on the schedule of trials."""
-    settings = dict(plan.settings)
+    settings = plan.settings.plain()
     for path, value in values.items():
         settings = with_value(settings, path, value)
     return {**settings, "training": shortened(settings["training"], plan.budget.epochs)}
@@ -153,7 +156,7 @@ def shortened(training: Mapping[str, Any], epochs: int | None) -> dict[str, Any]
 def _publish(plan: Plan, records: list[dict[str, Any]], out: Path) -> None:
     """Write the trials and the best of them; the first of equals is chosen."""
     finished = [record for record in records if record["status"] == "finished"]
-    name = f"{plan.settings['dataset']}/{plan.settings['method']}"
+    name = f"{plan.settings.dataset}/{plan.settings.method}"
     if not finished:
         raise LgsfError(
             f"{name}: all {len(records)} trials failed ({records[0]['reason']}); "
@@ -165,7 +168,8 @@ def _publish(plan: Plan, records: list[dict[str, Any]], out: Path) -> None:
         trials=len(records),
         failed=len(records) - len(finished),
         # Whoever tunes what had been tuned before has looked that often, too.
-        dev_looks=sum(record["dev_looks"] for record in records) + plan.settings.get("tuned", {}).get("dev_looks", 0),
+        dev_looks=sum(record["dev_looks"] for record in records)
+        + (plan.settings.tuned.dev_looks if plan.settings.tuned else 0),
         paths=tuple(plan.ranges),
         dev_rsum=best["dev_rsum"],
         dev_rsum_configured=records[0]["dev_rsum"],

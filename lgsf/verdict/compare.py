@@ -10,7 +10,7 @@ import yaml
 
 from lgsf.config.experiment import SUBJECT, Experiment
 from lgsf.config.names import CONTROLS
-from lgsf.runs.record import read_facts
+from lgsf.runs.facts import read_facts
 from lgsf.system.errors import LgsfError
 from lgsf.system.files import write_text
 from lgsf.tables.collect import collect

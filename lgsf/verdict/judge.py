@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from lgsf.config.experiment import SUBJECT, Experiment
-from lgsf.runs.record import UNKNOWN
+from lgsf.runs.names import UNKNOWN
 from lgsf.tables.collect import GROUP
 from lgsf.verdict.claim import CLAIM, untestable
 from lgsf.verdict.published import FIRST_FOLD, FIVE_FOLDS, SPREAD_METRICS, Published, Spread

@@ -16,7 +16,7 @@ from typing import Any, Literal, cast
 import pandas as pd
 
 from lgsf.render.numbers import listing, metric_label
-from lgsf.runs.record import UNKNOWN
+from lgsf.runs.names import UNKNOWN
 from lgsf.system.errors import LgsfError
 from lgsf.verdict.claim import CLAIM
 from lgsf.verdict.published import FIRST_FOLD, FIVE_FOLDS, PROTOCOLS, SPREAD_METRICS, Published, Spread

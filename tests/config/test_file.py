@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from lgsf.config.file import Config
+from lgsf.config.run_settings import RunSettings
 from lgsf.system.errors import LgsfError
 from lgsf.system.settings import deep_merge
 
@@ -29,11 +30,20 @@ GOOD: dict[str, Any] = {
 def test_inheritance_changes_only_what_it_names() -> None:
     config = Config.parse(GOOD)
     a, b = config.run_settings("scenes", "a"), config.run_settings("scenes", "b")
-    assert b["parameters"] == {"g": {"h": 5, "i": 2}}
-    assert b["training"] == {**a["training"], "sum_steps": 9}
-    assert a["training"]["epochs"] == 3
-    assert (a["title"], b["title"]) == ("A", "b")
-    assert {k for k in a if a[k] != b[k]} == {"method", "title", "parameters", "training"}
+    assert b.parameters == {"g": {"h": 5, "i": 2}}
+    assert b.training == a.training.model_copy(update={"sum_steps": 9})
+    assert a.training.epochs == 3
+    assert (config.title_of("a"), config.title_of("b")) == ("A", "b")
+    assert {k for k, v in a.plain().items() if v != b.plain()[k]} == {"method", "parameters", "training"}
+
+
+def test_words_about_a_method_are_no_part_of_its_settings() -> None:
+    raw = copy.deepcopy(GOOD)
+    before = Config.parse(raw).run_settings("scenes", "b")
+    raw["methods"]["a"] |= {"title": "Another", "choices": {"g.h": "because"}}
+    assert Config.parse(raw).run_settings("scenes", "b") == before
+    older = {**before.plain(), "title": "b", "choices": {"g.h": "why"}}  # as runs of before 0.2 hold them
+    assert RunSettings.model_validate(older) == before
 
 
 def test_seeds_of_an_ensemble_share_no_run() -> None:
@@ -147,14 +157,14 @@ def test_ranges_are_inherited_but_not_over_a_value_of_ones_own() -> None:
 def test_how_values_were_tuned_goes_into_the_settings_and_ranges_do_not() -> None:
     raw = copy.deepcopy(GOOD)
     before = Config.parse(raw).run_settings("scenes", "b")
-    assert "tuned" not in before  # what was not tuned keeps its hash
+    assert "tuned" not in before.plain()  # what was not tuned keeps its hash
     raw["methods"]["b"]["ranges"] = {"parameters.g.i": {"choices": [1, 2]}}
     raw["tuning"] = {"trials": 99}
     assert Config.parse(raw).run_settings("scenes", "b") == before
     tuned = {"trials": 2, "dev_looks": 6, "paths": ["parameters.g.h"], "dev_rsum": 1.5, "dev_rsum_configured": None}
     raw["methods"]["a"]["tuned"] = {**tuned, "trials_sha256": "0" * 64}
     found = Config.parse(raw).run_settings("scenes", "b")  # its values come from the same looks
-    assert found["tuned"] == {**tuned, "failed": 0, "trials_sha256": "0" * 64}
+    assert found.plain()["tuned"] == {**tuned, "failed": 0, "trials_sha256": "0" * 64}
 
 
 def test_merge_replaces_lists() -> None:

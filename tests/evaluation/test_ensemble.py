@@ -20,8 +20,8 @@ from lgsf.metrics.ranking import rank
 from lgsf.models.base import DataSpec, Encoded, Method, Parameters
 from lgsf.models.scoring import MeanScores, TiledScores
 from lgsf.report.sections.methods import method_cards
+from lgsf.runs.facts import read_facts
 from lgsf.runs.ranks import read_ranks
-from lgsf.runs.record import read_facts
 from lgsf.system.errors import LgsfError
 from lgsf.system.hashes import sha256
 from lgsf.training.train import train
@@ -127,9 +127,12 @@ def test_its_card_says_what_was_averaged(averaged: Path) -> None:
     assert card.title == "Both (ensemble)"
     assert (
         card.sentence
-        == "The mean of the score matrices of 2 × Tried, trained one by one, each with a training seed of its own."
+        == "The mean of the score matrices of 2 × tried, trained one by one, each with a training seed of its own."
     )
-    other = {"members": [{"title": "SGR"}, {"title": "SAF"}], "combine": "mean of scores"}
+    other = {
+        "members": [{"method": "sgr", "title": "SGR"}, {"method": "saf", "title": "SAF"}],
+        "combine": "mean of scores",
+    }
     (card,) = method_cards([facts.model_copy(update={"config": other})], subject="lgsf")
     assert card.sentence == "The mean of the score matrices of SGR and SAF, trained one by one."
 
@@ -146,7 +149,7 @@ def test_mistakes_are_one_sentence(averaged: Path, members: list[Path], tiny_dat
         ([members[0], averaged], "itself an ensemble"),
         ([members[0], control], "'control' and has no weights"),
         ([members[0], other], "trained on another version"),
-        ([members[0], tmp_path / "absent"], "run.json is missing: train this run first"),
+        ([members[0], tmp_path / "absent"], "run.json is missing: run the training command of this run again"),
     ):
         with pytest.raises(LgsfError, match=sentence) as caught:
             ensemble(

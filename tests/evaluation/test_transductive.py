@@ -25,9 +25,10 @@ from lgsf.models.interaction import InteractionParameters, SampleInteraction
 from lgsf.models.lgsf import LGSF
 from lgsf.report.page import write_report
 from lgsf.report.transductive import write_transductive
+from lgsf.runs.facts import read_facts
 from lgsf.runs.opened import open_run
 from lgsf.runs.ranks import read_ranks
-from lgsf.runs.record import read_facts
+from lgsf.runs.record import RunRecord
 from lgsf.system.errors import LgsfError
 from lgsf.tables.collect import collect
 from lgsf.training.train import train
@@ -98,10 +99,10 @@ def test_only_a_layer_that_hears_others_depends_on_the_batch() -> None:
 
 
 def test_steps_that_the_interaction_took_part_in() -> None:
-    record = {"best_epoch": 2, "steps_per_epoch": 5, "steps": 20}
+    record = RunRecord.model_construct(best_epoch=2, steps_per_epoch=5, steps=20)
     assert learned_steps(record, 0.3) == 4  # steps 6 to 9 of 0 to 9
-    assert learned_steps({**record, "best_epoch": 1}, 0.3) == 0
-    assert learned_steps({**record, "steps": None}, 0.3) is None
+    assert learned_steps(record.model_copy(update={"best_epoch": 1}), 0.3) == 0
+    assert learned_steps(record.model_copy(update={"steps": None}), 0.3) is None
 
 
 @pytest.fixture(scope="module")

@@ -27,7 +27,7 @@ from lgsf.models.scoring import encode_split
 from lgsf.pretrained.bert import read_bert
 from lgsf.report.page import write_report
 from lgsf.report.sections.methods import method_cards
-from lgsf.runs.record import read_facts
+from lgsf.runs.facts import read_facts
 from lgsf.system.errors import LgsfError
 from lgsf.system.files import read_arrays
 from tests.support.golden import Golden

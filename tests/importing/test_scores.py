@@ -15,8 +15,8 @@ from lgsf.cli import main
 from lgsf.data.layout import Split, open_dataset
 from lgsf.importing.scores import import_scores, slug
 from lgsf.metrics.ranking import MatrixScores, contiguous_folds, rank
+from lgsf.runs.facts import read_facts
 from lgsf.runs.ranks import read_ranks
-from lgsf.runs.record import read_facts
 from lgsf.system.errors import LgsfError
 
 

@@ -15,6 +15,7 @@ from lgsf.data.layout import open_dataset
 from lgsf.data.text import ENCODING_WORDS, Vocabulary
 from lgsf.evaluation.evaluate import evaluate
 from lgsf.runs.opened import run_vocabulary
+from lgsf.runs.record import read_record
 from lgsf.system.errors import LgsfError
 from lgsf.system.files import read_arrays
 from lgsf.training.train import train
@@ -43,7 +44,7 @@ def renumber(run: Path, dataset: Path) -> Vocabulary:
 
 
 def test_a_run_without_words_of_its_own_takes_the_datasets(run: Path, tiny_dataset: Path) -> None:
-    words = run_vocabulary(run, open_dataset(tiny_dataset)).words
+    words = run_vocabulary(run, read_record(run), open_dataset(tiny_dataset)).words
     assert words == Vocabulary.load(tiny_dataset / "vocabulary.json").words
 
 
@@ -54,7 +55,7 @@ def test_renumbered_words_with_renumbered_weights_change_nothing(run: Path, tiny
     texts = lgsf.load_run(run, tiny_dataset).encode_texts(captions)
 
     own = renumber(run, tiny_dataset)
-    assert run_vocabulary(run, open_dataset(tiny_dataset)).words == own.words
+    assert run_vocabulary(run, read_record(run), open_dataset(tiny_dataset)).words == own.words
     evaluate(run=run, dataset=tiny_dataset, memory_mb=64)
     after = read_arrays(run / "test" / "top.npz", hint="")
     for scores in ("i2t_score", "t2i_score"):
@@ -78,4 +79,4 @@ def test_words_that_the_record_does_not_name_are_refused(run: Path, tiny_dataset
         evaluate(run=run, dataset=tiny_dataset, memory_mb=64)
     (run / "vocabulary.json").write_text("{}")
     with pytest.raises(LgsfError, match=r"not a vocabulary .*import this run again"):
-        run_vocabulary(run, open_dataset(tiny_dataset))
+        run_vocabulary(run, read_record(run), open_dataset(tiny_dataset))

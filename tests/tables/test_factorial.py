@@ -190,7 +190,7 @@ def test_every_new_form_of_the_triangle_trains(tiny_dataset: Path, tmp_path: Pat
     """config/triangle.yaml, at a tiny size: from its settings to activity in the log and ranks of the test split."""
     config = shipped("triangle")
     chosen = {name: config.run_settings("scenes", name) for name in config.run.methods}
-    forms = {settings["parameters"]["triangle"]["form"] for settings in chosen.values()}
+    forms = {settings.parameters["triangle"]["form"] for settings in chosen.values()}
     assert forms == set(get_args(TriangleParameters.model_fields["form"].annotation))
     logged = {
         "angle_hinge": {"angular", "angular_active"},
@@ -201,12 +201,12 @@ def test_every_new_form_of_the_triangle_trains(tiny_dataset: Path, tmp_path: Pat
     for name, terms in logged.items():
         settings = chosen[name]
         small = {
-            **settings,
-            "parameters": deep_merge(settings["parameters"], SMALL),
-            "training": {**settings["training"], "batch_size": 16, "epochs": 1, "sum_steps": 3},
+            **settings.plain(),
+            "parameters": deep_merge(settings.parameters, SMALL),
+            "training": {**settings.plain()["training"], "batch_size": 16, "epochs": 1, "sum_steps": 3},
         }
         path, run = tmp_path / f"{name}.json", tmp_path / name
-        path.write_text(json.dumps(check_settings(small, source="the test")))
+        path.write_text(json.dumps(check_settings(small, source="the test").plain()))
         train(config=path, dataset=tiny_dataset, seed=0, out=run)
         evaluate(run=run, dataset=tiny_dataset, memory_mb=16)
         epoch = json.loads((run / "log.jsonl").read_text().splitlines()[-1])

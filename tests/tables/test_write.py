@@ -12,8 +12,8 @@ import pytest
 
 from lgsf.config.experiment import Experiment
 from lgsf.render.markdown import markdown_text
+from lgsf.runs.facts import read_facts
 from lgsf.runs.ranks import read_ranks, twin_accuracy
-from lgsf.runs.record import read_facts
 from lgsf.statistics import compare_methods
 from lgsf.system.errors import LgsfError
 from lgsf.tables.collect import collect

@@ -224,8 +224,8 @@ def test_learning_rate_schedule() -> None:
         ({"model": "no.such.module:X"}, "cannot be imported"),
         ({"model": "json:JSONDecoder"}, "is not a subclass"),
         ({"parameters": {"embedding_dimension": 3}}, "unknown key 'embedding_dimension'"),
-        ({"learning_rates": 3}, "unknown key 'learning_rates'"),
-        ({"epochs": "four"}, "epochs: input should be a valid integer, not 'four'"),
+        ({"learning_rates": 3}, "unknown key 'training.learning_rates'"),
+        ({"epochs": "four"}, "training.epochs: input should be a valid integer, not 'four'"),
         ({"precision": "bfloat16"}, "needs device cuda"),
     ],
 )

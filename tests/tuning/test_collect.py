@@ -46,14 +46,15 @@ def test_laid_over_the_config_it_gives_the_chosen_settings(tuned: Path) -> None:
     for method in ("small", "wide"):
         best = max(records(tuned / method), key=lambda row: row["dev_rsum"])
         settings = config.run_settings("tiny", method)
-        assert settings["training"]["learning_rate"] == best["values"]["training.learning_rate"]
-        assert settings["parameters"]["embedding_dim"] == {"small": 16, "wide": 24}[method]
+        assert settings.training.learning_rate == best["values"]["training.learning_rate"]
+        assert settings.parameters["embedding_dim"] == {"small": 16, "wide": 24}[method]
         margin = best["values"]["parameters.margin"] if method == "small" else 0.2
-        assert settings["parameters"]["margin"] == margin
+        assert settings.parameters["margin"] == margin
         chosen = "best of 2 trials on dev"
-        assert settings["choices"]["training.learning_rate"] == chosen
-        assert settings["choices"]["margin"] == (chosen if method == "small" else "as configured")
-        assert (settings["tuned"]["trials"], settings["tuned"]["dev_looks"]) == (2, 4)
+        choices = config.method(method).choices
+        assert choices["training.learning_rate"] == chosen
+        assert choices["margin"] == (chosen if method == "small" else "as configured")
+        assert settings.tuned is not None and (settings.tuned.trials, settings.tuned.dev_looks) == (2, 4)
 
 
 def test_an_arm_does_not_inherit_what_its_parent_was_tuned_to(tuned: Path, tmp_path: Path) -> None:

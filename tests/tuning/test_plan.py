@@ -27,7 +27,7 @@ def test_a_plan_has_defaults_filled_in_and_reads_as_it_was_written(tmp_path: Pat
     plan = read_plan(plan_of(tmp_path))
     assert plan.configured == {"parameters.margin": 0.2, "training.learning_rate": 0.01}
     assert plan.shared == ("training.learning_rate",)
-    assert plan.settings["training"]["clip_norm"] == 2.0
+    assert plan.settings.training.clip_norm == 2.0
     assert read_plan(plan_of(tmp_path / "wide", "wide")).lineage == ("wide", "small")
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from lgsf.render.numbers import decimal
 from lgsf.render.plots import Curve, Plot, Point, curve_plot, padded
+from lgsf.runs.facts import RunFacts
 from lgsf.runs.log import Epoch
-from lgsf.runs.record import RunFacts
 
 TERM_LABELS = {
     "hinge": "hinge loss",

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lgsf.render.numbers import listing
-from lgsf.runs.record import RunFacts
+from lgsf.runs.facts import RunFacts
 
 MANY = 6
 
@@ -51,7 +51,9 @@ def method_cards(records: Iterable[RunFacts], *, subject: str) -> list[Card]:
 
 def _card(facts: RunFacts, datasets: list[str], base: RunFacts | None) -> Card:
     if facts.kind == "ensemble":
-        sentence = _members_sentence([str(member["title"]) for member in facts.config["members"]])
+        sentence = _members_sentence(
+            [str(member.get("title") or member["method"]) for member in facts.config["members"]]
+        )
         return Card(facts.title or facts.method, str(facts.config["combine"]), listing(datasets), sentence, (), 0)
     reasons = {str(k): str(v) for k, v in facts.config.get("choices", {}).items()}
     settings = flatten({k: v for k, v in facts.config.items() if k != "training" or facts.checkpoint is None})

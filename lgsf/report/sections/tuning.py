@@ -6,11 +6,11 @@ from collections.abc import Iterable
 
 from pydantic import ValidationError
 
-from lgsf.config.tuning import Tuned
+from lgsf.config.tuned import Tuned
 from lgsf.render.block import Block, Cell
 from lgsf.render.numbers import NOTHING, decimal
 from lgsf.report.sections.methods import flatten, show
-from lgsf.runs.record import RunFacts
+from lgsf.runs.facts import RunFacts
 from lgsf.system.errors import LgsfError
 from lgsf.system.settings import explain
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from lgsf.report.sections.methods import Card, flatten, method_cards
-from lgsf.runs.record import RunFacts
+from lgsf.runs.facts import RunFacts
 
 
 def _facts(method: str, *, dataset: str = "toy", kind: str = "trained", **config: Any) -> RunFacts:

@@ -9,7 +9,7 @@ import pytest
 
 from lgsf.report.page import write_report
 from lgsf.report.sections.tuning import tuning_block
-from lgsf.runs.record import RunFacts, read_facts
+from lgsf.runs.facts import RunFacts, read_facts
 from lgsf.system.errors import LgsfError
 from tests.support import synthetic
 
