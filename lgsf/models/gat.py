@@ -1,12 +1,13 @@
 """Graph attention over each image's regions: GATv2 (Brody et al., ICLR 2022, eq. 7), GAT (Velickovic et al., 2018).
 
-Dense and batched: a graph is a boolean matrix per image (lgsf/models/edge_scores.py has the scores of GATv2).
+Dense and batched: a graph is a boolean matrix per image (lgsf/models/edge_scores.py has the scores of GATv2). Any
+convolution of torch_geometric.nn may stand in its place over the same edges (lgsf/models/convolution.py).
 """
 
 from __future__ import annotations
 
 import math
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from pydantic import Field
@@ -14,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from lgsf.models.base import Parameters
+from lgsf.models.convolution import SparseConvolution
 from lgsf.models.edge_scores import SLOPE, along_heads, edge_scores_v2
 from lgsf.system.errors import LgsfError
 
@@ -23,7 +25,14 @@ NO_BOXES = "graph.edges: iou needs region boxes and this dataset has none; choos
 class GraphParameters(Parameters):
     """Relations between the regions of one image."""
 
-    kind: Literal["none", "gatv2", "gat"] = Field("gatv2", description="none removes the block, its FFN included")
+    kind: str = Field(
+        "gatv2",
+        pattern=r"^(none|gatv2|gat|[A-Za-z_][\w.]*:[A-Za-z_]\w*)$",
+        description="none removes the block, its FFN included; module:Class is any convolution of torch_geometric.nn",
+    )
+    arguments: dict[str, Any] = Field(
+        default_factory=dict, description="further arguments of a convolution that is named by module:Class"
+    )
     edges: Literal["complete", "self", "topk", "iou"] = Field(
         "complete", description="self keeps only the self-edges: the same parameters without relations"
     )
@@ -128,15 +137,29 @@ class GraphBlock(nn.Module):
 
     def __init__(self, options: GraphParameters, *, dim: int) -> None:
         super().__init__()
-        self.attention = GraphAttention(options, dim=dim)
+        self.attention: GraphAttention | SparseConvolution
+        if ":" in options.kind:
+            self.attention = SparseConvolution(
+                options.kind,
+                dim=dim,
+                heads=options.heads,
+                dropout=options.attention_dropout,
+                arguments=options.arguments,
+            )
+        else:
+            self.attention = GraphAttention(options, dim=dim)
         self.ffn = nn.Sequential(nn.Linear(dim, options.ff), nn.ReLU(), nn.Linear(options.ff, dim))
         self.norms = nn.ModuleList([nn.LayerNorm(dim), nn.LayerNorm(dim)])
         self.gains = nn.Parameter(torch.zeros(2, dim) if options.zero_init else torch.ones(2, dim))
         self.dropout = options.dropout
 
-    def forward(self, x: Tensor, mask: Tensor, edges: Tensor) -> tuple[Tensor, Tensor]:
-        """Regions (n, n_regions, dim), their mask and edges -> as x, zero off the mask; and the attention."""
-        mixed, attention = self.attention(self.norms[0](x), edges)
+    def forward(self, x: Tensor, mask: Tensor, edges: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Regions (n, n_regions, dim), their mask and edges -> as x, zero off the mask; and the attention, if any."""
+        normed = self.norms[0](x)
+        if isinstance(self.attention, SparseConvolution):
+            mixed, attention = self.attention(normed, mask, edges), None
+        else:
+            mixed, attention = self.attention(normed, edges)
         x = x + self._gain(0, x) * mixed
         x = x + self._gain(1, x) * self.ffn(self.norms[1](x))
         return x.masked_fill(~mask.unsqueeze(2), 0.0), attention

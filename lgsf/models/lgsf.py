@@ -1,6 +1,6 @@
 """LGSF: local and global semantic fusion for image-text retrieval; graph attention, sample interaction, triangle.
 
-    regions -> FC -> graph attention over the image's regions -> pooling -> unit vector v       (local)
+    regions -> FC (+ MLP) -> graph attention over the image's regions -> pooling -> unit vector v       (local)
     words   -> embedding -> BiGRU, or BERT -> linear          -> pooling -> unit vector u
     v, u    -> interaction with the batch's samples of the same modality -> v~, u~    (global; training only)
     loss    =  mean of L(v, u), L(v, u~), L(v~, u), L(v~, u~);  L = hinge triplet + weight * triangle
@@ -27,6 +27,7 @@ from lgsf.models.interaction import InteractionParameters, SampleInteraction
 from lgsf.models.layers.encoders import RegionEncoder, l2_normalize
 from lgsf.models.layers.losses import hinge_triplet
 from lgsf.models.layers.pooling import build_pooling
+from lgsf.models.layers.region_mlp import RegionMLP
 from lgsf.models.layers.text import TextMethod, TextMethodParameters, build_text_encoder
 from lgsf.models.triangle import TriangleParameters, triangle_term
 from lgsf.system.errors import LgsfError
@@ -44,6 +45,9 @@ class LGSFParameters(TextMethodParameters):
 
     embedding_dim: int = Field(512, ge=1, description="width of regions, words and embeddings")
     margin: float = Field(0.2, gt=0, description="of the hinge triplet loss")
+    region_encoder: Literal["fc", "mlp"] = Field(
+        "fc", description="fc: one linear layer; mlp: a perceptron beside it, as in VSE-infinity and HREM"
+    )
     pooling: PoolingParameters = PoolingParameters()
     graph: GraphParameters = GraphParameters()
     interaction: InteractionParameters = InteractionParameters()
@@ -63,7 +67,8 @@ class LGSF(TextMethod):
         if graph.kind != "none" and graph.edges == "iou" and not spec.has_boxes:
             raise LgsfError(NO_BOXES)
         build = Initializer().build
-        self.image_encoder = build("image_encoder", partial(RegionEncoder, region_dim=spec.region_dim, dim=dim))
+        region_encoder = {"fc": RegionEncoder, "mlp": RegionMLP}[options.region_encoder]
+        self.image_encoder = build("image_encoder", partial(region_encoder, region_dim=spec.region_dim, dim=dim))
         self.text_encoder = build("text_encoder", partial(build_text_encoder, options, spec, dim=dim))
         pooling = partial(build_pooling, options.pooling.kind, k=options.pooling.k)
         self.image_pooling = build("image_pooling", pooling)
@@ -86,7 +91,7 @@ class LGSF(TextMethod):
         return Encoded(vector=l2_normalize(self.text_pooling(self.text_encoder(tokens, mask), mask)))
 
     def region_attention(self, regions: Tensor, mask: Tensor, boxes: Tensor | None = None) -> Tensor | None:
-        """What region i takes from region j: (n, layers, heads, n_regions, n_regions), or None without a graph."""
+        """What region i takes from region j: (n, layers, heads, n_regions, n_regions), or None without any."""
         attention = self._relate(regions, mask, boxes)[1]
         return torch.stack(attention, dim=1) if attention else None
 
@@ -124,7 +129,8 @@ class LGSF(TextMethod):
             edges = build_edges(self.options.graph, regions, mask, boxes)
             for block in self.graph:
                 x, weights = block(x, mask, edges)
-                attention.append(weights)
+                if weights is not None:
+                    attention.append(weights)
         return x, attention
 
     def _pair_loss(self, v: Tensor, u: Tensor, image_ids: Tensor, *, hardest: bool) -> tuple[Tensor, dict[str, Tensor]]:

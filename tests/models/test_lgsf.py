@@ -10,6 +10,7 @@ import torch
 from pydantic import ValidationError
 from torch import Tensor
 
+from baselines.vse_inf import VSEInfinity, VSEInfinityParameters
 from lgsf.data.batches.batch import Batch
 from lgsf.models.base import DataSpec, Encoded, Method, Progress
 from lgsf.models.layers.losses import hinge_triplet
@@ -74,6 +75,28 @@ def test_arms_share_every_initial_weight_and_the_random_stream(arm: str) -> None
     assert not ours.keys() - weights.keys()
     for name, tensor in ours.items():
         assert torch.equal(tensor, weights[name]), name
+
+
+def test_without_its_parts_and_with_the_perceptron_it_is_vse_infinity() -> None:
+    """`base` on that footing differs from VSE-infinity by names alone: equal scores and losses on equal weights."""
+    ours = model(region_encoder="mlp", **ARMS["base"])
+    options = VSEInfinityParameters(embedding_dim=12, word_dim=6, margin=ours.options.margin)
+    theirs = VSEInfinity(options, SPEC)
+    names = {"image_encoder.": "region_encoder.", "image_pooling.": "region_pooling."}
+    weights = {}
+    for name, tensor in ours.state_dict().items():
+        for own, other in names.items():
+            name = name.replace(own, other) if name.startswith(own) else name
+        weights[name] = tensor
+    theirs.load_state_dict(weights)
+    batch = ragged_batch()
+    for train in (True, False):
+        outcomes = []
+        for method in (ours.train(train), theirs.train(train)):
+            images, texts = encode(method, batch)
+            outcomes.append((method.similarity(images, texts), method.loss(batch, images, texts, AFTER)[0]))
+        for one, other in zip(*outcomes, strict=True):
+            assert torch.equal(one, other)
 
 
 def test_seeds_differ() -> None:
