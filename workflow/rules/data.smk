@@ -1,7 +1,9 @@
 # Every source becomes the one layout of lgsf/data/layout.py.
+
+
 rule prepare:
     input:
-        pack=pack_files,
+        source=source_files,
         code=reader_code,
     output:
         "<dataset>/vocabulary.json",
@@ -13,9 +15,6 @@ rule prepare:
         "<benchmarks>/{dataset}/prepare.tsv"
     conda:
         "../../environment.yml"
-    threads: 1
-    resources:
-        gpu=0,
     params:
         settings=dataset_settings,
         out=subpath(output.manifest, parent=True),

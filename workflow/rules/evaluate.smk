@@ -64,14 +64,13 @@ rule ensemble:
         scores_mb=CONFIG.memory_mb,
     params:
         members=member_runs,
-        title=ensemble_title,
         dataset=subpath(input.dataset, parent=True),
         out=subpath(output.run, parent=True),
     message:
         "Rank with the mean of {wildcards.ensemble} on {wildcards.dataset}, seed {wildcards.seed}"
     shell:
         "python -m lgsf ensemble --members {params.members:q} --dataset {params.dataset:q}"
-        " --name {wildcards.ensemble} --title {params.title:q} --seed {wildcards.seed} --out {params.out:q}"
+        " --name {wildcards.ensemble} --seed {wildcards.seed} --out {params.out:q}"
         " --memory-mb {resources.scores_mb} --log {log:q}"
 
 
@@ -94,9 +93,6 @@ rule control:
         "<benchmarks>/{dataset}/{control}/seed{seed}/control.tsv"
     conda:
         "../../environment.yml"
-    threads: 1
-    resources:
-        gpu=0,
     params:
         dataset=subpath(input.dataset, parent=True),
         out=subpath(output.run, parent=True),

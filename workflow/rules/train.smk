@@ -1,4 +1,6 @@
 # One config per method, one training per seed. An edit repeats what depends on it and nothing else.
+
+
 rule configure:
     input:
         code=method_code("lgsf.models.build"),
@@ -10,11 +12,8 @@ rule configure:
         "<benchmarks>/{dataset}/{method}/configure.tsv"
     conda:
         "../../environment.yml"
-    threads: 1
-    resources:
-        gpu=0,
     params:
-        settings=method_settings,
+        settings=run_settings,
     message:
         "Check the settings of {wildcards.method} on {wildcards.dataset}"
     shell:

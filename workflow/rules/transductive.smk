@@ -1,4 +1,20 @@
 # What batch-dependent evaluation of the interaction would do: apart from every comparison, only when asked for.
+from lgsf.config.names import EVAL_INTERACTION
+
+DIAGNOSES = [
+    f"<results>/{dataset}/{method}/seed{seed}/transductive/diagnosis.json"
+    for dataset in CONFIG.run.datasets
+    for method in STUDY.diagnosed
+    for seed in CONFIG.run.seeds
+]
+DIAGNOSIS_RANKS = [
+    f"<run>/transductive/{mode}/{name}.npz"
+    for mode in EVAL_INTERACTION
+    for name in ("ranks", "top", "relevance")
+]
+DIAGNOSIS_BATCH = f"--batch-size {CONFIG.transductive.batch_size}" if CONFIG.transductive.batch_size else ""
+
+
 rule diagnose_interaction:
     input:
         "<run>/training_only.safetensors",
@@ -47,11 +63,8 @@ rule transductive:
         "<benchmarks>/transductive.tsv"
     conda:
         "../../environment.yml"
-    threads: 1
-    resources:
-        gpu=0,
     params:
-        experiment=experiment(INTERACTING or CONFIG.run.methods),
+        experiment=STUDY.experiment(STUDY.diagnosed or CONFIG.run.methods).model_dump_json(),
         results=results_folder,
         out=subpath(output.page, parent=True),
     message:

@@ -1,4 +1,11 @@
 # Tuning on dev with equal budgets: a plan for every method, its trials, and one config file with all chosen values.
+
+
+rule tune:
+    input:
+        collect("<tuned>/{dataset}.yaml", dataset=CONFIG.run.datasets),
+
+
 rule ranges:
     input:
         code=method_code("lgsf.tuning.plan"),
@@ -10,9 +17,6 @@ rule ranges:
         "<benchmarks>/{dataset}/{method}/ranges.tsv"
     conda:
         "../../environment.yml"
-    threads: 1
-    resources:
-        gpu=0,
     params:
         settings=tuning_settings,
     message:
@@ -65,11 +69,8 @@ rule tuned:
         "<benchmarks>/tuned/{dataset}.tsv"
     conda:
         "../../environment.yml"
-    threads: 1
-    resources:
-        gpu=0,
     params:
-        experiment=tuned_experiment(),
+        experiment=json.dumps(STUDY.tuned_experiment(results=RESULTS, logs=LOGS)),
     message:
         "Write the values that were chosen on {wildcards.dataset}"
     shell:

@@ -1,0 +1,99 @@
+"""What a configuration asks for: tables and their runs, methods' code, the settings that each step hangs on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from lgsf.config.experiment import ExpectedRun, Experiment, MethodEntry
+from lgsf.config.file import Config
+
+LGSF = "lgsf.models.lgsf:LGSF"
+INTERACTION = "attention"  # what LGSF takes where the configuration names no interaction
+
+
+@dataclass(frozen=True)
+class Study:
+    """Questions that the workflow asks of a checked configuration; nothing here looks at a file."""
+
+    config: Config
+
+    def modules(self, name: str) -> list[str]:
+        """Modules of a method's class, or of those of an ensemble's members."""
+        return [str(self.config.method(member).model).partition(":")[0] for member in self.trained([name])]
+
+    def trained(self, names: Sequence[str]) -> list[str]:
+        """The methods that are trained for `names`: ensembles stand for their members, nobody twice."""
+        return list(dict.fromkeys(member for name in names for member, _ in self.config.members(name, 0)))
+
+    @cached_property
+    def tables(self) -> dict[str, tuple[str, ...]]:
+        """Which methods a table compares: all of them, LGSF and its ablations, the others; none is empty."""
+        listed = self.config.run.methods
+        own = tuple(name for name in listed if all(module.startswith("lgsf.") for module in self.modules(name)))
+        others = tuple(name for name in listed if name not in own)
+        named = {"comparison": listed, "ablations": own, "baselines": others}
+        return {table: methods for table, methods in named.items() if methods}
+
+    @cached_property
+    def diagnosed(self) -> tuple[str, ...]:
+        """Arms of LGSF with an interaction between samples: those that the transductive diagnostic is about."""
+        return tuple(name for name in self.config.run.methods if name in self.config.methods and self._interacts(name))
+
+    def _interacts(self, name: str) -> bool:
+        method = self.config.method(name)
+        interaction = method.parameters.get("interaction", {})
+        kind = interaction.get("kind", INTERACTION) if isinstance(interaction, Mapping) else "none"
+        return method.model == LGSF and kind != "none"
+
+    def experiment(self, methods: Sequence[str]) -> Experiment:
+        """What a table or the report is of; the first of `methods` stands in for an absent reference."""
+        config, run = self.config, self.config.run
+        return Experiment(
+            experiment=config.experiment,
+            title=config.title or config.experiment,
+            datasets=run.datasets,
+            methods=tuple(
+                MethodEntry(
+                    name=name,
+                    title=config.title_of(name),
+                    ensemble=name in config.ensembles,
+                    published=config.published_key(name),
+                )
+                for name in methods
+            ),
+            controls=run.controls,
+            seeds=run.seeds,
+            reference=run.reference if run.reference in methods else methods[0],
+            factorial=config.factorial,
+        )
+
+    def runs(self, methods: Sequence[str]) -> list[ExpectedRun]:
+        """The runs of `methods` and of the controls; `truth` where there is a scene graph to ask."""
+        return [
+            run
+            for run in self.experiment(methods).expected()
+            if run.method != "truth" or self.config.datasets[run.dataset].has_scene_graph
+        ]
+
+    def dataset_settings(self, dataset: str) -> str:
+        """The dataset's section of the configuration as JSON, without what describes its photos."""
+        source = self.config.datasets[dataset]
+        return source.model_dump_json(exclude=set(source.describes_photos))
+
+    def photos(self) -> dict[str, str]:
+        """Folder of photos per dataset, where the user named one."""
+        folders = {name: getattr(self.config.datasets[name], "images", None) for name in self.config.run.datasets}
+        return {name: folder for name, folder in folders.items() if folder}
+
+    def tuned_experiment(self, *, results: str, logs: str) -> dict[str, Any]:
+        """What a file of tuned values says of the runs that it is for: they stand beside those of the untuned methods."""
+        name = self.config.experiment
+        return {
+            "experiment": f"{name}_tuned",
+            "title": f"{self.config.title or name}, tuned on dev",
+            "results": f"{results}/tuned/{name}",
+            "logs": f"{logs}/tuned/{name}",
+        }

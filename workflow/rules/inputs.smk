@@ -1,0 +1,80 @@
+# Functions of wildcards, in the order of the rules that call them; what a study needs is asked of STUDY.
+def source_files(wildcards):
+    """Those files of a source that are there; what is missing is for `lgsf prepare` to say."""
+    return [path for path in CONFIG.datasets[wildcards.dataset].files() if Path(path).is_file()]
+
+
+def reader_code(wildcards):
+    """The prepare step and the reader of this dataset's source, without the readers of others."""
+    source = CONFIG.datasets[wildcards.dataset].source
+    return ["lgsf/data/prepare.py", *code(f"lgsf.data.{source}.prepare")]
+
+
+def dataset_settings(wildcards):
+    """The dataset's section of the configuration as JSON."""
+    return STUDY.dataset_settings(wildcards.dataset)
+
+
+def run_settings(wildcards):
+    """All that the runs of one method on one dataset depend on, as JSON."""
+    return json.dumps(CONFIG.run_settings(wildcards.dataset, wildcards.method).plain(), sort_keys=True)
+
+
+def method_code(*stages):
+    """Input function: the code of `stages` and of the method's own class."""
+    return lambda wildcards: code(*stages, *STUDY.modules(wildcards.method))
+
+
+def pretrained_files(wildcards):
+    """Those files of a BERT or of word vectors that are there; what is missing is for `lgsf train` to say."""
+    return [str(path) for path in local_files(CONFIG.method(wildcards.method).parameters)]
+
+
+def tuning_settings(wildcards):
+    """All that the tuning of one method on one dataset depends on, as JSON."""
+    return json.dumps(CONFIG.tuning_settings(wildcards.dataset, wildcards.method), sort_keys=True)
+
+
+def of_tuned_methods(name):
+    """Input function: the file `name` of every method that is tuned on a dataset; of ensembles, of their members."""
+    methods = STUDY.trained(CONFIG.run.methods)
+    return lambda wildcards: [f"<results>/{wildcards.dataset}/{method}/tuning/{name}" for method in methods]
+
+
+def member_files(name):
+    """Input function: the file `name` of every member of an ensemble's seed, in the order of the configuration."""
+    return lambda wildcards: [
+        f"<results>/{wildcards.dataset}/{method}/seed{seed}/{name}"
+        for method, seed in CONFIG.members(wildcards.ensemble, int(wildcards.seed))
+    ]
+
+
+def member_runs(wildcards, input):
+    """Folders of the members of an ensemble's seed."""
+    return [str(Path(model).parent) for model in input.models]
+
+
+def ensemble_code(wildcards):
+    """The code of the averaging and of every member's own class."""
+    return code("lgsf.evaluation.ensemble", *STUDY.modules(wildcards.ensemble))
+
+
+def table_ranks(wildcards):
+    """The files that a table is made from."""
+    runs = STUDY.runs(TABLES[wildcards.table])
+    return [f"<results>/{run.folder}/{split}/ranks.npz" for run in runs for split in SPLITS[1:]]
+
+
+def table_experiment(wildcards):
+    """The runs of a table as JSON."""
+    return STUDY.experiment(TABLES[wildcards.table]).model_dump_json()
+
+
+def existing_diagnoses(wildcards):
+    """Those that somebody asked for; the report shows them in a section of their own."""
+    return [path for path in DIAGNOSES if Path(path.replace("<results>", RESULTS)).is_file()]
+
+
+def results_folder(wildcards):
+    """Where all runs lie."""
+    return RESULTS
