@@ -18,6 +18,7 @@ from typing import Any
 
 from lgsf.config.names import CONTROLS
 from lgsf.system.errors import LgsfError
+from lgsf.system.places import own_or_shipped
 from lgsf.system.version import __version__
 
 logger = logging.getLogger("lgsf")
@@ -61,7 +62,7 @@ SEED = option(type=int)
 MAYBE_TEXT = option(default=None)
 MAYBE_PATH = option(type=Path, default=None)
 MEMORY = option(type=int, default=512, help="MiB of scores that are held during ranking")
-PUBLISHED = option(type=Path, default=Path("config/published.csv"), help="the table of published numbers")
+PUBLISHED = option(type=Path, default=own_or_shipped("config/published.csv"), help="the table of published numbers")
 
 
 @verb("check one method's settings and write them", settings=TEXT, out=PATH)
@@ -166,7 +167,7 @@ def album(a: Arguments) -> None:
 
 @verb("hold runs against published numbers and the claim", experiment=MAYBE_TEXT, tables=MAYBE_PATH,
       results=MAYBE_PATH, dataset=MAYBE_TEXT, method=MAYBE_TEXT, published=MAYBE_TEXT, reference=MAYBE_TEXT,
-      config=option(type=Path, default=Path("config/config.yaml")), table=PUBLISHED, out=MAYBE_PATH)  # fmt: skip
+      config=option(type=Path, default=own_or_shipped("config/config.yaml")), table=PUBLISHED, out=MAYBE_PATH)  # fmt: skip
 def compare(a: Arguments) -> None:
     from lgsf.config.experiment import Experiment
     from lgsf.verdict.compare import compare

@@ -7,33 +7,41 @@ else. Standard library alone: the dry run must not wait for torch.
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from lgsf.system.errors import LgsfError
 
 ROOT = Path(__file__).resolve().parents[2]  # the folder of our packages: a checkout, or site-packages
 
 
-def sources(*modules: str, root: Path) -> list[Path]:
-    """Files under `root` that importing `modules` can reach, sorted; `root` is the folder of the packages.
+Folders = Mapping[str, Path]
+NOWHERE: Folders = MappingProxyType({})
+
+
+def sources(*modules: str, root: Path, elsewhere: Folders = NOWHERE) -> list[Path]:
+    """Files under `root` that importing `modules` can reach, sorted.
+
+    root       folder of the packages
+    elsewhere  package -> the folder that it lies in instead
 
     Followed are imports anywhere in a file, also inside functions, and the `__init__.py` of every parent
     package. Not followed are imports for the type checker alone, and a package's module-level
-    `__getattr__`, which serves users of the library and no code inside it. Modules outside `root`
-    (torch, numpy, an installed method) contribute nothing.
+    `__getattr__`, which serves users of the library and no code inside it. Modules that are in
+    none of these folders (torch, numpy, an installed method) contribute nothing.
 
-    Raises LgsfError for one of `modules` that belongs under `root` and is not there, or is a package that holds
+    Raises LgsfError for one of `modules` that belongs there and is absent, or is a package that holds
     nothing but its docstring: no edit would ever repeat what hangs on it.
     """
     for module in modules:
-        _require(module, root)
+        require(module, root=root, elsewhere=elsewhere)
     found: set[Path] = set()
     waiting = [name for module in modules for name in _with_parents(module)]
     seen = set(waiting)
     while waiting:
         name = waiting.pop()
-        file = _file(name, root)
+        file = _file(name, _folder(name, root, elsewhere))
         if file is None:
             continue
         found.add(file)
@@ -46,14 +54,24 @@ def sources(*modules: str, root: Path) -> list[Path]:
     return sorted(found)
 
 
-def _require(module: str, root: Path) -> None:
+def require(module: str, *, root: Path, elsewhere: Folders = NOWHERE) -> Path | None:
+    """The file of a module, or None for one that is installed elsewhere.
+
+    Raises LgsfError for a module that belongs under these folders and is absent or holds no code.
+    """
+    root = _folder(module, root, elsewhere)
     if _file(module.split(".")[0], root) is None and not (root / module.split(".")[0]).is_dir():
-        return  # installed elsewhere
+        return None
     file = _file(module, root)
     if file is None:
         raise LgsfError(f"module {module!r} does not exist under {root}; check its spelling.")
     if all(isinstance(node, ast.Expr) for node in ast.parse(file.read_bytes(), filename=str(file)).body):
         raise LgsfError(f"{file} holds no code: name a module of this package instead of {module!r}.")
+    return file
+
+
+def _folder(module: str, root: Path, elsewhere: Folders) -> Path:
+    return elsewhere.get(module.split(".")[0], root)
 
 
 def _with_parents(module: str) -> list[str]:

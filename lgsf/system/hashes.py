@@ -12,11 +12,12 @@ from typing import Any
 def fingerprint(parts: Mapping[str, Any], sources: Sequence[Path], root: Path) -> str:
     """Hash of everything that decides a run's outcome: settings, data, versions and the text of the code.
 
+    Files are told apart by their place below `root`, a user's, which lie elsewhere, by their names.
     A state under another key is never resumed: a finished or changed run must not look like progress.
     """
     digest = hashlib.sha256(json.dumps(parts, sort_keys=True).encode())
     for path in sorted(sources):
-        digest.update(str(path.relative_to(root)).encode())
+        digest.update(str(path.relative_to(root) if path.is_relative_to(root) else path.name).encode())
         digest.update(hashlib.sha256(path.read_bytes()).digest())
     return digest.hexdigest()
 

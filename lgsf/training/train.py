@@ -15,7 +15,8 @@ from lgsf.models.pretrained import Pretrained
 from lgsf.pretrained.read import read_pretrained
 from lgsf.runs.failure import Failure, forget_failure, write_failure
 from lgsf.runs.provenance import now
-from lgsf.system.closure import ROOT, sources
+from lgsf.system import places
+from lgsf.system.closure import ROOT
 from lgsf.system.errors import LgsfError
 from lgsf.system.hashes import fingerprint, sha256
 from lgsf.system.interrupts import Interrupts
@@ -55,7 +56,7 @@ def run_key(settings: RunSettings, data: Dataset, seed: int, pretrained: Pretrai
 
     So does what its text encoder starts from: `pretrained`, read from its files if it is not given.
     """
-    code = sources("lgsf.training.train", settings.module, root=ROOT)
+    code = places.code("lgsf.training.train", settings.module)
     parts = {
         "settings": settings.plain(),
         "pretrained": dict((pretrained or _pretrained(settings, data)).record),

@@ -16,6 +16,12 @@ from pathlib import Path
 import pytest
 
 SMOKE = ("--configfile", "config/smoke.yaml")
+# Over the smoke test's: every rule once, for tests of where a workflow runs and not of what it finds.
+SMALL = """\
+run: {methods: [lgsf], seeds: [0], controls: [random], reference: lgsf}
+datasets: {scenes: {train: 16, dev: 8, test: 8}}
+training: {epochs: 1}
+"""
 Overlay = Callable[[str], tuple[str, ...]]
 
 

@@ -10,25 +10,23 @@ from pathlib import Path
 import pytest
 
 from tests.workflow.conda_stand_in.channel import build_channel
-from tests.workflow.conftest import SMOKE, Outcome, Tree, copy_repository
+from tests.workflow.conftest import SMALL, Outcome, Tree
 
 STAND_IN = Path(__file__).parent / "conda_stand_in"
-# Every rule once; the test of the whole smoke run is test_smoke.py.
-SMALL = "run: {methods: [lgsf], seeds: [0], controls: [random], reference: lgsf}\n"
 
 
 @pytest.mark.parametrize("pip", ["installed", pytest.param("index", marks=pytest.mark.slow)])
-def test_every_rule_runs_in_the_environment(repository: Path, tmp_path: Path, pip: str) -> None:
-    tree = copy_repository(repository, tmp_path / "tree")
+def test_every_rule_runs_in_the_environment(tree: Tree, tmp_path: Path, pip: str) -> None:
+    """From another directory, where neither PYTHONPATH nor an installation leads the environment to the code."""
     build_channel(tmp_path / "channels", "conda-forge")
     (tmp_path / "small.yaml").write_text(SMALL)
     outcome = run_with_conda(tree, tmp_path, pip)
     assert outcome.code == 0, outcome.text
-    assert (tree.root / "reports/smoke/index.html").is_file()
+    assert (tmp_path / "reports/smoke/index.html").is_file()
 
-    (environment,) = (path for path in (tree.root / ".snakemake/conda").iterdir() if path.is_dir())
+    (environment,) = (path for path in (tmp_path / ".snakemake/conda").iterdir() if path.is_dir())
     started = (environment / "started.txt").read_text()
-    verbs = re.findall(r"^-m lgsf (\w+)", started, re.MULTILINE)
+    verbs = re.findall(rf"^{re.escape(str(tree.root))}/lgsf (\w+)", started, re.MULTILINE)
     once = ["album", "compare", "configure", "control", "evaluate", "prepare", "report", "tables", "train"]
     assert sorted(verbs) == once
 
@@ -38,10 +36,12 @@ def test_every_rule_runs_in_the_environment(repository: Path, tmp_path: Path, pi
 
 
 def run_with_conda(tree: Tree, tmp_path: Path, pip: str) -> Outcome:
-    """Snakemake with the stand-in first on PATH."""
+    """Snakemake in `tmp_path`, with the stand-in first on PATH."""
     env = {
         "PATH": os.pathsep.join([str(STAND_IN / "bin"), str(Path(sys.executable).parent), os.environ["PATH"]]),
         "STAND_IN_CHANNELS": str(tmp_path / "channels"),
         "STAND_IN_PIP": pip,
     }
-    return tree.snakemake("--cores", "2", "--use-conda", *SMOKE, tmp_path / "small.yaml", env=env)
+    snakefile, smoke = tree.root / "workflow/Snakefile", tree.root / "config/smoke.yaml"
+    options = ("--snakefile", snakefile, "--configfile", smoke, tmp_path / "small.yaml")
+    return Tree(tmp_path).snakemake("--cores", "2", "--use-conda", *options, env=env)

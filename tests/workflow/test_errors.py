@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
-from tests.workflow.conftest import SMOKE, Outcome, Overlay, Tree
+from tests.workflow.conftest import Outcome, Overlay, Tree
 
 
 def sentence(outcome: Outcome) -> str:
@@ -34,6 +32,8 @@ def sentence(outcome: Outcome) -> str:
         ("methods: {oracle: {extends: lgsf}}", ["methods.oracle", "control"]),
         ("ensembles: {e: {members: [lgsf, nothing]}}", ["ensembles.e.members", "'nothing'", "not a method"]),
         ("methods: {lgsf: {published: lgfs}}", ["published of 'lgsf'", "'lgfs'", "config/published.csv", "known are"]),
+        ("methods: {vsepp: {model: 'baselines.vsep:VSEPP'}}", ["methods.vsepp.model", "'baselines.vsep'", "spelling"]),
+        ("methods: {lgsf: {model: 'lgsf.models.lgsf:LGFS'}}", ["methods.lgsf.model", "'LGFS'", "spelling"]),
         ("pathvars: {result: elsewhere}", ["pathvars", "result"]),
     ],
 )
@@ -58,9 +58,3 @@ def test_missing_pack(tree: Tree, overlay: Overlay) -> None:
     assert lines and all(line.endswith(".") for line in lines), outcome.text
     left = {name for name in tree.files() - before if not name.startswith("logs/")}
     assert not left
-
-
-def test_wrong_directory(tree: Tree, tmp_path: Path) -> None:
-    outcome = tree.snakemake("--dry-run", "--directory", tmp_path, *SMOKE)
-    assert outcome.code != 0 and "Traceback" not in outcome.text
-    assert f"Run Snakemake in {tree.root.resolve()}" in outcome.text

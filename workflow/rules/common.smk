@@ -1,30 +1,48 @@
-# What all rules share: the checked configuration, folders, and the files that a step hangs on.
+# What all rules share: the code, the checked configuration, folders, and the files that a step hangs on.
 import json
 import os
+import shlex
 import sys
 from functools import cache
 from pathlib import Path
 
-ROOT = Path(str(workflow.current_basedir)).parents[1]
-if Path.cwd() != ROOT.resolve():
-    sys.exit(f"Run Snakemake in {ROOT}: the rules call this repository's code from there.")
-sys.path.insert(0, str(ROOT))
+# The library that these rules lie beside or in; rules that were fetched from afar take the one that is installed.
+BESIDE = [str(p) for p in Path(str(workflow.current_basedir)).parents if (p / "lgsf/__main__.py").is_file()][
+    :1
+]
+sys.path[:0] = BESIDE
+try:
+    from lgsf.config.file import Config
+    from lgsf.config.names import CONTROLS
+    from lgsf.config.study import Study
+    from lgsf.pretrained.files import local_files
+    from lgsf.system import places
+    from lgsf.system.errors import LgsfError
+    from lgsf.verdict.published import check_keys
+except ModuleNotFoundError as error:
+    sys.exit(
+        f"Error: Python module {error.name!r} is missing where Snakemake runs; install this project there with pip."
+    )
+del sys.path[: len(BESIDE)]
+
 # Rules call `python`: the one that runs Snakemake, unless --use-conda puts its own in front.
 os.environ.update(PATH=os.pathsep.join([str(Path(sys.executable).parent), *os.get_exec_path()]))
+LGSF = f"python {shlex.quote(str(places.near(places.PACKAGE)))}"
 
-from lgsf.config.file import Config
-from lgsf.config.names import CONTROLS
-from lgsf.config.study import Study
-from lgsf.pretrained.files import local_files
-from lgsf.system.closure import sources
-from lgsf.system.errors import LgsfError
-from lgsf.verdict.published import check_keys
+
+# The user's own where there is one. As a module this takes the configuration that it is given.
+configfile: str(places.own_or_shipped("config/config.yaml"))
+
 
 # The hand-kept table of published numbers, its sources, and how far published runs lie apart.
-PUBLISHED = [f"config/published{part}.csv" for part in ("", "_sources", "_spread")]
+PUBLISHED = [
+    str(places.own_or_shipped("config/published.csv").with_name(f"published{part}.csv"))
+    for part in ("", "_sources", "_spread")
+]
 
 try:
     CONFIG = Config.parse(config)
+    places.check_models({name: str(CONFIG.method(name).model) for name in CONFIG.methods})
     check_keys({m: CONFIG.published_key(m) for m in [*CONFIG.methods, *CONFIG.ensembles]}, Path(PUBLISHED[0]))
 except LgsfError as error:
     sys.exit(f"Error in {error}")
@@ -32,18 +50,11 @@ except LgsfError as error:
 STUDY = Study(CONFIG)
 TABLES = STUDY.tables
 EXPERIMENT = STUDY.experiment(TABLES["comparison"]).model_dump_json()
-RESULTS = CONFIG.pathvars.get("results", "results")
-RESOURCES = CONFIG.pathvars.get("resources", "resources")
-LOGS = CONFIG.pathvars.get("logs", "logs")
-REPORT = f"{CONFIG.pathvars.get('reports', 'reports')}/{CONFIG.experiment}"
+RESULTS, RESOURCES, LOGS = (workflow.pathvars.apply(f"<{name}>") for name in ("results", "resources", "logs"))
+REPORT = workflow.pathvars.apply(f"<reports>/{CONFIG.experiment}")
 SPLITS = ("train", "dev", "test")
-SPLIT_FILES = (
-    "regions.npy",
-    "region_counts.npy",
-    "images.parquet",
-    "captions.parquet",
-)
-TEMPLATES = sorted(str(path.relative_to(ROOT)) for path in ROOT.glob("lgsf/report/templates/*"))
+SPLIT_FILES = ("regions.npy", "region_counts.npy", "images.parquet", "captions.parquet")
+TEMPLATES = sorted(str(places.near(path)) for path in places.PACKAGE.glob("report/templates/*"))
 
 
 pathvars:
@@ -66,4 +77,4 @@ def split_files(*splits):
 @cache
 def code(*modules):
     """Files that a step's result depends on; an edit of one of them repeats the step."""
-    return [str(path.relative_to(ROOT)) for path in sources(*modules, root=ROOT)]
+    return [str(places.near(path)) for path in places.code(*modules)]

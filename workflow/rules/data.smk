@@ -21,5 +21,6 @@ rule prepare:
     message:
         "Prepare dataset {wildcards.dataset}"
     shell:
-        "python -m lgsf prepare --name {wildcards.dataset} --settings {params.settings:q}"
+        f"{LGSF} prepare"
+        " --name {wildcards.dataset} --settings {params.settings:q}"
         " --out {params.out:q} --log {log:q}"

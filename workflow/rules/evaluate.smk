@@ -32,7 +32,8 @@ rule evaluate:
     message:
         "Rank with {wildcards.method} on {wildcards.dataset}, seed {wildcards.seed}"
     shell:
-        "python -m lgsf evaluate --run {params.run:q} --dataset {params.dataset:q}"
+        f"{LGSF} evaluate"
+        " --run {params.run:q} --dataset {params.dataset:q}"
         " --memory-mb {resources.scores_mb} --log {log:q}"
 
 
@@ -69,7 +70,8 @@ rule ensemble:
     message:
         "Rank with the mean of {wildcards.ensemble} on {wildcards.dataset}, seed {wildcards.seed}"
     shell:
-        "python -m lgsf ensemble --members {params.members:q} --dataset {params.dataset:q}"
+        f"{LGSF} ensemble"
+        " --members {params.members:q} --dataset {params.dataset:q}"
         " --name {wildcards.ensemble} --seed {wildcards.seed} --out {params.out:q}"
         " --memory-mb {resources.scores_mb} --log {log:q}"
 
@@ -99,5 +101,6 @@ rule control:
     message:
         "Rank by the control {wildcards.control} on {wildcards.dataset}, seed {wildcards.seed}"
     shell:
-        "python -m lgsf control --kind {wildcards.control} --dataset {params.dataset:q}"
+        f"{LGSF} control"
+        " --kind {wildcards.control} --dataset {params.dataset:q}"
         " --seed {wildcards.seed} --out {params.out:q} --log {log:q}"

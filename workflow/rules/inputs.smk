@@ -7,7 +7,7 @@ def source_files(wildcards):
 def reader_code(wildcards):
     """The prepare step and the reader of this dataset's source, without the readers of others."""
     source = CONFIG.datasets[wildcards.dataset].source
-    return ["lgsf/data/prepare.py", *code(f"lgsf.data.{source}.prepare")]
+    return [str(places.near(places.PACKAGE / "data/prepare.py")), *code(f"lgsf.data.{source}.prepare")]
 
 
 def dataset_settings(wildcards):

@@ -26,7 +26,8 @@ rule album:
     message:
         "Collect answers and pictures for the gallery"
     shell:
-        "python -m lgsf album --experiment {params.experiment:q} --results {params.results:q}"
+        f"{LGSF} album"
+        " --experiment {params.experiment:q} --results {params.results:q}"
         " --resources {params.resources:q} --photos {params.photos:q} --out {params.out:q} --log {log:q}"
 
 
@@ -60,7 +61,8 @@ rule report:
     message:
         "Render the report"
     shell:
-        "python -m lgsf report --experiment {params.experiment:q} --results {params.results:q}"
+        f"{LGSF} report"
+        " --experiment {params.experiment:q} --results {params.results:q}"
         " --tables {params.tables:q} --out {params.out:q} --log {log:q}"
 
 
@@ -82,11 +84,15 @@ rule partial_report:
     message:
         "Render a report of the runs that exist"
     shell:
-        "python -m lgsf tables --experiment {params.experiment:q} --results {params.results:q}"
+        f"{LGSF} tables"
+        " --experiment {params.experiment:q} --results {params.results:q}"
         " --out {params.out:q} --log {log:q} &&"
-        " python -m lgsf album --experiment {params.experiment:q} --results {params.results:q}"
+        f" {LGSF} album"
+        " --experiment {params.experiment:q} --results {params.results:q}"
         " --resources {params.resources:q} --photos {params.photos:q} --out {params.out:q}/album --log {log:q} &&"
-        " python -m lgsf compare --experiment {params.experiment:q} --tables {params.out:q}"
+        f" {LGSF} compare"
+        " --experiment {params.experiment:q} --tables {params.out:q}"
         " --table {params.published:q} --out {params.out:q} --log {log:q} &&"
-        " python -m lgsf report --experiment {params.experiment:q} --results {params.results:q}"
+        f" {LGSF} report"
+        " --experiment {params.experiment:q} --results {params.results:q}"
         " --tables {params.out:q} --out {params.out:q} --log {log:q}"

@@ -57,7 +57,8 @@ rule table:
     message:
         "Collect runs into the table of {wildcards.table}"
     shell:
-        "python -m lgsf tables --experiment {params.experiment:q} --results {params.results:q}"
+        f"{LGSF} tables"
+        " --experiment {params.experiment:q} --results {params.results:q}"
         " --out {params.out:q} --log {log:q}"
 
 
@@ -96,5 +97,6 @@ rule compare:
     message:
         "Hold the runs against published numbers and the claim"
     shell:
-        "python -m lgsf compare --experiment {params.experiment:q} --tables {params.tables:q}"
+        f"{LGSF} compare"
+        " --experiment {params.experiment:q} --tables {params.tables:q}"
         " --table {input.published[0]:q} --out {params.tables:q} --log {log:q}"

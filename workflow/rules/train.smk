@@ -17,7 +17,7 @@ rule configure:
     message:
         "Check the settings of {wildcards.method} on {wildcards.dataset}"
     shell:
-        "python -m lgsf configure --settings {params.settings:q} --out {output:q} --log {log:q}"
+        f"{LGSF} configure" " --settings {params.settings:q} --out {output:q} --log {log:q}"
 
 
 # An interrupted training leaves its state in <run>/.resume, which is no output: Snakemake removes
@@ -50,5 +50,6 @@ rule train:
     message:
         "Train {wildcards.method} on {wildcards.dataset}, seed {wildcards.seed}"
     shell:
-        "python -m lgsf train --config {input.config:q} --dataset {params.dataset:q}"
+        f"{LGSF} train"
+        " --config {input.config:q} --dataset {params.dataset:q}"
         " --seed {wildcards.seed} --out {params.out:q} --log {log:q}"

@@ -45,7 +45,8 @@ rule diagnose_interaction:
     message:
         "Diagnose the interaction of {wildcards.method} on {wildcards.dataset}, seed {wildcards.seed}"
     shell:
-        "python -m lgsf diagnose-interaction --run {params.run:q} --dataset {params.dataset:q} --out {params.out:q}"
+        f"{LGSF} diagnose-interaction"
+        " --run {params.run:q} --dataset {params.dataset:q} --out {params.out:q}"
         " {params.batch} --memory-mb {resources.scores_mb} --log {log:q}"
 
 
@@ -70,5 +71,6 @@ rule transductive:
     message:
         "Render the transductive diagnostic"
     shell:
-        "python -m lgsf transductive-report --experiment {params.experiment:q} --results {params.results:q}"
+        f"{LGSF} transductive-report"
+        " --experiment {params.experiment:q} --results {params.results:q}"
         " --out {params.out:q} --log {log:q}"

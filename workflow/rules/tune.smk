@@ -22,7 +22,7 @@ rule ranges:
     message:
         "Check the ranges of {wildcards.method} on {wildcards.dataset}"
     shell:
-        "python -m lgsf ranges --settings {params.settings:q} --out {output:q} --log {log:q}"
+        f"{LGSF} ranges" " --settings {params.settings:q} --out {output:q} --log {log:q}"
 
 
 # The plans of the others: a mistake in any of them is found before the first trial runs. Trials that are finished
@@ -54,7 +54,8 @@ rule trials:
     message:
         "Tune {wildcards.method} on {wildcards.dataset}"
     shell:
-        "python -m lgsf tune --plan {input.plan:q} --dataset {params.dataset:q} --out {params.out:q} --log {log:q}"
+        f"{LGSF} tune"
+        " --plan {input.plan:q} --dataset {params.dataset:q} --out {params.out:q} --log {log:q}"
 
 
 rule tuned:
@@ -74,4 +75,5 @@ rule tuned:
     message:
         "Write the values that were chosen on {wildcards.dataset}"
     shell:
-        "python -m lgsf tuned --tuned {input.tuned:q} --experiment {params.experiment:q} --out {output:q} --log {log:q}"
+        f"{LGSF} tuned"
+        " --tuned {input.tuned:q} --experiment {params.experiment:q} --out {output:q} --log {log:q}"
