@@ -55,6 +55,11 @@ def option(**settings: Any) -> Option:
     return {"required": "default" not in settings, **settings}
 
 
+def argument(**settings: Any) -> Option:
+    """What stands on the command line by itself, without the name of an option before it."""
+    return settings
+
+
 TEXT = option()
 PATH = option(type=Path)
 PATHS = option(type=Path, nargs="+", metavar="RUN")
@@ -235,6 +240,14 @@ def schema(a: Arguments) -> None:
     write_schema(a.out)
 
 
+@verb("make a folder of your own in which to run the workflow", folder=argument(type=Path, metavar="FOLDER"))
+def deploy(a: Arguments) -> None:
+    from lgsf.system.deploy import deploy
+
+    deploy(a.folder)
+    print(f"Deployed into {a.folder}. Run it there: snakemake --cores all")
+
+
 def _json(text: str, name: str) -> Any:
     try:
         return json.loads(text)
@@ -250,7 +263,7 @@ def parser() -> argparse.ArgumentParser:
     for name, one in VERBS.items():
         sub = verbs.add_parser(name, help=one.help, description=one.help)
         for key, settings in one.options.items():
-            sub.add_argument("--" + key.replace("_", "-"), **settings)
+            sub.add_argument("--" + key.replace("_", "-") if "required" in settings else key, **settings)
         sub.add_argument("--log", type=Path, help="file for the full log")
         sub.set_defaults(verb=name)
     return top

@@ -67,17 +67,18 @@ def peak_gpu_memory_mb(device: torch.device) -> float | None:
 
 
 def _git() -> dict[str, Any]:
-    """Commit and whether files differ from it; nulls outside a repository."""
-    folder = Path(__file__).parent
+    """Commit and whether files differ from it; nulls where the code is installed, be it within a user's repository."""
+    file = Path(__file__)
 
     def ask(*arguments: str) -> str | None:
         try:
-            done = subprocess.run(["git", *arguments], cwd=folder, capture_output=True, text=True, timeout=20)
+            done = subprocess.run(["git", *arguments], cwd=file.parent, capture_output=True, text=True, timeout=20)
         except (FileNotFoundError, subprocess.TimeoutExpired):
             return None
         return done.stdout.strip() if done.returncode == 0 else None
 
-    commit = ask("rev-parse", "HEAD")
+    tracked = ask("ls-files", "--error-unmatch", file.name) is not None
+    commit = ask("rev-parse", "HEAD") if tracked else None
     status = ask("status", "--porcelain", "--untracked-files=no") if commit else None
     return {"commit": commit, "dirty": None if status is None else bool(status)}
 

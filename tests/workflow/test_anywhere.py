@@ -1,10 +1,18 @@
-"""The workflow from elsewhere: another directory, a module of a user's workflow; under conda see test_conda."""
+"""The workflow from elsewhere: another directory, a module of a workflow, an installed wheel; conda is in test_conda."""
 
 from __future__ import annotations
 
+import importlib.util
+import os
+import subprocess
+import sys
+import sysconfig
+import zipfile
 from pathlib import Path
 
-from tests.workflow.conftest import SMALL, Tree
+import pytest
+
+from tests.workflow.conftest import SMALL, Tree, clean_environment, copy_repository
 
 # A user's own workflow: only what it names is there, one method of its own among it.
 CONFIG = """\
@@ -68,3 +76,57 @@ def test_as_a_module_with_its_own_configuration(tree: Tree, tmp_path: Path) -> N
         assert own.plan().trained == {("mine", 0)}
     with tree.edited("baselines/vsepp.py"):
         assert own.plan().trained == {("mine", 0)}
+
+
+def test_from_a_wheel(repository: Path, tmp_path: Path) -> None:
+    if importlib.util.find_spec("setuptools") is None:
+        pytest.skip("building a wheel needs setuptools")
+    python = environment_with_wheel(repository, tmp_path)
+
+    def run(*command: str | Path, cwd: Path = tmp_path) -> str:
+        environment = clean_environment() | {"PATH": os.pathsep.join([str(python.parent), os.environ["PATH"]])}
+        done = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout + done.stderr
+
+    lgsf = python.with_name("lgsf")
+    assert "published rows" in run(lgsf, "published")
+    run(lgsf, "deploy", "study")
+    study = tmp_path / "study"
+    (study / "small.yaml").write_text(SMALL)
+    smoke = ("--configfile", "config/smoke.yaml", "small.yaml")
+    assert "Using workflow specific profile" in run(python, "-m", "snakemake", "--cores", "2", *smoke, cwd=study)
+    assert (study / "reports/smoke/index.html").is_file()
+    assert "Nothing to be done" in run(python, "-m", "snakemake", "--cores", "2", *smoke, cwd=study)
+
+    # Rules that are fetched from a repository, as snakedeploy writes it, call the package that is installed.
+    commit_all(tmp_path / "source")
+    fetched = f"git+file://{tmp_path}/source/workflow/Snakefile@main"
+    (study / "Snakefile").write_text(MODULE.format(snakefile=fetched))
+    assert "Nothing to be done" in run(python, "-m", "snakemake", "--dry-run", *smoke, cwd=study)
+
+
+def commit_all(folder: Path) -> None:
+    """Make a repository with one commit of everything in `folder`."""
+    identity = ("-c", "user.name=test", "-c", "user.email=test@example.org")
+    for command in (["init", "-q", "-b", "main"], ["add", "-A"], [*identity, "commit", "-q", "-m", "all"]):
+        subprocess.run(["git", *command], cwd=folder, check=True)
+
+
+def environment_with_wheel(repository: Path, folder: Path) -> Path:
+    """The Python of an environment that has the wheel and, from this Python, what the wheel needs."""
+    source = copy_repository(repository, folder / "source").root
+    pip = (sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet")
+    offline = ("--no-deps", "--no-index")
+    subprocess.run([*pip, "wheel", *offline, "--no-build-isolation", "-w", folder, source], check=True)
+    (wheel,) = folder.glob("*.whl")
+    tops = {name.partition("/")[0] for name in zipfile.ZipFile(wheel).namelist()}
+    assert tops == {"lgsf", "baselines", f"{wheel.stem.rsplit('-', 3)[0]}.dist-info"}
+
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder / "venv"], check=True)
+    python = folder / "venv/bin/python"
+    (site,) = (folder / "venv").glob("lib/python*/site-packages")
+    # A path in a .pth file: packages there are seen, its own .pth files, an editable install among them, are not.
+    (site / "needs.pth").write_text(sysconfig.get_path("purelib") + "\n")
+    subprocess.run([*pip, "--python", python, "install", *offline, "--ignore-installed", wheel], check=True)
+    return python
