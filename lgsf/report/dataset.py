@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from lgsf.config.experiment import Experiment, subject_of
+from lgsf.metrics.names import is_twin
 from lgsf.render.block import Block
 from lgsf.render.numbers import PROTOCOL_LABELS
 from lgsf.render.plots import Plot
@@ -117,7 +118,7 @@ class Collected:
         runs, summary = self._of(dataset, first, self.runs), self._of(dataset, first, self.summary)
         trained = self._trained(dataset)
         twins = None
-        if any(str(metric).startswith("twin_") for metric in summary["metric"]):
+        if summary["metric"].map(is_twin).any():
             twins = results_block(f"{dataset}-twins", f"Twin accuracy on {dataset}, percent", summary, twins=True)
         data = None
         if dataset in self.data:

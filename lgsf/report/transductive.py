@@ -9,9 +9,9 @@ from pathlib import Path
 import pandas as pd
 
 from lgsf.config.experiment import Experiment
-from lgsf.metrics.names import HEADLINE
+from lgsf.metrics.names import HEADLINE, metric_label
 from lgsf.render.block import Block, Cell
-from lgsf.render.numbers import PROTOCOL_LABELS, decimal, listing, mean_sd, metric_label
+from lgsf.render.numbers import PROTOCOL_LABELS, decimal, listing, mean_sd
 from lgsf.report.environment import environment
 from lgsf.runs.diagnosis import diagnosis_table, read_diagnoses
 from lgsf.system.errors import LgsfError

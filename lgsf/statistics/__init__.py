@@ -4,23 +4,22 @@ table = compare_methods({"lgsf": runs, "base": others}, reference="base")
 """
 
 from lgsf.statistics.bootstrap import bootstrap_recalls, percentile_interval
-from lgsf.statistics.comparison import COLUMNS, LEAST_SEEDS, PRIMARY, compare_methods, finding, format_p
+from lgsf.statistics.comparison import COLUMNS, LEAST_SEEDS, compare_methods, finding, format_p
 from lgsf.statistics.corrections import benjamini_hochberg, holm
 from lgsf.statistics.equivalence import design_needed, equivalence_words, smallest_detectable, tost
 from lgsf.statistics.factorial import (
     EFFECT_COLUMNS,
-    EFFECT_METRICS,
     combinations,
     effect_weights,
     factorial_effects,
     missing_cells,
 )
-from lgsf.statistics.outcomes import METRICS, RECALLS, Gallery, Outcomes, Ranks, outcomes
+from lgsf.statistics.outcomes import Gallery, Outcomes, Ranks, outcomes
 from lgsf.statistics.randomisation import McNemar, mcnemar, randomisation_p, signed_recalls
 from lgsf.statistics.variance import Error, VarianceTable
 
 __all__ = [
-    "COLUMNS", "EFFECT_COLUMNS", "EFFECT_METRICS", "LEAST_SEEDS", "METRICS", "PRIMARY", "RECALLS", "Error", "Gallery",
+    "COLUMNS", "EFFECT_COLUMNS", "LEAST_SEEDS", "Error", "Gallery",
     "McNemar", "Outcomes", "Ranks", "VarianceTable", "benjamini_hochberg", "bootstrap_recalls", "combinations",
     "compare_methods", "design_needed", "effect_weights", "equivalence_words", "factorial_effects", "finding",
     "format_p", "holm", "mcnemar", "missing_cells", "outcomes", "percentile_interval", "randomisation_p",

@@ -15,16 +15,18 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
+from lgsf.metrics.names import PRIMARY, TESTED
 from lgsf.statistics.bootstrap import bootstrap_recalls, percentile_interval
 from lgsf.statistics.corrections import benjamini_hochberg, holm
 from lgsf.statistics.equivalence import ALPHA, equivalence_words, smallest_detectable, tost
-from lgsf.statistics.outcomes import METRICS, Floats, Gallery, Outcomes, Ranks, outcomes
+from lgsf.statistics.outcomes import Floats, Gallery, Outcomes, Ranks, outcomes
 from lgsf.statistics.randomisation import mcnemar, randomisation_p, signed_recalls
 from lgsf.statistics.variance import Error, VarianceTable
 from lgsf.system.errors import LgsfError
 
-PRIMARY = ("i2t_r1", "t2i_r1")
 LEAST_SEEDS = 3
+ABSENT = np.full(len(TESTED), np.nan)  # where a design has no such number, for every metric
+WORDLESS = [""] * len(TESTED)
 UNTESTED = (
     *("se", "df", "effect", "detectable", "low", "high", "relative_low", "relative_high"),
     *("p", "p_equivalence", "p_mcnemar", "superiority"),
@@ -123,7 +125,7 @@ class _Comparison:
         difference = self._values[a] - self._values[b]
         relative = _percent(difference, self._values[b])
         for claim, parts in (("checkpoints", self._checkpoints(a, b)), ("methods", self._methods(a, b))):
-            for column, metric in enumerate(METRICS):
+            for column, metric in enumerate(TESTED):
                 yield {
                     **common,
                     "claim": claim,
@@ -145,14 +147,18 @@ class _Comparison:
         return {
             **self._shared(a, b, error),
             **{"low": low, "high": high, "relative_low": relative_low, "relative_high": relative_high},
-            **{"p": p, "p_mcnemar": self._mcnemar(a, b), "superiority": np.full(7, np.nan), "note": [""] * 7},
+            **{"p": p, "p_mcnemar": self._mcnemar(a, b), "superiority": ABSENT, "note": WORDLESS},
         }
 
     def _methods(self, a: int, b: int) -> dict[str, Any]:
         seeds = self._data.seeds
         if min(seeds[a], seeds[b]) < LEAST_SEEDS:
             note = f"needs {LEAST_SEEDS} seeds of both methods, has {seeds[a]} and {seeds[b]}"
-            return {**dict.fromkeys(UNTESTED, np.full(7, np.nan)), "equivalence": ["n/a"] * 7, "note": [note] * 7}
+            return {
+                **dict.fromkeys(UNTESTED, ABSENT),
+                "equivalence": ["n/a" for _ in TESTED],
+                "note": [note for _ in TESTED],
+            }
         error = self._variance.methods(a, b)
         difference = self._values[a] - self._values[b]
         relative = _percent(difference, self._values[b])
@@ -164,8 +170,8 @@ class _Comparison:
             **self._shared(a, b, error),
             **{"low": difference - width, "high": difference + width},
             **{"relative_low": relative - relative_width, "relative_high": relative + relative_width},
-            **{"p": error.p(difference), "p_mcnemar": np.full(7, np.nan)},
-            **{"superiority": self._superiority(a, b), "note": [""] * 7},
+            **{"p": error.p(difference), "p_mcnemar": ABSENT},
+            **{"superiority": self._superiority(a, b), "note": WORDLESS},
         }
 
     def _shared(self, a: int, b: int, error: Error) -> dict[str, Any]:
@@ -175,7 +181,7 @@ class _Comparison:
         return {
             "se": error.se,
             "df": error.df,
-            "effect": np.divide(difference, spread, out=np.full(7, np.nan), where=spread > 0),
+            "effect": np.divide(difference, spread, out=np.full(len(TESTED), np.nan), where=spread > 0),
             "p_equivalence": tost(difference, error.se, error.df),
             "equivalence": equivalence_words(difference, error, n_images),
             "detectable": smallest_detectable(error.se, error.df),
@@ -187,7 +193,7 @@ class _Comparison:
         return np.asarray(((above > 0) + 0.5 * (above == 0)).mean(axis=(0, 1)), np.float64)
 
     def _mcnemar(self, a: int, b: int) -> Floats:
-        out = np.full(7, np.nan)
+        out = np.full(len(TESTED), np.nan)
         if self._data.seeds[a] == self._data.seeds[b] == 1:
             hits = self._data.system_hits()
             for column in range(3):

@@ -14,11 +14,10 @@ from typing import Any, Literal, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from lgsf.metrics.names import RECALL_AT
+from lgsf.metrics.names import RECALLS
+from lgsf.metrics.recall import RECALL_AT
 from lgsf.system.errors import LgsfError
 
-RECALLS = tuple(f"{direction}_r{k}" for direction in ("i2t", "t2i") for k in RECALL_AT)
-METRICS = (*RECALLS, "rsum")
 Gallery = Literal["full", "folds"]
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.integer[Any]]

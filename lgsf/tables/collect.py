@@ -10,15 +10,12 @@ import numpy as np
 import pandas as pd
 
 from lgsf.config.experiment import ExpectedRun, Experiment
-from lgsf.metrics.names import RECALLS
+from lgsf.metrics.names import RANK_METRICS, is_twin
 from lgsf.runs.facts import RunFacts, read_facts
 from lgsf.runs.failure import read_failure
 from lgsf.runs.ranks import read_ranks, twin_accuracy
 from lgsf.system.errors import LgsfError
 from lgsf.tables.inputs import INPUTS
-
-RANK_METRICS = (*RECALLS, "rsum", "i2t_medr", "i2t_meanr", "t2i_medr", "t2i_meanr")
-
 
 COSTS = ("seconds", "peak_memory_mb", "peak_gpu_memory_mb", "parameters", "parameters_training_only")
 
@@ -67,7 +64,7 @@ def collect(experiment: Experiment, results: Path) -> pd.DataFrame:
             if not found and run.method == GRAPH_CONTROL and has_no_graph:
                 continue
             rows += found or [_absent(run, results / run.folder, protocol) for protocol in protocols]
-    twins = sorted({key for row in rows for key in row if key.startswith("twin_")})
+    twins = sorted({key for row in rows for key in row if is_twin(key)})
     table = pd.DataFrame(rows, columns=[*RUN_COLUMNS, *twins])
     numeric = [
         *RANK_METRICS,

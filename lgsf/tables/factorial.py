@@ -10,9 +10,10 @@ import pandas as pd
 
 from lgsf.config.experiment import Experiment
 from lgsf.config.factorial import Factorial
+from lgsf.metrics.names import KEY_METRICS, PRIMARY
 from lgsf.render.numbers import listing
 from lgsf.runs.ranks import read_ranks
-from lgsf.statistics import EFFECT_COLUMNS, EFFECT_METRICS, PRIMARY, Gallery, Ranks, combinations, factorial_effects
+from lgsf.statistics import EFFECT_COLUMNS, Gallery, Ranks, combinations, factorial_effects
 from lgsf.statistics.factorial import TIMES
 from lgsf.system.errors import LgsfError
 
@@ -64,6 +65,6 @@ def _without_effects(design: Factorial, absent: Sequence[str]) -> pd.DataFrame:
             "correction": "holm" if len(effect) == 1 and metric in PRIMARY else "bh",
         }
         for effect in combinations(list(design.factors))
-        for metric in EFFECT_METRICS
+        for metric in KEY_METRICS
     ]
     return pd.DataFrame(rows, columns=list(EFFECT_COLUMNS))

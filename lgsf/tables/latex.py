@@ -7,7 +7,7 @@ import pandas as pd
 from lgsf.config.experiment import Experiment
 from lgsf.metrics.names import HEADLINE
 from lgsf.render.numbers import PROTOCOL_LABELS, kind_mark
-from lgsf.tables.inputs import INPUTS, printed_inputs, single_models
+from lgsf.tables.inputs import INPUTS, best_means, printed_inputs, single_models
 
 SPECIAL = {
     **{character: f"\\{character}" for character in "&%$#_{}"},
@@ -53,7 +53,7 @@ def latex(experiment: Experiment, summary: pd.DataFrame, comparisons: pd.DataFra
 def _table(group: pd.DataFrame, findings: dict[tuple[str, str], str], caption: str, label: str) -> list[str]:
     """The lines of one table; a row that lacks seeds says how many it has."""
     scores = single_models(group)
-    best = scores.groupby("metric")["mean"].max().to_dict()
+    best = best_means(scores)
     inputs = printed_inputs(group).columns
     first_metric = 2 + len(inputs)  # LaTeX counts columns from one
     rules = [f"\\cmidrule(lr){{{start}-{start + 2}}}" for start in (first_metric, first_metric + 3)]

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pandas as pd
 
 from lgsf.config.experiment import Experiment
-from lgsf.metrics.names import HEADLINE
+from lgsf.metrics.names import HEADLINE, is_twin, metric_label
 from lgsf.render.markdown import markdown_text
-from lgsf.render.numbers import LOOKS, NOTHING, PROTOCOL_LABELS, RULE, kind_mark, looks, mean_sd, metric_label
+from lgsf.render.numbers import LOOKS, NOTHING, PROTOCOL_LABELS, RULE, kind_mark, looks, mean_sd
 from lgsf.tables.inputs import INPUTS, printed_inputs
 
 
@@ -20,7 +20,7 @@ def markdown(experiment: Experiment, summary: pd.DataFrame) -> str:
     ]
     for (dataset, protocol), group in summary.groupby(["dataset", "protocol"], sort=False):
         lines += ["", f"## {markdown_text(dataset)}: {PROTOCOL_LABELS[str(protocol)]}", ""]
-        twins = [m for m in dict.fromkeys(group["metric"]) if str(m).startswith("twin_")]
+        twins = [m for m in dict.fromkeys(group["metric"]) if is_twin(str(m))]
         lines += markdown_table(group, [*HEADLINE, *map(str, twins)])
     return "\n".join(lines) + "\n"
 

@@ -10,10 +10,11 @@ import numpy as np
 import pandas as pd
 
 from lgsf.config.experiment import SUBJECT, Experiment
+from lgsf.metrics.names import KEY_METRICS
 from lgsf.runs.names import UNKNOWN
 from lgsf.tables.collect import GROUP
 from lgsf.verdict.claim import CLAIM, untestable
-from lgsf.verdict.published import FIRST_FOLD, FIVE_FOLDS, SPREAD_METRICS, Published, Spread
+from lgsf.verdict.published import FIRST_FOLD, FIVE_FOLDS, Published, Spread
 from lgsf.verdict.rule import CLAIM_COLUMNS, VERDICT_COLUMNS, Own, claim_table, protocol_of, verdict_table
 
 NOT_APPLICABLE = "n/a"
@@ -54,7 +55,7 @@ def own_runs(experiment: Experiment, runs: pd.DataFrame) -> Iterator[Own]:
             text=first["text"],
             visual=first["visual"],
             ensemble={"yes": True, "no": False, UNKNOWN: None}[first["ensemble"]],
-            values={metric: group[metric].tolist() for metric in SPREAD_METRICS},
+            values={metric: group[metric].tolist() for metric in KEY_METRICS},
         )
 
 

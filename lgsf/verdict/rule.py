@@ -15,11 +15,12 @@ from typing import Any, Literal, cast
 
 import pandas as pd
 
-from lgsf.render.numbers import listing, metric_label
+from lgsf.metrics.names import KEY_METRICS, metric_label
+from lgsf.render.numbers import listing
 from lgsf.runs.names import UNKNOWN
 from lgsf.system.errors import LgsfError
 from lgsf.verdict.claim import CLAIM
-from lgsf.verdict.published import FIRST_FOLD, FIVE_FOLDS, PROTOCOLS, SPREAD_METRICS, Published, Spread
+from lgsf.verdict.published import FIRST_FOLD, FIVE_FOLDS, PROTOCOLS, Published, Spread
 
 Word = Literal["reproduced", "above", "below", "not comparable"]
 BAND = 2.0  # standard deviations
@@ -109,7 +110,7 @@ def protocol_of(dataset: str, *, images: int, folds: int, gallery: Literal["full
 def verdict(own: Own, row: Published, spread: Sequence[Spread]) -> Verdict:
     """Place a method's runs beside one published row."""
     reason = "; ".join(_differing_inputs(own, row))
-    metrics = tuple(_metric(own, row, name, None if reason else _spread_of(row, spread)) for name in SPREAD_METRICS)
+    metrics = tuple(_metric(own, row, name, None if reason else _spread_of(row, spread)) for name in KEY_METRICS)
     if reason:
         return Verdict(own=own, row=row, word="not comparable", reason=reason, notes=(), metrics=metrics)
     judged = [m for m in metrics if m.word is not None]
@@ -220,7 +221,7 @@ def _spread_of(row: Published, spread: Sequence[Spread]) -> Mapping[str, float]:
     for known in spread:
         if known.key == row.key:
             return known.sd
-    return {metric: statistics.median(known.sd[metric] for known in spread) for metric in SPREAD_METRICS}
+    return {metric: statistics.median(known.sd[metric] for known in spread) for metric in KEY_METRICS}
 
 
 def _metric(own: Own, row: Published, metric: str, published_sd: Mapping[str, float] | None) -> MetricVerdict:
@@ -254,7 +255,7 @@ def _notes(own: Own, row: Published, spread: Sequence[Spread], judged: Sequence[
         yield f"spread: median of the {len(spread)} methods of Rao et al. (Flickr30K)"
     else:
         yield f"spread: {source.runs} runs of {source.method} by Rao et al. (Flickr30K)"
-    absent = [metric for metric in SPREAD_METRICS if metric not in row.values]
+    absent = [metric for metric in KEY_METRICS if metric not in row.values]
     if absent:
         yield f"not published: {listing([metric_label(metric) for metric in absent])}"
     if len({m.word for m in judged}) > 1:

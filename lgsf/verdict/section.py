@@ -9,11 +9,12 @@ from typing import Any
 import pandas as pd
 
 from lgsf.config.experiment import Experiment
+from lgsf.metrics.names import KEY_METRICS, metric_label
 from lgsf.render.block import Block, Cell
 from lgsf.render.markdown import block_lines, markdown_text
-from lgsf.render.numbers import decimal, interval, listing, metric_label
+from lgsf.render.numbers import decimal, interval, listing
 from lgsf.verdict.judge import NOT_APPLICABLE, unjudged
-from lgsf.verdict.published import FIRST_FOLD, FIVE_FOLDS, SPREAD_METRICS
+from lgsf.verdict.published import FIRST_FOLD, FIVE_FOLDS
 from lgsf.verdict.rule import BAND
 
 PROTOCOL_WORDS = {FIVE_FOLDS: "1K, five folds", FIRST_FOLD: "1K, first fold", "coco5k": "5K", "f30k_1k": "1K"}
@@ -122,9 +123,9 @@ def _published_block(id_: str, dataset: str, verdicts: pd.DataFrame, titles: dic
                 css=f"reason {CSS.get(first['verdict'], '')}",
             ),
         ]
-        cells += [_metric_cell(row) for row in own.set_index("metric").loc[list(SPREAD_METRICS)].to_dict("records")]
+        cells += [_metric_cell(row) for row in own.set_index("metric").loc[list(KEY_METRICS)].to_dict("records")]
         rows.append((*cells, Cell(f"{first['seeds']}", sort=float(first["seeds"]))))
-    names = ("method", "published as", "verdict", *map(metric_label, SPREAD_METRICS), "seeds")
+    names = ("method", "published as", "verdict", *map(metric_label, KEY_METRICS), "seeds")
     numeric = tuple(index > 2 for index in range(len(names)))
     caption = f"{dataset}: ours / published, their difference, and its tolerance where the two are comparable"
     return Block(id_, caption, names, numeric, tuple(rows))

@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from lgsf.statistics import COLUMNS, METRICS, compare_methods, finding, format_p, holm
+from lgsf.metrics.names import TESTED
+from lgsf.statistics import COLUMNS, compare_methods, finding, format_p, holm
 from lgsf.statistics.simulation import Population, SimulatedRanks
 from lgsf.system.errors import LgsfError
 from tests.support.examples import drawn, hand
@@ -39,7 +40,7 @@ def row(table: pd.DataFrame, claim: str, method: str, other: str, metric: str) -
 
 def test_every_pair_metric_and_claim_has_one_row(table: pd.DataFrame) -> None:
     assert list(table.columns) == list(COLUMNS)
-    assert len(table) == 3 * len(METRICS) * 2
+    assert len(table) == 3 * len(TESTED) * 2
     assert not table.duplicated(["claim", "method", "other", "metric"]).any()
 
 
@@ -71,7 +72,7 @@ def test_a_method_beats_another_and_a_checkpoint_scores_higher(table: pd.DataFra
 
 def test_below_three_seeds_a_method_has_no_p(table: pd.DataFrame) -> None:
     got = table[(table["claim"] == "methods") & ((table["method"] == "once") | (table["other"] == "once"))]
-    assert len(got) == 2 * len(METRICS)
+    assert len(got) == 2 * len(TESTED)
     assert got[["p", "p_corrected", "low", "high", "se", "p_equivalence"]].isna().all(axis=None)
     assert (got["finding"] == "n/a").all()
     assert set(got["note"]) == {
@@ -107,7 +108,7 @@ def test_relative_interval_of_methods_agrees_with_that_of_checkpoints_where_seed
     generator = np.random.default_rng(1)
     a, b = (drawn(generator, np.full(4000, 2), chance=chance) for chance in (0.6, 0.2))
     got = compare_methods({"a": [a] * 3, "b": [b] * 3}, "b", resamples=3000)
-    for metric in METRICS:
+    for metric in TESTED:
         methods, fixed = (row(got, claim, "a", "b", metric) for claim in ("methods", "checkpoints"))
         width = fixed["relative_high"] - fixed["relative_low"]
         assert methods["relative_low"] == pytest.approx(fixed["relative_low"], abs=0.06 * width)

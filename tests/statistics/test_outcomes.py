@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from lgsf.metrics.names import TESTED
 from lgsf.metrics.recall import metrics
-from lgsf.statistics import METRICS, outcomes
+from lgsf.statistics import outcomes
 from lgsf.system.errors import LgsfError
 from tests.support.examples import drawn, hand
 
@@ -27,7 +28,7 @@ def test_recalls_equal_those_of_the_ranking(gallery: str) -> None:
     recalls = outcomes({"a": runs[:1], "b": runs[1:]}, gallery=gallery).recalls()
     for row, run in zip(recalls, runs, strict=True):
         expected = metrics(run.i2t, run.t2i) if gallery == "full" else metrics(run.i2t_fold, run.t2i_fold)
-        np.testing.assert_allclose(row, [expected[name] for name in METRICS])
+        np.testing.assert_allclose(row, [expected[name] for name in TESTED])
 
 
 def test_a_system_is_the_mean_of_its_seeds() -> None:

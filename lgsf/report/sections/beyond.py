@@ -10,6 +10,7 @@ import pandas as pd
 
 from lgsf.metrics.difficulty import RECALL_AT
 from lgsf.metrics.hubness import K
+from lgsf.metrics.names import KEY_METRICS, metric_label
 from lgsf.metrics.relevance import DIRECTIONS
 from lgsf.render.block import Block, Cell, looks_cell, value_cell
 from lgsf.render.numbers import NOTHING, PROTOCOL_LABELS, decimal, listing
@@ -169,14 +170,17 @@ def _galleries(dataset: str, summary: pd.DataFrame) -> Block | None:
     protocols = [str(name) for name in dict.fromkeys(summary["protocol"])]
     if len(protocols) < 2:
         return None
-    metrics = {"i2t_r1": "i2t R@1", "t2i_r1": "t2i R@1", "rsum": "rSum"}
     means = summary.set_index(["method", "protocol", "metric"])["mean"]
     short = {"folds": "folds", "full": "whole"}
-    names = ["method", *(f"{label}, {short[p]}" for label in metrics.values() for p in protocols), "dev looks"]
+    names = [
+        "method",
+        *(f"{metric_label(metric)}, {short[p]}" for metric in KEY_METRICS for p in protocols),
+        "dev looks",
+    ]
     rows = []
     for method, own in summary.groupby("method", sort=False):
         cells = [_title(own["title"].iloc[0], own["kind"].iloc[0])]
-        for metric in metrics:
+        for metric in KEY_METRICS:
             cells += [value_cell(float(means[method, p, metric]), float("nan")) for p in protocols]
         rows.append([*cells, looks_cell(own["dev_looks"].iloc[0])])
     caption = f"The same ranks on {dataset} against two galleries: {listing([PROTOCOL_LABELS[p] for p in protocols])}"

@@ -7,14 +7,12 @@ from collections.abc import Mapping
 
 import pandas as pd
 
+from lgsf.metrics.names import KEY_METRICS, metric_label
 from lgsf.render.block import Block, Cell, finite, table_block
-from lgsf.render.numbers import decimal, interval, looks, metric_label
+from lgsf.render.numbers import decimal, interval, looks
 from lgsf.render.plots import DotRow, Plot, dot_plot
-from lgsf.report.seeds import SHOWN, competitors, seed_scores
+from lgsf.report.seeds import competitors, seed_scores
 from lgsf.statistics import format_p
-
-DIFFERENCE_METRICS = ("i2t_r1", "t2i_r1", "rsum")
-
 
 MARKS = {"beats": "\u202f†", "is beaten by": "\u202f‡"}
 
@@ -35,13 +33,13 @@ def differences_block(
     """
     looked = changes.set_index(["method", "metric"])[["dev_looks", "dev_looks_reference"]].to_dict("index")
     names = ["method"]
-    for metric in DIFFERENCE_METRICS:
+    for metric in KEY_METRICS:
         names += [f"Δ {metric_label(metric)}", "95 %", "p"]
     rows = []
     for method in dict.fromkeys(tests["method"]):
         own = tests[tests["method"] == method].set_index("metric").to_dict("index")
         cells = [Cell(titles[method], f"({inputs[method]})" if method in inputs else "")]
-        for metric in DIFFERENCE_METRICS:
+        for metric in KEY_METRICS:
             row = own[metric]
             mark = MARKS.get(row["finding"], "")
             minor = "" if math.isnan(row["relative"]) else f"({decimal(row['relative'], sign=True)} %)"
@@ -67,7 +65,7 @@ def design_block(
     spread = changes.set_index(["method", "metric"]).to_dict("index")
     by_claim = {claim: rows.set_index(["method", "metric"]).to_dict("index") for claim, rows in tests.groupby("claim")}
     rows = []
-    chosen = tests[(tests["claim"] == "methods") & tests["metric"].isin(DIFFERENCE_METRICS)]
+    chosen = tests[(tests["claim"] == "methods") & tests["metric"].isin(KEY_METRICS)]
     for key in zip(chosen["method"], chosen["metric"], strict=True):
         method, metric = key
         row, these, sds = by_claim["methods"][key], by_claim["checkpoints"][key], spread[key]
@@ -99,7 +97,7 @@ def difference_plots(prefix: str, runs: pd.DataFrame, tests: pd.DataFrame, refer
     tests  rows of one dataset, protocol and reference with claim "methods"; no interval, no bar
     """
     plots = []
-    for metric in SHOWN:
+    for metric in KEY_METRICS:
         base = seed_scores(runs, reference, metric)[1]
         found = tests[tests["metric"] == metric].set_index("method").to_dict("index")
         rows, words = [], []

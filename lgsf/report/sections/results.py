@@ -9,12 +9,12 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from lgsf.metrics.names import HEADLINE
+from lgsf.metrics.names import HEADLINE, KEY_METRICS, in_percent, is_twin, metric_label
 from lgsf.render.block import Block, Cell, counted_cell, looks_cell, name_cell, table_block, value_cell
-from lgsf.render.numbers import NOTHING, mean_sd, metric_label
+from lgsf.render.numbers import NOTHING, mean_sd
 from lgsf.render.plots import Curve, DotRow, Plot, curve_plot, dot_plot, padded
-from lgsf.report.seeds import SHOWN, competitors, seed_scores
-from lgsf.tables.inputs import INPUTS, printed_inputs, single_models
+from lgsf.report.seeds import competitors, seed_scores
+from lgsf.tables.inputs import INPUTS, best_means, printed_inputs, single_models
 
 RankPair = tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]  # i2t, t2i
 
@@ -25,9 +25,9 @@ def results_block(id_: str, caption: str, summary: pd.DataFrame, *, twins: bool 
     twins  show twin accuracies in place of the recalls
     """
     present = [str(m) for m in dict.fromkeys(summary["metric"])]
-    metrics = [m for m in present if m.startswith("twin_")] if twins else list(HEADLINE)
+    metrics = [m for m in present if is_twin(m)] if twins else list(HEADLINE)
     scores = single_models(summary)
-    best = {m: scores.loc[scores["metric"] == m, "mean"].max() for m in metrics}
+    best = best_means(scores)
     inputs = printed_inputs(summary)
     rows = []
     for method in dict.fromkeys(summary["method"]):
@@ -36,7 +36,7 @@ def results_block(id_: str, caption: str, summary: pd.DataFrame, *, twins: bool 
         cells = [name_cell(first["title"], first["kind"]), *(Cell(first[name] or NOTHING) for name in inputs.columns)]
         for metric in metrics:
             mean, sd = own.loc[metric, ["mean", "sd"]] if metric in own.index else (float("nan"), float("nan"))
-            is_best = method in set(scores["method"]) and mean == best[metric]
+            is_best = method in set(scores["method"]) and mean == best.get(metric)
             cells.append(value_cell(mean, sd, css="best" if is_best else ""))
         rows.append([*cells, looks_cell(first["dev_looks"]), counted_cell(int(first["n"]), int(first["expected"]))])
     names = ["method", *(INPUTS[name] for name in inputs.columns), *map(metric_label, metrics), "dev looks", "seeds"]
@@ -46,14 +46,14 @@ def results_block(id_: str, caption: str, summary: pd.DataFrame, *, twins: bool 
 def score_plots(prefix: str, runs: pd.DataFrame, subject: str) -> list[Plot]:
     """One dot plot per headline metric: every seed, the mean, and mean ± SD; runs are of one dataset and protocol."""
     plots = []
-    for metric in SHOWN:
+    for metric in KEY_METRICS:
         rows, words = [], []
         for method, title in competitors(runs).items():
             values, mean, sd = seed_scores(runs, method, metric)
             rows.append(DotRow(title, values, mean, mean - sd, mean + sd, strong=method == subject))
             words.append(f"{title} {mean_sd(mean, sd)}" if values else f"{title}: no finished run")
         label = metric_label(metric)
-        title = label if metric == "rsum" else f"{label}, percent"
+        title = f"{label}, percent" if in_percent(metric) else label
         description = f"{label}, mean ± SD over seeds: {'; '.join(words)}."
         plots.append(dot_plot(f"{prefix}-{metric}", title, rows, description=description))
     return plots

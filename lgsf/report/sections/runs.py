@@ -7,16 +7,16 @@ from typing import Any
 
 import pandas as pd
 
-from lgsf.metrics.names import HEADLINE
+from lgsf.metrics.names import HEADLINE, in_percent, metric_label
 from lgsf.render.block import Block, Cell, finite, looks_cell, name_cell, table_block, value_cell
-from lgsf.render.numbers import NOTHING, decimal, duration, listing, metric_label, moment
+from lgsf.render.numbers import NOTHING, decimal, duration, listing, moment
 
 
 def every_run_block(id_: str, caption: str, runs: pd.DataFrame) -> Block:
     """One row per run of one dataset and protocol: nothing averaged, nothing left out."""
     rows = []
     for run in runs.to_dict("records"):
-        numbers = [value_cell(run[metric], float("nan"), places=2 if metric != "rsum" else 1) for metric in HEADLINE]
+        numbers = [value_cell(run[metric], float("nan"), places=2 if in_percent(metric) else 1) for metric in HEADLINE]
         css = "" if run["status"] == "finished" else "warn"
         best = Cell(decimal(run["best_epoch"], 0), sort=finite(run["best_epoch"]))
         seed, status = Cell(str(run["seed"]), sort=float(run["seed"])), Cell(run["status"], css=css)
