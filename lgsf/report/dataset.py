@@ -20,7 +20,7 @@ from lgsf.report.sections.data import data_block
 from lgsf.report.sections.differences import design_block, difference_plots, differences_block
 from lgsf.report.sections.factorial import FactorialPart, factorial_part
 from lgsf.report.sections.learning import Trained, learning_plots, term_plots
-from lgsf.report.sections.results import RankPair, recall_plots, results_block, score_plots
+from lgsf.report.sections.results import RankPair, recall_plots, score_plots
 from lgsf.report.sections.runs import every_run_block
 from lgsf.report.sections.tuning import tuning_block
 from lgsf.report.transductive import TransductivePart, transductive_part
@@ -30,6 +30,7 @@ from lgsf.runs.ranks import read_ranks
 from lgsf.tables.factorial import read_effects
 from lgsf.tables.files import read_beyond, read_comparisons, read_runs
 from lgsf.tables.inputs import changed_inputs
+from lgsf.tables.results import results_block
 from lgsf.tables.summary import differences, summarise
 
 
@@ -118,8 +119,8 @@ class Collected:
         runs, summary = self._of(dataset, first, self.runs), self._of(dataset, first, self.summary)
         trained = self._trained(dataset)
         twins = None
-        if summary["metric"].map(is_twin).any():
-            twins = results_block(f"{dataset}-twins", f"Twin accuracy on {dataset}, percent", summary, twins=True)
+        if kinds := [str(name) for name in dict.fromkeys(summary["metric"]) if is_twin(str(name))]:
+            twins = results_block(f"{dataset}-twins", f"Twin accuracy on {dataset}, percent", summary, metrics=kinds)
         data = None
         if dataset in self.data:
             data = data_block(f"{dataset}-data", f"What {dataset} holds", self.data[dataset]["splits"])

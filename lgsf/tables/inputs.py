@@ -10,7 +10,6 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from lgsf.metrics.names import higher_is_better
 from lgsf.runs.names import UNKNOWN
 
 INPUTS = {"text": "text encoder", "visual": "features", "ensemble": "ensemble"}
@@ -27,14 +26,6 @@ class PrintedInputs(NamedTuple):
 def single_models(summary: pd.DataFrame) -> pd.DataFrame:
     """The rows that compete for the best mean: neither controls nor means over several models."""
     return summary[(summary["kind"] != "control") & (summary["ensemble"] != "yes")]
-
-
-def best_means(scores: pd.DataFrame) -> dict[str, float]:
-    """Metric -> the best mean among these rows, which is the lowest one of ranks."""
-    return {
-        str(metric): float(means.max() if higher_is_better(str(metric)) else means.min())
-        for metric, means in scores.groupby("metric")["mean"]
-    }
 
 
 def printed_inputs(rows: pd.DataFrame) -> PrintedInputs:

@@ -14,8 +14,7 @@ from lgsf.tables.comparisons import compare_runs
 from lgsf.tables.factorial import TABLE as FACTORIAL_TABLE
 from lgsf.tables.factorial import factorial_runs
 from lgsf.tables.files import write_parquet
-from lgsf.tables.latex import latex
-from lgsf.tables.markdown import markdown
+from lgsf.tables.printed import summary_latex, summary_markdown
 from lgsf.tables.summary import differences, summarise
 
 
@@ -42,5 +41,5 @@ def write_tables(experiment: Experiment, *, results: Path, out: Path) -> None:
         effects = factorial_runs(experiment, runs, results)
         write_parquet(out / FACTORIAL_TABLE, effects)
         write_text(out / "factorial.csv", effects.to_csv(index=False))
-    write_text(out / "summary.md", markdown(experiment, summary))
-    write_text(out / "summary.tex", latex(experiment, summary, comparisons))
+    write_text(out / "summary.md", summary_markdown(experiment, summary))
+    write_text(out / "summary.tex", summary_latex(experiment, summary, comparisons))

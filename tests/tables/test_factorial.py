@@ -152,7 +152,7 @@ def test_too_few_seeds_give_effects_without_a_test(results: Path, tmp_path: Path
     assert CONFIG.factorial is not None
     part = factorial_part("toy-full", "toy", CONFIG.factorial, runs, table, {})
     assert part.untested == "needs 3 seeds of every cell, only_gat has 2"
-    looked = part.cells.columns.index("dev looks")
+    looked = part.cells.names.index("dev looks")
     assert {row[looked].text for row in part.cells.rows} == {f"{runs['dev_looks'].iloc[0]:g}"}
     assert part.effects is not None
     assert part.effects.rows[0][3].text == "n/a"

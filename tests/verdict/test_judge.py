@@ -161,6 +161,21 @@ def test_one_method_and_its_key_by_hand(results: Path, config: Path, capsys: pyt
     assert "lgsf is not among the methods" in printed
 
 
+def test_a_published_row_beside_both_protocols_of_a_method_stands_twice(runs: pd.DataFrame, config: Path) -> None:
+    """SCAN t-i AVG has no numbers for 5K: beside our 5K stand its other rows, with the reason why not."""
+    own = experiment(("weak",), methods=[{"name": "weak", "title": "WEAK", "published": "scan_t2i_avg"}])
+    found = judge(own, runs, *read_table(config / "published.csv"))
+    block = verdict_parts(own, runs, found, claims(own, runs, None))[0].published
+    assert block is not None
+    words = [(row[1].minor.partition(";")[0], row[2].text) for row in block.rows]
+    assert words == [
+        ("(1K, five folds", "reproduced"),
+        ("(1K, five folds", "not comparable"),
+        ("(1K", "not comparable"),
+    ]
+    assert [row[3].text for row in block.rows] == ["72.6 / 70.9", "72.6 / 70.9", "72.6 / 61.8"]
+
+
 def test_without_a_reference_the_claim_has_no_number(results: Path, runs: pd.DataFrame) -> None:
     table = claims(experiment(), runs, None)
     assert set(table["verdict"]) == {"n/a"}

@@ -8,13 +8,12 @@ from collections.abc import Mapping
 import pandas as pd
 
 from lgsf.metrics.names import KEY_METRICS, metric_label
-from lgsf.render.block import Block, Cell, finite, table_block
+from lgsf.render.block import Block, Cell, finite, numbers, table_block, words
 from lgsf.render.numbers import decimal, interval, looks
 from lgsf.render.plots import DotRow, Plot, dot_plot
 from lgsf.report.seeds import competitors, seed_scores
 from lgsf.statistics import format_p
-
-MARKS = {"beats": "\u202f†", "is beaten by": "\u202f‡"}
+from lgsf.tables.results import MARKS
 
 
 def differences_block(
@@ -32,7 +31,7 @@ def differences_block(
     inputs   method -> which of its inputs differ from the reference's (lgsf.tables.inputs.changed_inputs)
     """
     looked = changes.set_index(["method", "metric"])[["dev_looks", "dev_looks_reference"]].to_dict("index")
-    names = ["method"]
+    names = []
     for metric in KEY_METRICS:
         names += [f"Δ {metric_label(metric)}", "95 %", "p"]
     rows = []
@@ -43,7 +42,7 @@ def differences_block(
             row = own[metric]
             mark = MARKS.get(row["finding"], "")
             minor = "" if math.isnan(row["relative"]) else f"({decimal(row['relative'], sign=True)} %)"
-            cells.append(Cell(decimal(row["difference"], sign=True) + mark, minor, finite(row["difference"])))
+            cells.append(Cell(decimal(row["difference"], sign=True), minor, finite(row["difference"]), mark=mark))
             cells.append(Cell(interval(row["low"], row["high"]), sort=finite(row["low"]), css="quiet"))
             cells.append(Cell(format_p(row["p_corrected"]), sort=finite(row["p_corrected"]), css="quiet"))
         seeds = own["rsum"]["seeds"], own["rsum"]["seeds_other"]
@@ -51,7 +50,7 @@ def differences_block(
         own_looks, its_looks = both["dev_looks"], both["dev_looks_reference"]
         cells.append(Cell(f"{looks(own_looks)} / {looks(its_looks)}", sort=finite(own_looks)))
         rows.append([*cells, Cell(f"{seeds[0]} / {seeds[1]}", sort=float(seeds[0]))])
-    return table_block(id_, caption, [*names, "dev looks", "seeds"], 1, rows)
+    return table_block(id_, caption, [*words("method"), *numbers(*names, "dev looks", "seeds")], rows)
 
 
 def design_block(
@@ -82,13 +81,9 @@ def design_block(
                 Cell(format_p(these["p_corrected"]), sort=finite(these["p_corrected"])),
             ]
         )
-    names = ["method", "metric", "SD own / reference", "seed pairs above", "smallest detectable Δ"]
-    block = table_block(
-        id_, caption, [*names, "equivalent within the margin?", "these checkpoints: 95 %", "p"], 2, rows
-    )
-    return Block(
-        block.id, block.caption, block.columns, (False, False, True, True, True, False, True, True), block.rows
-    )
+    columns = [*words("method", "metric"), *numbers("SD own / reference", "seed pairs above", "smallest detectable Δ")]
+    columns += [*words("equivalent within the margin?"), *numbers("these checkpoints: 95 %", "p")]
+    return table_block(id_, caption, columns, rows)
 
 
 def difference_plots(prefix: str, runs: pd.DataFrame, tests: pd.DataFrame, reference: str, subject: str) -> list[Plot]:
