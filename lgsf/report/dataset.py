@@ -28,7 +28,7 @@ from lgsf.runs.facts import RunFacts, read_facts
 from lgsf.runs.log import read_log
 from lgsf.runs.ranks import read_ranks
 from lgsf.tables.factorial import read_effects
-from lgsf.tables.files import read_beyond, read_comparisons, read_runs
+from lgsf.tables.files import read_beyond, read_runs, read_tests
 from lgsf.tables.inputs import changed_inputs
 from lgsf.tables.results import results_block
 from lgsf.tables.summary import differences, summarise
@@ -99,7 +99,7 @@ class Collected:
         self.experiment, self._results = experiment, results
         self.runs = read_runs(experiment, tables)
         self.summary = summarise(self.runs)
-        self.comparisons = read_comparisons(tables)
+        self.tests = read_tests(tables)
         self.beyond = read_beyond(tables)
         self._effects = read_effects(tables) if experiment.factorial is not None else None
         self.titles = {method.name: method.title for method in experiment.methods}
@@ -180,20 +180,20 @@ class Collected:
         design, effects = self.experiment.factorial, self._effects
         if design is None or effects is None:
             return None
-        here = effects[(effects["dataset"] == dataset) & (effects["gallery"] == protocol)]
+        here = effects[(effects["dataset"] == dataset) & (effects["protocol"] == protocol)]
         place = f"{dataset}, {PROTOCOL_LABELS[protocol]}"
         return factorial_part(f"{dataset}-{protocol}", place, design, runs, here, self.titles)
 
     def _comparison(self, dataset: str, protocol: str, reference: str) -> Comparison | None:
         """None where the reference, or everything else, has no finished run."""
-        tests = self.comparisons
+        tests = self.tests
         tests = tests[
-            (tests["dataset"] == dataset) & (tests["gallery"] == protocol) & (tests["reference"] == reference)
+            (tests["dataset"] == dataset) & (tests["protocol"] == protocol) & (tests["reference"] == reference)
         ]
         if tests.empty:
             return None
         runs, summary = self._of(dataset, protocol, self.runs), self._of(dataset, protocol, self.summary)
-        methods = tests[tests["claim"] == "methods"]
+        methods = tests[tests["scope"] == "methods"]
         title, place = self.titles[reference], f"{dataset}, {PROTOCOL_LABELS[protocol]}"
         prefix, changes = f"{dataset}-{protocol}", differences(summary, reference)
         return Comparison(

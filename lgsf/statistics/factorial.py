@@ -6,7 +6,7 @@ off. A main effect is the mean of all cells with the part on minus the mean of t
 two parts is half of how much the effect of one changes when the other is switched on. In a regression with levels
 -1 and +1 an effect is twice the coefficient (Box, Hunter & Hunter, Statistics for Experimenters, chapter 5).
 
-The claim is about methods. Seeds vary within each cell, images are shared by all cells, so the variance is the sum
+Effects are about methods. Seeds vary within each cell, images are shared by all cells, so the variance is the sum
 of weight^2 x seed variance / runs and the image-cluster variance of the contrast (lgsf.statistics.variance). Seeds of
 different cells count as independent; where equal seeds make runs alike, that errs on the safe side.
 """
@@ -22,10 +22,10 @@ import numpy as np
 import pandas as pd
 
 from lgsf.metrics.names import KEY_METRICS, PRIMARY, TESTED
-from lgsf.statistics.comparison import LEAST_SEEDS
 from lgsf.statistics.corrections import benjamini_hochberg, holm
 from lgsf.statistics.equivalence import ALPHA, equivalence_words, smallest_detectable
-from lgsf.statistics.outcomes import Floats, Gallery, Outcomes, Ranks, outcomes
+from lgsf.statistics.outcomes import Floats, Outcomes, ProtocolName, Ranks, outcomes
+from lgsf.statistics.tests import LEAST_SEEDS
 from lgsf.statistics.variance import VarianceTable
 from lgsf.system.errors import LgsfError
 
@@ -76,7 +76,7 @@ def factorial_effects(
     factors: Sequence[str],
     cells: Mapping[str, Collection[str]],
     *,
-    gallery: Gallery = "full",
+    protocol: ProtocolName = "full",
 ) -> pd.DataFrame:
     """All main effects and interactions on one dataset and split, one row per effect and metric (EFFECT_COLUMNS).
 
@@ -87,7 +87,7 @@ def factorial_effects(
     Raises LgsfError where a combination is missing or doubled, or a cell has no run.
     """
     _check(runs, factors, cells)
-    data = outcomes({method: runs[method] for method in cells}, gallery=gallery)
+    data = outcomes({method: runs[method] for method in cells}, protocol=protocol)
     variance = VarianceTable(data) if data.seeds.min() >= LEAST_SEEDS else None
     columns = [TESTED.index(metric) for metric in KEY_METRICS]
     rows = []

@@ -26,21 +26,21 @@ def summary_markdown(experiment: Experiment, summary: pd.DataFrame) -> str:
     return "\n".join(lines) + "\n"
 
 
-def summary_latex(experiment: Experiment, summary: pd.DataFrame, comparisons: pd.DataFrame) -> str:
+def summary_latex(experiment: Experiment, summary: pd.DataFrame, tests: pd.DataFrame) -> str:
     """`summary.tex`: one table environment per dataset and protocol; needs the package booktabs.
 
-    comparisons  as lgsf.tables.comparisons.compare_runs makes them; only the claim about methods earns a dagger
+    tests  as lgsf.tables.tests.experiment_tests makes them; only what holds for methods earns a dagger
     """
     parts = ["% needs \\usepackage{booktabs}"]
     titles = {method.name: method.title for method in experiment.methods}
     for (dataset, protocol), group in summary.groupby(["dataset", "protocol"], sort=False):
-        tests = comparisons[
-            (comparisons["dataset"] == dataset)
-            & (comparisons["gallery"] == protocol)
-            & (comparisons["reference"] == experiment.reference)
-            & (comparisons["claim"] == "methods")
+        own = tests[
+            (tests["dataset"] == dataset)
+            & (tests["protocol"] == protocol)
+            & (tests["reference"] == experiment.reference)
+            & (tests["scope"] == "methods")
         ]
-        findings = dict(zip(zip(tests["method"], tests["metric"], strict=True), tests["finding"], strict=True))
+        findings = dict(zip(zip(own["method"], own["metric"], strict=True), own["finding"], strict=True))
         reference = latex_text(titles.get(experiment.reference, experiment.reference))
         caption = (
             f"Retrieval on {latex_text(dataset)}, {PROTOCOL_LABELS[str(protocol)]}: mean and standard deviation over "

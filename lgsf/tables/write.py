@@ -10,12 +10,12 @@ from lgsf.config.experiment import Experiment
 from lgsf.system.files import write_text
 from lgsf.tables.beyond import collect_beyond
 from lgsf.tables.collect import collect
-from lgsf.tables.comparisons import compare_runs
 from lgsf.tables.factorial import TABLE as FACTORIAL_TABLE
 from lgsf.tables.factorial import factorial_runs
-from lgsf.tables.files import write_parquet
+from lgsf.tables.files import TESTS, write_parquet
 from lgsf.tables.printed import summary_latex, summary_markdown
 from lgsf.tables.summary import differences, summarise
+from lgsf.tables.tests import experiment_tests
 
 
 def write_tables(experiment: Experiment, *, results: Path, out: Path) -> None:
@@ -31,9 +31,9 @@ def write_tables(experiment: Experiment, *, results: Path, out: Path) -> None:
     write_text(out / "summary.csv", summary.to_csv(index=False))
     changes = pd.concat([differences(summary, reference) for reference in experiment.references])
     write_text(out / "differences.csv", changes.to_csv(index=False))
-    comparisons = compare_runs(experiment, runs, results)
-    write_parquet(out / "comparisons.parquet", comparisons)
-    write_text(out / "comparisons.csv", comparisons.to_csv(index=False))
+    tests = experiment_tests(experiment, runs, results)
+    write_parquet(out / TESTS, tests)
+    write_text(out / "comparisons.csv", tests.to_csv(index=False))
     beyond = collect_beyond(runs, results)
     write_parquet(out / "beyond.parquet", beyond)
     write_text(out / "beyond.csv", beyond.to_csv(index=False))
@@ -42,4 +42,4 @@ def write_tables(experiment: Experiment, *, results: Path, out: Path) -> None:
         write_parquet(out / FACTORIAL_TABLE, effects)
         write_text(out / "factorial.csv", effects.to_csv(index=False))
     write_text(out / "summary.md", summary_markdown(experiment, summary))
-    write_text(out / "summary.tex", summary_latex(experiment, summary, comparisons))
+    write_text(out / "summary.tex", summary_latex(experiment, summary, tests))

@@ -41,7 +41,7 @@ class Own:
     """The runs of one method on one dataset under one protocol.
 
     key       name by which published.csv may know the method
-    protocol  a key of lgsf.verdict.published.PROTOCOLS, or None with `why_not`; see `protocol_of`
+    protocol  a key of lgsf.verdict.published.PROTOCOLS, or None with `why_not`; see `published_protocol`
     text, visual, ensemble   inputs, in the words of published.csv (GRU, BiGRU, BERT; BUTD; True for averages);
               "unknown" and None where a run's record does not say
     values    metric -> one value per seed
@@ -87,13 +87,15 @@ class Verdict:
     metrics: tuple[MetricVerdict, ...]
 
 
-def protocol_of(dataset: str, *, images: int, folds: int, gallery: Literal["full", "folds"]) -> tuple[str | None, str]:
+def published_protocol(
+    dataset: str, *, images: int, folds: int, protocol: Literal["full", "folds"]
+) -> tuple[str | None, str]:
     """(protocol of published.csv, "") for a test split, or (None, why there is none).
 
     dataset  names that begin with "coco" or "flickr30k" are those datasets in the split of the field
     """
     if dataset.startswith("coco"):
-        if images == COCO_IMAGES and gallery == "full":
+        if images == COCO_IMAGES and protocol == "full":
             return "coco5k", ""
         if images == COCO_IMAGES and folds == COCO_FOLDS:
             return FIVE_FOLDS, ""
@@ -101,7 +103,7 @@ def protocol_of(dataset: str, *, images: int, folds: int, gallery: Literal["full
             return FIRST_FOLD, ""
         return None, f"{dataset} has {images} test images in {folds} folds, the papers use 5,000 in one or five"
     if dataset.startswith("flickr30k"):
-        if images == FOLD_IMAGES and gallery == "full":
+        if images == FOLD_IMAGES and protocol == "full":
             return "f30k_1k", ""
         return None, f"{dataset} has {images} test images in {folds} folds, the papers rank 1,000 in one"
     return None, f"the table of published numbers has MS-COCO and Flickr30K, not {dataset}"
@@ -147,22 +149,22 @@ def verdict_table(owns: Sequence[Own], rows: Sequence[Published], spread: Sequen
     return out.astype(dict.fromkeys(numbers, "float64"))
 
 
-def claim_table(comparisons: pd.DataFrame, *, method: str, reference: str) -> pd.DataFrame:
+def claim_table(tests: pd.DataFrame, *, method: str, reference: str) -> pd.DataFrame:
     """The paper's claim in both readings beside our own difference and its 95 % interval.
 
-    comparisons  as lgsf.statistics.compare_methods returns them on COCO with gallery="folds"
+    tests  as lgsf.statistics.method_tests returns them on COCO with protocol="folds"
     reference    the method whose R@1 the gains are over; the paper does not name it, so it is never implied
 
     The claim is about methods: below three seeds there is no interval and no verdict.
     """
-    chosen = comparisons[
-        (comparisons["claim"] == "methods")
-        & (comparisons["method"] == method)
-        & (comparisons["other"] == reference)
-        & comparisons["metric"].isin(list(CLAIM))
+    chosen = tests[
+        (tests["scope"] == "methods")
+        & (tests["method"] == method)
+        & (tests["other"] == reference)
+        & tests["metric"].isin(list(CLAIM))
     ].set_index("metric")
     if set(chosen.index) != set(CLAIM):
-        raise LgsfError(f"the comparisons hold no R@1 of {method!r} against {reference!r}: compare these two first.")
+        raise LgsfError(f"the tests hold no R@1 of {method!r} against {reference!r}: test these two first.")
     lines = []
     for metric, (task, gain) in CLAIM.items():
         for reading, column, prefix in (("relative", "relative", "relative_"), ("absolute", "difference", "")):
@@ -189,7 +191,7 @@ def _claim_word(gain: float, low: float, high: float, found: pd.Series[Any]) -> 
     if gain < low:
         return "larger than claimed"
     if low > 0:
-        shown = found["finding"] == "beats"  # corrected for all comparisons of the family; the interval is not
+        shown = found["finding"] == "beats"  # corrected for all tests of the family; the interval is not
         return "agrees with the claim" if shown else "agrees with the claim; no gain shown after correction"
     return "agrees with the claim, and with no gain"
 

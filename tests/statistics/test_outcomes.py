@@ -21,13 +21,13 @@ def test_hits_of_three_images_by_hand() -> None:
     np.testing.assert_allclose(data.recalls()[0], [*recalls, sum(recalls)])
 
 
-@pytest.mark.parametrize("gallery", ["full", "folds"])
-def test_recalls_equal_those_of_the_ranking(gallery: str) -> None:
+@pytest.mark.parametrize("protocol", ["full", "folds"])
+def test_recalls_equal_those_of_the_ranking(protocol: str) -> None:
     generator = np.random.default_rng(0)
     runs = [drawn(generator, np.array([5, 1, 3, 2] * 25), folds=4) for _ in range(3)]
-    recalls = outcomes({"a": runs[:1], "b": runs[1:]}, gallery=gallery).recalls()
+    recalls = outcomes({"a": runs[:1], "b": runs[1:]}, protocol=protocol).recalls()
     for row, run in zip(recalls, runs, strict=True):
-        expected = metrics(run.i2t, run.t2i) if gallery == "full" else metrics(run.i2t_fold, run.t2i_fold)
+        expected = metrics(run.i2t, run.t2i) if protocol == "full" else metrics(run.i2t_fold, run.t2i_fold)
         np.testing.assert_allclose(row, [expected[name] for name in TESTED])
 
 

@@ -21,8 +21,8 @@ from lgsf.report.page import write_report
 from lgsf.report.sections.factorial import factorial_part
 from lgsf.system.settings import deep_merge
 from lgsf.tables.collect import collect
-from lgsf.tables.comparisons import SHOWN_COLUMNS
 from lgsf.tables.factorial import FACTORIAL_COLUMNS, factorial_runs, read_effects
+from lgsf.tables.tests import SHOWN_COLUMNS
 from lgsf.tables.write import write_tables
 from lgsf.training.train import train
 from tests.support import synthetic
@@ -52,7 +52,7 @@ def experiment(**changes: Any) -> Experiment:
 @pytest.fixture(autouse=True)
 def _no_comparisons(monkeypatch: pytest.MonkeyPatch) -> None:
     """Comparisons of ten methods take seconds and are tested elsewhere."""
-    monkeypatch.setattr("lgsf.tables.write.compare_runs", lambda *_: pd.DataFrame(columns=list(SHOWN_COLUMNS)))
+    monkeypatch.setattr("lgsf.tables.write.experiment_tests", lambda *_: pd.DataFrame(columns=list(SHOWN_COLUMNS)))
 
 
 @pytest.fixture(scope="module")

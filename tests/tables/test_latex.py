@@ -11,9 +11,9 @@ import pytest
 
 from lgsf.render.latex import latex_text
 from lgsf.tables.collect import collect
-from lgsf.tables.comparisons import compare_runs
 from lgsf.tables.printed import summary_latex
 from lgsf.tables.summary import summarise
+from lgsf.tables.tests import experiment_tests
 from tests.support import synthetic
 
 
@@ -24,7 +24,7 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> str:
     methods[1]["title"] = r"50% {A_B} \ #1 & more"
     experiment = synthetic.experiment(methods=methods, reference="base")
     runs = collect(experiment, results)
-    return summary_latex(experiment, summarise(runs), compare_runs(experiment, runs, results))
+    return summary_latex(experiment, summarise(runs), experiment_tests(experiment, runs, results))
 
 
 def test_special_characters_are_printed_literally() -> None:
@@ -54,13 +54,13 @@ def test_a_dagger_stands_only_where_a_test_says_so(tmp_path: Path) -> None:
     results = synthetic.write_results(tmp_path)
     experiment = synthetic.experiment(reference="base")
     runs = collect(experiment, results)
-    summary, comparisons = summarise(runs), compare_runs(experiment, runs, results)
+    summary, comparisons = summarise(runs), experiment_tests(experiment, runs, results)
     comparisons["finding"] = "no difference shown"
     assert r"\textsuperscript" not in summary_latex(experiment, summary, comparisons)
     chosen = (comparisons["method"] == "lgsf") & (comparisons["metric"] == "t2i_r1")
-    comparisons.loc[chosen & (comparisons["claim"] == "checkpoints"), "finding"] = "scored higher than"
+    comparisons.loc[chosen & (comparisons["scope"] == "checkpoints"), "finding"] = "scored higher than"
     assert r"\textsuperscript" not in summary_latex(experiment, summary, comparisons)
-    comparisons.loc[chosen & (comparisons["claim"] == "methods"), "finding"] = "beats"
+    comparisons.loc[chosen & (comparisons["scope"] == "methods"), "finding"] = "beats"
     assert summary_latex(experiment, summary, comparisons).count(r"\textsuperscript{\dag}") == 1
 
 
@@ -82,7 +82,7 @@ def test_an_ensemble_has_its_column_in_words(tmp_path: Path) -> None:
     runs = collect(experiment, results)
     summary = summarise(runs)
     summary.loc[summary["method"] == "lgsf", "ensemble"] = "yes"
-    table = summary_latex(experiment, summary, compare_runs(experiment, runs, results))
+    table = summary_latex(experiment, summary, experiment_tests(experiment, runs, results))
     assert "Method & Text encoder & Ensemble & R@1" in table
     assert "LGSF & BiGRU & yes &" in table
     assert "VSE++ (2 of 3 seeds) & GRU & no &" in table

@@ -14,13 +14,13 @@ from lgsf.config.experiment import Experiment
 from lgsf.render.markdown import markdown_text
 from lgsf.runs.facts import read_facts
 from lgsf.runs.ranks import read_ranks, twin_accuracy
-from lgsf.statistics import compare_methods
+from lgsf.statistics import method_tests
 from lgsf.system.errors import LgsfError
 from lgsf.tables.collect import collect
-from lgsf.tables.comparisons import compare_runs
-from lgsf.tables.files import read_runs
+from lgsf.tables.files import read_runs, read_tests
 from lgsf.tables.inputs import changed_inputs, printed_inputs
 from lgsf.tables.summary import differences, summarise
+from lgsf.tables.tests import experiment_tests
 from lgsf.tables.write import write_tables
 from tests.support import synthetic
 
@@ -287,22 +287,22 @@ def test_a_bad_experiment_is_one_sentence(text: str, message: str) -> None:
 def test_tests_are_made_against_reference_and_base_and_only_with_three_seeds(tmp_path: Path) -> None:
     results = synthetic.write_results(tmp_path)
     experiment = synthetic.experiment()
-    table = compare_runs(experiment, collect(experiment, results), results)
+    table = experiment_tests(experiment, collect(experiment, results), results)
     assert set(table["reference"]) == {"vsepp", "base"}
     assert not {"random", "oracle"} & set(table["method"])
-    methods = table[table["claim"] == "methods"].set_index(["reference", "method", "metric"])
+    methods = table[table["scope"] == "methods"].set_index(["reference", "method", "metric"])
     assert methods.loc[("vsepp", "lgsf", "rsum"), "finding"] == "n/a"  # the reference has two seeds
     tested = methods.loc[("base", "lgsf", "rsum")]
     assert tested["low"] < tested["difference"] < tested["high"]
     ranks = [read_ranks(results / f"toy/{method}/seed{seed}") for method in ("lgsf", "base") for seed in (0, 1, 2)]
-    expected = compare_methods({"lgsf": ranks[:3], "base": ranks[3:]}, "base")
-    alone = expected[(expected["claim"] == "methods") & (expected["metric"] == "rsum")].iloc[0]
+    expected = method_tests({"lgsf": ranks[:3], "base": ranks[3:]}, "base")
+    alone = expected[(expected["scope"] == "methods") & (expected["metric"] == "rsum")].iloc[0]
     assert tested["p"] == pytest.approx(alone["p"])
 
 
 def test_nothing_to_compare_is_an_empty_table(tmp_path: Path) -> None:
     experiment = synthetic.experiment()
-    table = compare_runs(experiment, collect(experiment, tmp_path), tmp_path)
+    table = experiment_tests(experiment, collect(experiment, tmp_path), tmp_path)
     assert table.empty
     assert {"dataset", "reference", "p_corrected"} <= set(table.columns)
 
@@ -341,3 +341,9 @@ def test_every_table_counts_the_looks_of_training_and_tuning(tmp_path: Path) -> 
     assert r"rSum & Dev looks \\" in latex
     (row,) = (line for line in latex.splitlines() if line.startswith("LGSF &"))
     assert row.endswith(r"& 102 \\")
+
+
+def test_tests_of_older_code_are_refused(tmp_path: Path) -> None:
+    pd.DataFrame(columns=["claim", "gallery"]).to_parquet(tmp_path / "comparisons.parquet")
+    with pytest.raises(LgsfError, match=r"comparisons\.parquet has no column 'scope'.*run the tables step again"):
+        read_tests(tmp_path)

@@ -12,11 +12,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-import lgsf.tables.comparisons
+import lgsf.tables.tests
 from lgsf.cli import main
 from lgsf.config.experiment import Experiment
 from lgsf.runs.ranks import read_ranks
-from lgsf.statistics import compare_methods
+from lgsf.statistics import method_tests
 from lgsf.tables.collect import collect
 from lgsf.verdict.compare import published_keys
 from lgsf.verdict.files import read_table
@@ -130,7 +130,7 @@ def test_the_claim_against_a_named_reference(
 ) -> None:
     """60.22 over 56.6 is +6.4 %, or +3.6 points; 73.55 over 72.6 is +1.3 %, or +0.95 points."""
     # fewer draws for speed: they serve the claim about checkpoints, which is not read here
-    monkeypatch.setattr(lgsf.tables.comparisons, "compare_methods", partial(compare_methods, resamples=100))
+    monkeypatch.setattr(lgsf.tables.tests, "method_tests", partial(method_tests, resamples=100))
     run(config, "--results", results, "--dataset", "coco", "--reference", "weak", "--out", tmp_path)
     assert capsys.readouterr().out == f"{tmp_path / 'verdicts.md'}\n"
     found = pd.read_csv(tmp_path / "claims.csv").set_index(["metric", "reading"])

@@ -24,9 +24,9 @@ def differences_block(
     titles: Mapping[str, str],
     inputs: Mapping[str, str],
 ) -> Block:
-    """Each method minus the reference: points, percent, 95 % interval and corrected p of the claim about methods.
+    """Each method minus the reference: points, percent, 95 % interval and corrected p, as they hold for methods.
 
-    tests    rows of one dataset, protocol and reference with claim "methods" (lgsf.tables.comparisons)
+    tests    rows of one dataset, protocol and reference of scope "methods" (lgsf.tables.tests)
     changes  the same comparison from lgsf.tables.summary.differences, for the looks at dev
     inputs   method -> which of its inputs differ from the reference's (lgsf.tables.inputs.changed_inputs)
     """
@@ -58,16 +58,16 @@ def design_block(
 ) -> Block:
     """What the design can resolve, and what holds for these checkpoints alone; one row per method and metric.
 
-    tests    rows of one dataset, protocol and reference, both claims
+    tests    rows of one dataset, protocol and reference, both scopes
     changes  the same comparison from lgsf.tables.summary.differences, for the SDs over seeds
     """
     spread = changes.set_index(["method", "metric"]).to_dict("index")
-    by_claim = {claim: rows.set_index(["method", "metric"]).to_dict("index") for claim, rows in tests.groupby("claim")}
+    by_scope = {scope: rows.set_index(["method", "metric"]).to_dict("index") for scope, rows in tests.groupby("scope")}
     rows = []
-    chosen = tests[(tests["claim"] == "methods") & tests["metric"].isin(KEY_METRICS)]
+    chosen = tests[(tests["scope"] == "methods") & tests["metric"].isin(KEY_METRICS)]
     for key in zip(chosen["method"], chosen["metric"], strict=True):
         method, metric = key
-        row, these, sds = by_claim["methods"][key], by_claim["checkpoints"][key], spread[key]
+        row, these, sds = by_scope["methods"][key], by_scope["checkpoints"][key], spread[key]
         share = row["superiority"]
         rows.append(
             [
@@ -89,7 +89,7 @@ def design_block(
 def difference_plots(prefix: str, runs: pd.DataFrame, tests: pd.DataFrame, reference: str, subject: str) -> list[Plot]:
     """A forest plot per headline metric: every seed minus the reference's mean, the mean, its 95 % interval.
 
-    tests  rows of one dataset, protocol and reference with claim "methods"; no interval, no bar
+    tests  rows of one dataset, protocol and reference of scope "methods"; no interval, no bar
     """
     plots = []
     for metric in KEY_METRICS:
