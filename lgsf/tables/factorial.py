@@ -12,7 +12,7 @@ from lgsf.config.experiment import Experiment
 from lgsf.config.factorial import Factorial
 from lgsf.metrics.names import KEY_METRICS, PRIMARY
 from lgsf.render.numbers import listing
-from lgsf.runs.ranks import read_ranks
+from lgsf.runs.finished import Finished
 from lgsf.statistics import EFFECT_COLUMNS, ProtocolName, Ranks, combinations, factorial_effects
 from lgsf.statistics.factorial import TIMES
 from lgsf.tables.files import read_parquet
@@ -21,7 +21,7 @@ FACTORIAL_COLUMNS = ("dataset", "protocol", *EFFECT_COLUMNS)
 TABLE = "factorial.parquet"
 
 
-def factorial_runs(experiment: Experiment, runs: pd.DataFrame, results: Path) -> pd.DataFrame:
+def factorial_runs(experiment: Experiment, runs: pd.DataFrame, finished: Finished) -> pd.DataFrame:
     """What lgsf.statistics.factorial says of the finished runs; runs as lgsf.tables.collect.collect gives them.
 
     Columns are FACTORIAL_COLUMNS. Where a cell has no finished run there is no effect,
@@ -35,7 +35,7 @@ def factorial_runs(experiment: Experiment, runs: pd.DataFrame, results: Path) ->
         cells = group[(group["status"] == "finished") & group["method"].isin(list(design.cells))]
         ranks: dict[str, list[Ranks]] = {}
         for method, seed in zip(cells["method"], cells["seed"], strict=True):
-            ranks.setdefault(method, []).append(read_ranks(results / str(dataset) / method / f"seed{seed}"))
+            ranks.setdefault(method, []).append(finished.ranks(str(dataset), method, seed))
         if absent := [method for method in design.cells if method not in ranks]:
             table = _without_effects(design, absent)
         else:

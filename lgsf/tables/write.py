@@ -7,6 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from lgsf.config.experiment import Experiment
+from lgsf.runs.finished import Finished
 from lgsf.system.files import write_text
 from lgsf.tables.beyond import collect_beyond
 from lgsf.tables.collect import collect
@@ -24,21 +25,22 @@ def write_tables(experiment: Experiment, *, results: Path, out: Path) -> None:
     runs, comparisons and beyond as .parquet and .csv, differences.csv, summary.csv, .md and .tex; for an experiment
     with a factorial also factorial.parquet and .csv
     """
-    runs = collect(experiment, results)
+    finished = Finished(results)
+    runs = collect(experiment, finished)
     summary = summarise(runs)
     write_parquet(out / "runs.parquet", runs)
     write_text(out / "runs.csv", runs.to_csv(index=False))
     write_text(out / "summary.csv", summary.to_csv(index=False))
     changes = pd.concat([differences(summary, reference) for reference in experiment.references])
     write_text(out / "differences.csv", changes.to_csv(index=False))
-    tests = experiment_tests(experiment, runs, results)
+    tests = experiment_tests(experiment, runs, finished)
     write_parquet(out / TESTS, tests)
     write_text(out / "comparisons.csv", tests.to_csv(index=False))
-    beyond = collect_beyond(runs, results)
+    beyond = collect_beyond(runs, finished)
     write_parquet(out / "beyond.parquet", beyond)
     write_text(out / "beyond.csv", beyond.to_csv(index=False))
     if experiment.factorial is not None:
-        effects = factorial_runs(experiment, runs, results)
+        effects = factorial_runs(experiment, runs, finished)
         write_parquet(out / FACTORIAL_TABLE, effects)
         write_text(out / "factorial.csv", effects.to_csv(index=False))
     write_text(out / "summary.md", summary_markdown(experiment, summary))

@@ -11,6 +11,7 @@ import yaml
 from lgsf.config.experiment import SUBJECT, Experiment
 from lgsf.config.names import CONTROLS
 from lgsf.runs.facts import read_facts
+from lgsf.runs.finished import Finished
 from lgsf.system.errors import LgsfError
 from lgsf.system.files import write_text
 from lgsf.tables.collect import collect
@@ -66,13 +67,14 @@ def compare(
         named = True
     source = "--published" if published else "the configuration"
     check_keys({entry.name: entry.published for entry in experiment.methods}, table, source=source)
-    runs = collect(experiment, results) if results is not None else read_runs(experiment, cast(Path, tables))
+    finished = None if results is None else Finished(results)
+    runs = read_runs(experiment, cast(Path, tables)) if finished is None else collect(experiment, finished)
     tests = None
     if named and tables is not None:
         tests = read_tests(tables)
-    elif named and results is not None:
+    elif named and finished is not None:
         claimed = runs["method"].isin([SUBJECT, *experiment.references]) & (runs["protocol"] == "folds")
-        tests = experiment_tests(experiment, runs[claimed], results)
+        tests = experiment_tests(experiment, runs[claimed], finished)
     verdicts, gains = judge(experiment, runs, *read_table(table)), claims(experiment, runs, tests)
     text = verdict_markdown(experiment, verdict_parts(experiment, runs, verdicts, gains))
     if out is None:

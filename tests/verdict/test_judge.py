@@ -15,6 +15,7 @@ import pytest
 import lgsf.tables.tests
 from lgsf.cli import main
 from lgsf.config.experiment import Experiment
+from lgsf.runs.finished import Finished
 from lgsf.runs.ranks import read_ranks
 from lgsf.statistics import method_tests
 from lgsf.tables.collect import collect
@@ -63,7 +64,7 @@ def experiment(names: tuple[str, ...] = tuple(METHODS), **changes: Any) -> Exper
 
 @pytest.fixture(scope="module")
 def runs(results: Path) -> pd.DataFrame:
-    return collect(experiment(), results)
+    return collect(experiment(), Finished(results))
 
 
 @pytest.fixture(scope="module")
@@ -187,7 +188,7 @@ def test_off_coco_nothing_is_compared_and_one_sentence_says_why(tmp_path: Path, 
     for method in ("lgsf", "sgr"):
         write_coco_run(tmp_path, method, SGR, seed=0, dataset="flickr8k", images=1000, folds=1)
     own = experiment(("lgsf", "sgr"), datasets=["flickr8k"], reference="sgr", seeds=[0])
-    found = collect(own, tmp_path)
+    found = collect(own, Finished(tmp_path))
     rows, spread = read_table(config / "published.csv")
     part = verdict_parts(own, found, judge(own, found, rows, spread), claims(own, found, None))[0]
     assert part.published is None
@@ -212,7 +213,7 @@ def test_other_test_splits(
     published: Recalls = (75.2, 93.3, 96.6, 56.2, 81.0, 86.5)  # SGR on Flickr30K
     write_coco_run(tmp_path, "sgr", published, seed=1, dataset=dataset, images=images, folds=1)
     own = experiment(("sgr",), datasets=[dataset], reference="sgr", seeds=[1])
-    found = judge(own, collect(own, tmp_path), *read_table(config / "published.csv"))
+    found = judge(own, collect(own, Finished(tmp_path)), *read_table(config / "published.csv"))
     first = found[found["protocol"] == protocol].iloc[0]
     assert first["verdict"] == word
     assert first["reason"].startswith(reason)
@@ -229,7 +230,7 @@ def test_imported_scores_are_judged_by_what_is_said_of_them(tmp_path: Path, conf
     }.items():
         write_coco_run(tmp_path, name, SGR, seed=1, kind="imported", record=record)
         own = experiment(("sgr",), methods=[{"name": name, "title": name, "published": "sgr"}], seeds=[1])
-        found = judge(own, collect(own, tmp_path), *read_table(config / "published.csv"))
+        found = judge(own, collect(own, Finished(tmp_path)), *read_table(config / "published.csv"))
         words[name] = found[found["protocol"] == "coco1k_5fold"].iloc[0][["verdict", "reason"]].tolist()
     assert words["said"] == ["reproduced", ""]
     assert words["silent"][1].startswith("text encoder: our record does not say which; ensemble: our record")
