@@ -23,9 +23,9 @@ from lgsf.statistics import (
     VarianceTable,
     bootstrap_recalls,
     combinations,
-    compare_methods,
     factorial_effects,
     mcnemar,
+    method_tests,
     outcomes,
     percentile_interval,
     randomisation_p,
@@ -63,7 +63,7 @@ def speed() -> None:
         ("every checkpoint with every other", {f"{m}/{s}": [r] for m, rs in runs.items() for s, r in enumerate(rs)}),
     ):
         start = time.perf_counter()
-        table = compare_methods(compared, next(iter(compared)), pairs="all", resamples=10_000)
+        table = method_tests(compared, next(iter(compared)), pairs="all", resamples=10_000)
         print(f"| {title} | {len(table) // 14} | {time.perf_counter() - start:.1f} | {peak_memory_mb():.0f} |")
     every = [run for group in runs.values() for run in group]
     data = outcomes({str(k): [run] for k, run in enumerate(every)})

@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from lgsf.metrics.names import RECALL_AT
 from lgsf.metrics.ranking import Floats
+from lgsf.metrics.recall import RECALL_AT
 
 PAIRS = 8192  # pairs whose scores are gathered at once: 4 MB beside a block of 128 rows
 

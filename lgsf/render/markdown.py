@@ -1,11 +1,11 @@
-"""Text and blocks as Markdown."""
+"""Text and tables as Markdown."""
 
 from __future__ import annotations
 
 import html
 import re
 
-from lgsf.render.block import Block
+from lgsf.render.block import Block, Cell
 
 _MARKUP = re.compile(r"([\\`*_{}\[\]|~#])")
 
@@ -17,9 +17,27 @@ def markdown_text(text: object) -> str:
 
 
 def block_lines(block: Block) -> list[str]:
-    """A table of the report as Markdown: caption, head, rows, and its note."""
-    lines = [markdown_text(block.caption), "", f"| {' | '.join(map(markdown_text, block.columns))} |"]
-    lines.append("|" + "".join("---:|" if number else "---|" for number in block.numeric))
-    for row in block.rows:
-        lines.append(f"| {' | '.join(markdown_text(f'{cell.text} {cell.minor}') for cell in row)} |")
+    """A table of the report: its caption, a blank line, the table and its note."""
+    return [markdown_text(block.caption), "", *table_lines(block)]
+
+
+def table_lines(block: Block) -> list[str]:
+    """Head, rows, and the note after a blank line; the caption is left to whoever heads the table."""
+    lines = [_line([markdown_text(name) for name in block.names])]
+    lines.append("|" + "".join("---:|" if column.numeric else "---|" for column in block.columns))
+    lines += [_line([_name(name), *map(_cell, cells)]) for name, *cells in block.rows]
     return [*lines, "", markdown_text(block.note)] if block.note else lines
+
+
+def _line(cells: list[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _cell(cell: Cell) -> str:
+    return markdown_text(f"{cell.marked} {cell.minor}")
+
+
+def _name(cell: Cell) -> str:
+    """What tells a row from its neighbours stands in brackets behind its name."""
+    minor = cell.minor if cell.minor.startswith("(") or not cell.minor else f"({cell.minor})"
+    return markdown_text(f"{cell.marked} {minor}")

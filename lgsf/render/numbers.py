@@ -20,18 +20,6 @@ LOOKS = "Dev looks: how often a run, and the tuning that its values came from, w
 PROTOCOL_LABELS = {"full": "whole test split as gallery", "folds": "mean over folds, each its own gallery"}
 
 
-def metric_label(metric: str) -> str:
-    """`i2t_r1` -> `i2t R@1`, `rsum` -> `rSum`, `twin_relation` -> `relation twins`."""
-    if metric == "rsum":
-        return "rSum"
-    if metric.startswith("twin_"):
-        return f"{metric.removeprefix('twin_')} twins"
-    direction, _, name = metric.partition("_")
-    if name.startswith("r") and name[1:].isdigit():
-        return f"{direction} R@{name[1:]}"
-    return f"{direction} {'median' if name == 'medr' else 'mean'} rank"
-
-
 def kind_mark(kind: str) -> str:
     """What a table adds to a title; the title of an ensemble says by itself that it is one."""
     return "" if kind in ("trained", "ensemble") else kind

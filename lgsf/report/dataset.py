@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from lgsf.config.experiment import Experiment, subject_of
+from lgsf.metrics.names import is_twin
 from lgsf.render.block import Block
 from lgsf.render.numbers import PROTOCOL_LABELS
 from lgsf.render.plots import Plot
@@ -19,7 +20,7 @@ from lgsf.report.sections.data import data_block
 from lgsf.report.sections.differences import design_block, difference_plots, differences_block
 from lgsf.report.sections.factorial import FactorialPart, factorial_part
 from lgsf.report.sections.learning import Trained, learning_plots, term_plots
-from lgsf.report.sections.results import RankPair, recall_plots, results_block, score_plots
+from lgsf.report.sections.results import RankPair, recall_plots, score_plots
 from lgsf.report.sections.runs import every_run_block
 from lgsf.report.sections.tuning import tuning_block
 from lgsf.report.transductive import TransductivePart, transductive_part
@@ -27,8 +28,9 @@ from lgsf.runs.facts import RunFacts, read_facts
 from lgsf.runs.log import read_log
 from lgsf.runs.ranks import read_ranks
 from lgsf.tables.factorial import read_effects
-from lgsf.tables.files import read_beyond, read_comparisons, read_runs
+from lgsf.tables.files import read_beyond, read_runs, read_tests
 from lgsf.tables.inputs import changed_inputs
+from lgsf.tables.results import results_block
 from lgsf.tables.summary import differences, summarise
 
 
@@ -97,7 +99,7 @@ class Collected:
         self.experiment, self._results = experiment, results
         self.runs = read_runs(experiment, tables)
         self.summary = summarise(self.runs)
-        self.comparisons = read_comparisons(tables)
+        self.tests = read_tests(tables)
         self.beyond = read_beyond(tables)
         self._effects = read_effects(tables) if experiment.factorial is not None else None
         self.titles = {method.name: method.title for method in experiment.methods}
@@ -117,8 +119,8 @@ class Collected:
         runs, summary = self._of(dataset, first, self.runs), self._of(dataset, first, self.summary)
         trained = self._trained(dataset)
         twins = None
-        if any(str(metric).startswith("twin_") for metric in summary["metric"]):
-            twins = results_block(f"{dataset}-twins", f"Twin accuracy on {dataset}, percent", summary, twins=True)
+        if kinds := [str(name) for name in dict.fromkeys(summary["metric"]) if is_twin(str(name))]:
+            twins = results_block(f"{dataset}-twins", f"Twin accuracy on {dataset}, percent", summary, metrics=kinds)
         data = None
         if dataset in self.data:
             data = data_block(f"{dataset}-data", f"What {dataset} holds", self.data[dataset]["splits"])
@@ -178,20 +180,20 @@ class Collected:
         design, effects = self.experiment.factorial, self._effects
         if design is None or effects is None:
             return None
-        here = effects[(effects["dataset"] == dataset) & (effects["gallery"] == protocol)]
+        here = effects[(effects["dataset"] == dataset) & (effects["protocol"] == protocol)]
         place = f"{dataset}, {PROTOCOL_LABELS[protocol]}"
         return factorial_part(f"{dataset}-{protocol}", place, design, runs, here, self.titles)
 
     def _comparison(self, dataset: str, protocol: str, reference: str) -> Comparison | None:
         """None where the reference, or everything else, has no finished run."""
-        tests = self.comparisons
+        tests = self.tests
         tests = tests[
-            (tests["dataset"] == dataset) & (tests["gallery"] == protocol) & (tests["reference"] == reference)
+            (tests["dataset"] == dataset) & (tests["protocol"] == protocol) & (tests["reference"] == reference)
         ]
         if tests.empty:
             return None
         runs, summary = self._of(dataset, protocol, self.runs), self._of(dataset, protocol, self.summary)
-        methods = tests[tests["claim"] == "methods"]
+        methods = tests[tests["scope"] == "methods"]
         title, place = self.titles[reference], f"{dataset}, {PROTOCOL_LABELS[protocol]}"
         prefix, changes = f"{dataset}-{protocol}", differences(summary, reference)
         return Comparison(

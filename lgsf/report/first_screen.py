@@ -43,30 +43,30 @@ def first_screen(
     *,
     runs: pd.DataFrame,
     summary: pd.DataFrame,
-    comparisons: pd.DataFrame,
+    tests: pd.DataFrame,
     verdicts: pd.DataFrame,
     claims: pd.DataFrame,
     data: Mapping[str, Mapping[str, Any]],
 ) -> FirstScreen:
     """Answers for a whole experiment, from its tables.
 
-    comparisons  as lgsf.tables.comparisons.compare_runs makes them
+    tests  as lgsf.tables.tests.experiment_tests makes them
     verdicts, claims   as lgsf.verdict.judge makes them
     data         dataset -> the `data` of one of its finished runs
     """
     primary = {name: str(runs.loc[runs["dataset"] == name, "protocol"].iloc[0]) for name in experiment.datasets}
     return FirstScreen(
-        verdict=_verdict(experiment, comparisons, verdicts, claims, data, primary),
+        verdict=_verdict(experiment, tests, verdicts, claims, data, primary),
         claimed=_claimed(),
-        measured=_measured(experiment, summary, comparisons, primary),
+        measured=_measured(experiment, summary, tests, primary),
         data=[_data_sentence(name, data.get(name, {})) for name in experiment.datasets],
-        certainty=_certainty(experiment, runs, summary, comparisons, primary),
+        certainty=_certainty(experiment, runs, summary, tests, primary),
     )
 
 
 def _verdict(
     experiment: Experiment,
-    comparisons: pd.DataFrame,
+    tests: pd.DataFrame,
     verdicts: pd.DataFrame,
     claims: pd.DataFrame,
     data: Mapping[str, Mapping[str, Any]],
@@ -84,7 +84,7 @@ def _verdict(
         sentences.append(f"On {dataset}, read as relative gains over {titles[reference]}: {listing(words)}.")
     if absent:
         sentences.append(f"The paper's claim is {NOT_TESTABLE}: {'; '.join(absent)}.")
-    sentences += _headlines(experiment, comparisons, primary)
+    sentences += _headlines(experiment, tests, primary)
     for dataset, own in verdicts.groupby("dataset", sort=False):
         sentences.append(f"On {dataset}, {counted(own)}.")
     if any(facts.get("source", {}).get("kind") == "scenes" for facts in data.values()):
@@ -92,7 +92,7 @@ def _verdict(
     return " ".join(sentences)
 
 
-def _headlines(experiment: Experiment, comparisons: pd.DataFrame, primary: Mapping[str, str]) -> list[str]:
+def _headlines(experiment: Experiment, tests: pd.DataFrame, primary: Mapping[str, str]) -> list[str]:
     """Per dataset what the tests of R@1 say of the subject against each reference, in a few words."""
     subject = subject_of(experiment)
     titles = {method.name: method.title for method in experiment.methods}
@@ -100,7 +100,7 @@ def _headlines(experiment: Experiment, comparisons: pd.DataFrame, primary: Mappi
     for dataset, protocol in primary.items():
         parts = []
         for reference in experiment.references:
-            if found := _subject_rows(comparisons, dataset, protocol, subject, reference):
+            if found := _subject_rows(tests, dataset, protocol, subject, reference):
                 words = {task: HEADLINES[found[metric]["finding"]] for metric, (task, _) in CLAIM.items()}
                 same = set(words.values())
                 said = same.pop() if len(same) == 1 else listing([f"{word} in {task}" for task, word in words.items()])
@@ -120,7 +120,7 @@ def _claimed() -> list[str]:
 
 
 def _measured(
-    experiment: Experiment, summary: pd.DataFrame, comparisons: pd.DataFrame, primary: Mapping[str, str]
+    experiment: Experiment, summary: pd.DataFrame, tests: pd.DataFrame, primary: Mapping[str, str]
 ) -> list[str]:
     subject, sentences = subject_of(experiment), []
     for dataset, protocol in primary.items():
@@ -131,7 +131,7 @@ def _measured(
             continue
         sentences.append(f"{own['title']} on {dataset}: rSum {mean_sd(own['mean'], own['sd'])}.")
         for reference in experiment.references:
-            found = _subject_rows(comparisons, dataset, protocol, subject, reference)
+            found = _subject_rows(tests, dataset, protocol, subject, reference)
             if found:
                 base = here[(here["method"] == reference) & (here["metric"] == "rsum")].iloc[0]
                 parts = [
@@ -145,15 +145,15 @@ def _measured(
 
 
 def _subject_rows(
-    comparisons: pd.DataFrame, dataset: str, protocol: str, subject: str, reference: str
+    tests: pd.DataFrame, dataset: str, protocol: str, subject: str, reference: str
 ) -> dict[Hashable, dict[Hashable, Any]]:
     """Metric -> the row about the method itself (seeds and images vary); {} where nothing was compared."""
-    chosen = comparisons[
-        (comparisons["dataset"] == dataset)
-        & (comparisons["gallery"] == protocol)
-        & (comparisons["method"] == subject)
-        & (comparisons["reference"] == reference)
-        & (comparisons["claim"] == "methods")
+    chosen = tests[
+        (tests["dataset"] == dataset)
+        & (tests["protocol"] == protocol)
+        & (tests["method"] == subject)
+        & (tests["reference"] == reference)
+        & (tests["scope"] == "methods")
     ]
     return chosen.set_index("metric").to_dict("index")
 
@@ -176,7 +176,7 @@ def _certainty(
     experiment: Experiment,
     runs: pd.DataFrame,
     summary: pd.DataFrame,
-    comparisons: pd.DataFrame,
+    tests: pd.DataFrame,
     primary: Mapping[str, str],
 ) -> list[str]:
     seeds = len(experiment.seeds)
@@ -191,7 +191,7 @@ def _certainty(
     titles = {method.name: method.title for method in experiment.methods}
     for dataset, protocol in primary.items():
         for reference in experiment.references:
-            found = _subject_rows(comparisons, dataset, protocol, subject, reference)
+            found = _subject_rows(tests, dataset, protocol, subject, reference)
             if found:
                 against = f"{titles[subject]} against {titles[reference]} on {dataset}"
                 sentences.append(f"{against}: {_tested(found)}.")

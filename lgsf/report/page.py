@@ -87,7 +87,7 @@ def report_context(experiment: Experiment, *, results: Path, tables: Path) -> di
             experiment,
             runs=runs,
             summary=found.summary,
-            comparisons=found.comparisons,
+            tests=found.tests,
             verdicts=verdicts,
             claims=claims,
             data=found.data,

@@ -1,10 +1,8 @@
-"""What plots of scores share: which metrics, which methods, and the values of all seeds."""
+"""What plots of scores share: which methods, and the values of all seeds."""
 
 from __future__ import annotations
 
 import pandas as pd
-
-SHOWN = ("i2t_r1", "t2i_r1", "rsum")
 
 
 def seed_scores(runs: pd.DataFrame, method: str, metric: str) -> tuple[list[float], float, float]:

@@ -10,8 +10,8 @@ import pandas as pd
 
 from lgsf.config.experiment import Experiment
 from lgsf.metrics.names import HEADLINE
-from lgsf.render.block import Block, Cell
-from lgsf.render.numbers import PROTOCOL_LABELS, decimal, listing, mean_sd, metric_label
+from lgsf.render.block import Block, Cell, metric_columns, numbers, table_block, words
+from lgsf.render.numbers import PROTOCOL_LABELS, decimal, listing, mean_sd
 from lgsf.report.environment import environment
 from lgsf.runs.diagnosis import diagnosis_table, read_diagnoses
 from lgsf.system.errors import LgsfError
@@ -86,10 +86,9 @@ def _block(id_: str, caption: str, table: pd.DataFrame, titles: Mapping[str, str
             minor = "" if mode == "off" else f"({decimal(change.mean(), sign=True)}{spread})"
             cells.append(Cell(mean_sd(own[metric].mean(), own[metric].std()), minor, float(own[metric].mean())))
         rows.append((*cells, Cell(str(len(own)), sort=float(len(own)))))
-    columns = ("method", "interaction in evaluation", *map(metric_label, HEADLINE), "seeds")
-    numeric = tuple(place > 1 for place in range(len(columns)))
+    columns = [*words("method", "interaction in evaluation"), *metric_columns(HEADLINE), *numbers("seeds")]
     note = "Mean ± SD over seeds; in brackets the difference to “off” with the same weights."
-    return Block(id_, caption, columns, numeric, tuple(rows), note)
+    return table_block(id_, caption, columns, rows, note)
 
 
 def _notes(table: pd.DataFrame, titles: Mapping[str, str]) -> list[str]:

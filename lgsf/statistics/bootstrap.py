@@ -12,6 +12,7 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 
+from lgsf.metrics.names import TESTED
 from lgsf.statistics.outcomes import Floats, Outcomes, with_rsum
 
 BLOCK = 256  # resamples per matrix product: 5 MB of counts at 5,000 images
@@ -23,7 +24,7 @@ def bootstrap_recalls(data: Outcomes, *, resamples: int, seed: int) -> Floats:
     hits = data.system_hits().reshape(len(data.captions), -1)
     captions = data.captions.astype(np.float32)[:, None]
     columns = np.concatenate([hits, captions], axis=1)  # whole numbers: exact in float32 below 2**24
-    out = np.empty((resamples, n_systems, 7))
+    out = np.empty((resamples, n_systems, len(TESTED)))
     for start, counts in _draws(data.fold, resamples, np.random.default_rng(seed)):
         sums = (counts @ columns).astype(np.float64)
         queries = np.empty((len(sums), 1, 6))

@@ -6,7 +6,7 @@ off. A main effect is the mean of all cells with the part on minus the mean of t
 two parts is half of how much the effect of one changes when the other is switched on. In a regression with levels
 -1 and +1 an effect is twice the coefficient (Box, Hunter & Hunter, Statistics for Experimenters, chapter 5).
 
-The claim is about methods. Seeds vary within each cell, images are shared by all cells, so the variance is the sum
+Effects are about methods. Seeds vary within each cell, images are shared by all cells, so the variance is the sum
 of weight^2 x seed variance / runs and the image-cluster variance of the contrast (lgsf.statistics.variance). Seeds of
 different cells count as independent; where equal seeds make runs alike, that errs on the safe side.
 """
@@ -21,14 +21,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from lgsf.statistics.comparison import LEAST_SEEDS, PRIMARY
+from lgsf.metrics.names import KEY_METRICS, PRIMARY, TESTED
 from lgsf.statistics.corrections import benjamini_hochberg, holm
 from lgsf.statistics.equivalence import ALPHA, equivalence_words, smallest_detectable
-from lgsf.statistics.outcomes import METRICS, Floats, Gallery, Outcomes, Ranks, outcomes
+from lgsf.statistics.outcomes import Floats, Outcomes, ProtocolName, Ranks, outcomes
+from lgsf.statistics.tests import LEAST_SEEDS
 from lgsf.statistics.variance import VarianceTable
 from lgsf.system.errors import LgsfError
 
-EFFECT_METRICS = (*PRIMARY, "rsum")
 TIMES = ":"  # between the parts of an interaction: "gat:triangle"
 EFFECT_COLUMNS = {
     "effect": "the part, or the parts of an interaction joined by a colon",
@@ -76,7 +76,7 @@ def factorial_effects(
     factors: Sequence[str],
     cells: Mapping[str, Collection[str]],
     *,
-    gallery: Gallery = "full",
+    protocol: ProtocolName = "full",
 ) -> pd.DataFrame:
     """All main effects and interactions on one dataset and split, one row per effect and metric (EFFECT_COLUMNS).
 
@@ -87,13 +87,13 @@ def factorial_effects(
     Raises LgsfError where a combination is missing or doubled, or a cell has no run.
     """
     _check(runs, factors, cells)
-    data = outcomes({method: runs[method] for method in cells}, gallery=gallery)
+    data = outcomes({method: runs[method] for method in cells}, protocol=protocol)
     variance = VarianceTable(data) if data.seeds.min() >= LEAST_SEEDS else None
-    columns = [METRICS.index(metric) for metric in EFFECT_METRICS]
+    columns = [TESTED.index(metric) for metric in KEY_METRICS]
     rows = []
     for effect in combinations(factors):
         parts = _effect(data, variance, effect_weights(effect, cells))
-        for metric, column in zip(EFFECT_METRICS, columns, strict=True):
+        for metric, column in zip(KEY_METRICS, columns, strict=True):
             rows.append(
                 {
                     **{"effect": TIMES.join(effect), "order": len(effect), "metric": metric},
@@ -121,14 +121,14 @@ def _check(runs: Mapping[str, Sequence[Ranks]], factors: Sequence[str], cells: M
 
 
 def _effect(data: Outcomes, variance: VarianceTable | None, weights: Mapping[str, float]) -> dict[str, Any]:
-    """Estimate and, with enough seeds for a variance, its error; arrays (7,) in the order of METRICS."""
+    """Estimate and, with enough seeds for a variance, its error; arrays (7,) in the order of TESTED."""
     by_system = {data.systems.index(method): weight for method, weight in weights.items()}
     means = data.system_recalls()
     estimate: Floats = np.sum([weight * means[system] for system, weight in by_system.items()], axis=0)
     if variance is None:
         note = f"needs {LEAST_SEEDS} seeds of every cell, {data.systems[data.seeds.argmin()]} has {data.seeds.min()}"
-        untested = dict.fromkeys(("low", "high", "se", "df", "p", "detectable"), np.full(len(METRICS), np.nan))
-        words = {"equivalence": ["n/a"] * len(METRICS), "note": [note] * len(METRICS)}
+        untested = dict.fromkeys(("low", "high", "se", "df", "p", "detectable"), np.full(len(TESTED), np.nan))
+        words = {"equivalence": ["n/a"] * len(TESTED), "note": [note] * len(TESTED)}
         return {"estimate": estimate, **untested, **words}
     error = variance.contrast(by_system)
     width = error.half_width()
@@ -136,7 +136,7 @@ def _effect(data: Outcomes, variance: VarianceTable | None, weights: Mapping[str
         **{"estimate": estimate, "low": estimate - width, "high": estimate + width, "se": error.se, "df": error.df},
         **{"p": error.p(estimate), "detectable": smallest_detectable(error.se, error.df)},
         "equivalence": equivalence_words(estimate, error, len(data.captions)),
-        "note": [""] * len(METRICS),
+        "note": [""] * len(TESTED),
     }
 
 

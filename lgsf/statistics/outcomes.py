@@ -14,12 +14,11 @@ from typing import Any, Literal, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from lgsf.metrics.names import RECALL_AT
+from lgsf.metrics.names import RECALLS
+from lgsf.metrics.recall import RECALL_AT
 from lgsf.system.errors import LgsfError
 
-RECALLS = tuple(f"{direction}_r{k}" for direction in ("i2t", "t2i") for k in RECALL_AT)
-METRICS = (*RECALLS, "rsum")
-Gallery = Literal["full", "folds"]
+ProtocolName = Literal["full", "folds"]
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.integer[Any]]
 
@@ -104,8 +103,8 @@ def with_rsum(recalls: Floats) -> Floats:
     return np.concatenate([recalls, recalls.sum(axis=-1, keepdims=True)], axis=-1)
 
 
-def outcomes(runs: Mapping[str, Sequence[Ranks]], *, gallery: Gallery = "full") -> Outcomes:
-    """Collect the hits of all runs; `gallery` "folds" takes the ranks inside each query's fold.
+def outcomes(runs: Mapping[str, Sequence[Ranks]], *, protocol: ProtocolName = "full") -> Outcomes:
+    """Collect the hits of all runs; `protocol` "folds" takes the ranks inside each query's fold.
 
     Raises LgsfError when a system has no run or when two runs answered different queries.
     """
@@ -124,7 +123,7 @@ def outcomes(runs: Mapping[str, Sequence[Ranks]], *, gallery: Gallery = "full") 
     n_images = len(first.i2t)
     hits = np.empty((n_images, len(listed), len(RECALLS)), np.float32)
     for row, (_, ranks) in enumerate(listed):
-        i2t, t2i = (ranks.i2t, ranks.t2i) if gallery == "full" else (ranks.i2t_fold, ranks.t2i_fold)
+        i2t, t2i = (ranks.i2t, ranks.t2i) if protocol == "full" else (ranks.i2t_fold, ranks.t2i_fold)
         for column, k in enumerate(RECALL_AT):
             hits[:, row, column] = np.asarray(i2t) < k
             right = np.bincount(image, weights=np.asarray(t2i) < k, minlength=n_images)

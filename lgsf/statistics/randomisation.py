@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
+from lgsf.metrics.names import TESTED
 from lgsf.statistics.outcomes import Floats, Outcomes, with_rsum
 
 BLOCK = 256
@@ -29,7 +30,7 @@ def signed_recalls(data: Outcomes, *, resamples: int, seed: int) -> Floats:
     n_images = len(data.captions)
     hits = data.system_hits().reshape(n_images, -1)
     generator = np.random.default_rng(seed)
-    out = np.empty((resamples, len(data.systems), 7))
+    out = np.empty((resamples, len(data.systems), len(TESTED)))
     for start in range(0, resamples, BLOCK):
         rows = min(BLOCK, resamples - start)
         bits = np.frombuffer(generator.bytes(rows * n_images), np.uint8).reshape(rows, n_images) & 1

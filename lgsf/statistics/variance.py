@@ -18,6 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
+from lgsf.metrics.names import TESTED
 from lgsf.statistics.outcomes import Floats, Outcomes, with_rsum
 
 Weight = float | Floats
@@ -43,7 +44,7 @@ class Error:
 
     def p(self, difference: Floats) -> Floats:
         """(7,) two-sided p of differences; 1 where there is neither a difference nor an error."""
-        ratio = np.divide(np.abs(difference), self.se, out=np.full(7, np.inf), where=self.se > 0)
+        ratio = np.divide(np.abs(difference), self.se, out=np.full(len(TESTED), np.inf), where=self.se > 0)
         return np.where((self.se == 0) & (difference == 0), 1.0, 2 * stats.t.sf(ratio, self.df))
 
     def half_width(self, level: float = 0.95) -> Floats:
@@ -61,7 +62,7 @@ class VarianceTable:
         self._df_images = float(max(len(data.captions) - data.fold.max() - 1, 1))
         recalls = data.recalls()
         self._n = data.seeds.astype(np.float64)
-        total = np.zeros((len(data.systems), 7))  # variance between runs, as measured
+        total = np.zeros((len(data.systems), len(TESTED)))  # variance between runs, as measured
         mixed = np.zeros_like(total)  # the part of it that is seed x image
         for system in np.flatnonzero(data.seeds > 1):
             own = data.members == system

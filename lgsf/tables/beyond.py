@@ -18,8 +18,9 @@ from lgsf.data.positives import SETS
 from lgsf.metrics.difficulty import RECALL_AT, found_alone, found_by
 from lgsf.metrics.hubness import hubness
 from lgsf.metrics.relevance import DIRECTIONS, measures
+from lgsf.runs.finished import Finished
 from lgsf.runs.names import EVALUATE_AGAIN, SPLIT
-from lgsf.runs.ranks import JUDGED_ARRAYS, TWIN, Ranks, read_ranks
+from lgsf.runs.ranks import JUDGED_ARRAYS, TWIN, Ranks
 from lgsf.runs.relevance import FILE, read_relevance
 from lgsf.statistics.agreement import agreement
 from lgsf.system.errors import LgsfError
@@ -33,7 +34,7 @@ Row = dict[str, Any]
 Arrays = Mapping[str, npt.NDArray[Any]]
 
 
-def collect_beyond(runs: pd.DataFrame, results: Path) -> pd.DataFrame:
+def collect_beyond(runs: pd.DataFrame, finished: Finished) -> pd.DataFrame:
     """One row per number; `runs` as lgsf.tables.collect.collect gives them.
 
     what       true, eccv, cxc (lgsf.data.positives); people_<kind> of judgement; hubs; difficulty
@@ -48,15 +49,15 @@ def collect_beyond(runs: pd.DataFrame, results: Path) -> pd.DataFrame:
     Raises LgsfError for broken files, never for a run that lacks one.
     """
     rows: list[Row] = []
-    finished = runs[runs["status"] == "finished"]
-    for dataset, group in finished.groupby("dataset", sort=False):
+    done = runs[runs["status"] == "finished"]
+    for dataset, group in done.groupby("dataset", sort=False):
         ranks: dict[str, list[Ranks]] = {}
         titles = {}
         for run in group.drop_duplicates(["method", "seed"]).to_dict("records"):
             identity = {name: run[name] for name in ("dataset", "method", "title", "kind", "seed")}
-            folder = results / str(dataset) / run["method"] / f"seed{run['seed']}"
-            own = read_ranks(folder)
-            found = (*_relevance(folder / SPLIT), *_from_top(folder / SPLIT, own))
+            who = str(dataset), str(run["method"]), int(run["seed"])
+            folder, own = finished.folder(*who) / SPLIT, finished.ranks(*who)
+            found = (*_relevance(folder), *_from_top(folder, own))
             rows += [identity | row for row in found]
             if run["kind"] not in NOT_SINGLE:
                 ranks.setdefault(run["method"], []).append(own)

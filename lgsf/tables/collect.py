@@ -10,15 +10,13 @@ import numpy as np
 import pandas as pd
 
 from lgsf.config.experiment import ExpectedRun, Experiment
-from lgsf.metrics.names import RECALLS
+from lgsf.metrics.names import RANK_METRICS, is_twin
 from lgsf.runs.facts import RunFacts, read_facts
 from lgsf.runs.failure import read_failure
-from lgsf.runs.ranks import read_ranks, twin_accuracy
+from lgsf.runs.finished import Finished
+from lgsf.runs.ranks import twin_accuracy
 from lgsf.system.errors import LgsfError
 from lgsf.tables.inputs import INPUTS
-
-RANK_METRICS = (*RECALLS, "rsum", "i2t_medr", "i2t_meanr", "t2i_medr", "t2i_meanr")
-
 
 COSTS = ("seconds", "peak_memory_mb", "peak_gpu_memory_mb", "parameters", "parameters_training_only")
 
@@ -47,7 +45,7 @@ RUN_COLUMNS = (
 )
 
 
-def collect(experiment: Experiment, results: Path) -> pd.DataFrame:
+def collect(experiment: Experiment, finished: Finished) -> pd.DataFrame:
     """One row per expected dataset x method x seed and protocol ("full", and "folds" where there are any).
 
     `status` is finished, failed or missing; the latter two have a `reason` and no numbers. Twin accuracies
@@ -60,14 +58,14 @@ def collect(experiment: Experiment, results: Path) -> pd.DataFrame:
     rows: list[dict[str, Any]] = []
     for dataset in experiment.datasets:
         expected = [run for run in experiment.expected() if run.dataset == dataset]
-        read = [(run, _read(run, results / run.folder)) for run in expected]
+        read = [(run, _read(run, finished)) for run in expected]
         protocols = list(dict.fromkeys(row["protocol"] for _, found in read for row in found)) or ["full"]
         has_no_graph = any(row["source"] != "scenes" for _, found in read for row in found)
         for run, found in read:
             if not found and run.method == GRAPH_CONTROL and has_no_graph:
                 continue
-            rows += found or [_absent(run, results / run.folder, protocol) for protocol in protocols]
-    twins = sorted({key for row in rows for key in row if key.startswith("twin_")})
+            rows += found or [_absent(run, finished, protocol) for protocol in protocols]
+    twins = sorted({key for row in rows for key in row if is_twin(key)})
     table = pd.DataFrame(rows, columns=[*RUN_COLUMNS, *twins])
     numeric = [
         *RANK_METRICS,
@@ -82,12 +80,13 @@ def collect(experiment: Experiment, results: Path) -> pd.DataFrame:
         *twins,
     ]
     table[numeric] = table[numeric].astype(np.float64)
-    _refuse_mixtures(table, results)
+    _refuse_mixtures(table, finished.results)
     return table
 
 
-def _read(run: ExpectedRun, folder: Path) -> list[dict[str, Any]]:
+def _read(run: ExpectedRun, finished: Finished) -> list[dict[str, Any]]:
     """Rows of a finished run, one per protocol; none if the run is not finished."""
+    folder = finished.folder(run.dataset, run.method, run.seed)
     if not (folder / "run.json").is_file() or not (folder / "test" / "ranks.npz").is_file():
         return []
     facts = read_facts(folder)
@@ -102,7 +101,7 @@ def _read(run: ExpectedRun, folder: Path) -> list[dict[str, Any]]:
             )
     if run.is_control != (facts.kind == "control") or run.is_ensemble != (facts.kind == "ensemble"):
         raise LgsfError(f"{folder / 'run.json'}: kind is {facts.kind!r}, which does not fit the name {run.method!r}.")
-    ranks = read_ranks(folder)
+    ranks = finished.ranks(run.dataset, run.method, run.seed)
     twins = twin_accuracy(folder)
     return [
         {
@@ -121,7 +120,8 @@ def _read(run: ExpectedRun, folder: Path) -> list[dict[str, Any]]:
     ]
 
 
-def _absent(run: ExpectedRun, folder: Path, protocol: str) -> dict[str, Any]:
+def _absent(run: ExpectedRun, finished: Finished, protocol: str) -> dict[str, Any]:
+    folder = finished.folder(run.dataset, run.method, run.seed)
     failure = read_failure(folder)
     if failure is not None:
         where = f" (epoch {failure.epoch})" if failure.epoch is not None else ""

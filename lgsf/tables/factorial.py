@@ -10,20 +10,21 @@ import pandas as pd
 
 from lgsf.config.experiment import Experiment
 from lgsf.config.factorial import Factorial
+from lgsf.metrics.names import KEY_METRICS, PRIMARY
 from lgsf.render.numbers import listing
-from lgsf.runs.ranks import read_ranks
-from lgsf.statistics import EFFECT_COLUMNS, EFFECT_METRICS, PRIMARY, Gallery, Ranks, combinations, factorial_effects
+from lgsf.runs.finished import Finished
+from lgsf.statistics import EFFECT_COLUMNS, ProtocolName, Ranks, combinations, factorial_effects
 from lgsf.statistics.factorial import TIMES
-from lgsf.system.errors import LgsfError
+from lgsf.tables.files import read_parquet
 
-FACTORIAL_COLUMNS = ("dataset", "gallery", *EFFECT_COLUMNS)
+FACTORIAL_COLUMNS = ("dataset", "protocol", *EFFECT_COLUMNS)
 TABLE = "factorial.parquet"
 
 
-def factorial_runs(experiment: Experiment, runs: pd.DataFrame, results: Path) -> pd.DataFrame:
+def factorial_runs(experiment: Experiment, runs: pd.DataFrame, finished: Finished) -> pd.DataFrame:
     """What lgsf.statistics.factorial says of the finished runs; runs as lgsf.tables.collect.collect gives them.
 
-    Columns are FACTORIAL_COLUMNS; `gallery` is the protocol. Where a cell has no finished run there is no effect,
+    Columns are FACTORIAL_COLUMNS. Where a cell has no finished run there is no effect,
     and the note names the cell. Corrections are made within one dataset and protocol. Empty without a factorial.
     """
     design = experiment.factorial
@@ -34,21 +35,19 @@ def factorial_runs(experiment: Experiment, runs: pd.DataFrame, results: Path) ->
         cells = group[(group["status"] == "finished") & group["method"].isin(list(design.cells))]
         ranks: dict[str, list[Ranks]] = {}
         for method, seed in zip(cells["method"], cells["seed"], strict=True):
-            ranks.setdefault(method, []).append(read_ranks(results / str(dataset) / method / f"seed{seed}"))
+            ranks.setdefault(method, []).append(finished.ranks(str(dataset), method, seed))
         if absent := [method for method in design.cells if method not in ranks]:
             table = _without_effects(design, absent)
         else:
-            gallery: Gallery = "folds" if protocol == "folds" else "full"
-            table = factorial_effects(ranks, list(design.factors), design.cells, gallery=gallery)
-        tables.append(table.assign(dataset=str(dataset), gallery=str(protocol)))
+            name: ProtocolName = "folds" if protocol == "folds" else "full"
+            table = factorial_effects(ranks, list(design.factors), design.cells, protocol=name)
+        tables.append(table.assign(dataset=str(dataset), protocol=str(protocol)))
     return pd.concat(tables, ignore_index=True)[list(FACTORIAL_COLUMNS)]
 
 
 def read_effects(tables: Path) -> pd.DataFrame:
     """The table of effects that `lgsf.tables.write.write_tables` left."""
-    if not (tables / TABLE).is_file():
-        raise LgsfError(f"{tables / TABLE} is missing: run the tables step first.")
-    return pd.read_parquet(tables / TABLE)
+    return read_parquet(tables / TABLE, needs=("protocol",))
 
 
 def _without_effects(design: Factorial, absent: Sequence[str]) -> pd.DataFrame:
@@ -64,6 +63,6 @@ def _without_effects(design: Factorial, absent: Sequence[str]) -> pd.DataFrame:
             "correction": "holm" if len(effect) == 1 and metric in PRIMARY else "bh",
         }
         for effect in combinations(list(design.factors))
-        for metric in EFFECT_METRICS
+        for metric in KEY_METRICS
     ]
     return pd.DataFrame(rows, columns=list(EFFECT_COLUMNS))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -11,6 +12,8 @@ from lgsf.config.experiment import Experiment
 from lgsf.system.errors import LgsfError
 from lgsf.system.files import write_atomically
 from lgsf.tables.collect import GRAPH_CONTROL
+
+TESTS = "comparisons.parquet"  # lgsf.tables.tests
 
 
 def read_runs(experiment: Experiment, tables: Path) -> pd.DataFrame:
@@ -23,9 +26,9 @@ def read_runs(experiment: Experiment, tables: Path) -> pd.DataFrame:
     return runs
 
 
-def read_comparisons(tables: Path) -> pd.DataFrame:
-    """The table of tests that `write_tables` left (lgsf.tables.comparisons)."""
-    return read_parquet(tables / "comparisons.parquet")
+def read_tests(tables: Path) -> pd.DataFrame:
+    """The table of tests that `write_tables` left (lgsf.tables.tests)."""
+    return read_parquet(tables / TESTS, needs=("scope", "protocol"))
 
 
 def read_beyond(tables: Path) -> pd.DataFrame:
@@ -33,11 +36,14 @@ def read_beyond(tables: Path) -> pd.DataFrame:
     return read_parquet(tables / "beyond.parquet")
 
 
-def read_parquet(path: Path, step: str = "tables") -> pd.DataFrame:
-    """A table that an earlier step left; LgsfError where it is absent."""
+def read_parquet(path: Path, step: str = "tables", *, needs: Sequence[str] = ()) -> pd.DataFrame:
+    """A table that an earlier step left; LgsfError where it is absent, or lacks a column of today."""
     if not path.is_file():
         raise LgsfError(f"{path} is missing: run the {step} step first.")
-    return pd.read_parquet(path)
+    table = pd.read_parquet(path)
+    if absent := [name for name in needs if name not in table.columns]:
+        raise LgsfError(f"{path} has no column {absent[0]!r}, so older code wrote it: run the {step} step again.")
+    return table
 
 
 def write_parquet(path: Path, table: pd.DataFrame) -> None:

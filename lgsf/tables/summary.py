@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import pandas as pd
 
-from lgsf.tables.collect import GROUP, RANK_METRICS
+from lgsf.metrics.names import RANK_METRICS, higher_is_better, is_twin
+from lgsf.tables.collect import GROUP
 from lgsf.tables.inputs import INPUTS
 
 
 def metric_columns(runs: pd.DataFrame) -> list[str]:
     """The metrics of a table of runs: ranks, then twin accuracies."""
-    return [*RANK_METRICS, *(c for c in runs.columns if c.startswith("twin_"))]
+    return [*RANK_METRICS, *(c for c in runs.columns if is_twin(c))]
 
 
 def summarise(runs: pd.DataFrame) -> pd.DataFrame:
@@ -23,7 +24,7 @@ def summarise(runs: pd.DataFrame) -> pd.DataFrame:
     for (dataset, protocol, method), group in runs.groupby(GROUP, sort=False):
         for metric in metric_columns(runs):
             values = group[metric].dropna()
-            if values.empty and metric.startswith("twin_"):
+            if values.empty and is_twin(metric):
                 continue
             rows.append(
                 {
@@ -54,10 +55,10 @@ def _told(values: pd.Series[str]) -> str:
 def differences(summary: pd.DataFrame, reference: str) -> pd.DataFrame:
     """Every method's mean minus the reference's, in points and in percent of the reference, with both SDs.
 
-    Controls are no competitors and are left out; so are mean and median ranks. Empty without the reference.
+    Controls are no competitors and are left out; so are ranks, of which less is more. Empty without the reference.
     """
     shared = ["dataset", "protocol", "metric"]
-    scores = summary[(summary["kind"] != "control") & ~summary["metric"].str.endswith(("medr", "meanr"))]
+    scores = summary[(summary["kind"] != "control") & summary["metric"].map(higher_is_better)]
     base = scores.loc[scores["method"] == reference, [*shared, "mean", "sd", "n", "dev_looks"]]
     table = scores[scores["method"] != reference].merge(base, on=shared, suffixes=("", "_reference"))
     table["difference"] = table["mean"] - table["mean_reference"]

@@ -7,16 +7,16 @@ from pathlib import Path
 import pandas as pd
 
 from lgsf.config.experiment import Experiment
+from lgsf.runs.finished import Finished
 from lgsf.system.files import write_text
 from lgsf.tables.beyond import collect_beyond
 from lgsf.tables.collect import collect
-from lgsf.tables.comparisons import compare_runs
 from lgsf.tables.factorial import TABLE as FACTORIAL_TABLE
 from lgsf.tables.factorial import factorial_runs
-from lgsf.tables.files import write_parquet
-from lgsf.tables.latex import latex
-from lgsf.tables.markdown import markdown
+from lgsf.tables.files import TESTS, write_parquet
+from lgsf.tables.printed import summary_latex, summary_markdown
 from lgsf.tables.summary import differences, summarise
+from lgsf.tables.tests import experiment_tests
 
 
 def write_tables(experiment: Experiment, *, results: Path, out: Path) -> None:
@@ -25,22 +25,23 @@ def write_tables(experiment: Experiment, *, results: Path, out: Path) -> None:
     runs, comparisons and beyond as .parquet and .csv, differences.csv, summary.csv, .md and .tex; for an experiment
     with a factorial also factorial.parquet and .csv
     """
-    runs = collect(experiment, results)
+    finished = Finished(results)
+    runs = collect(experiment, finished)
     summary = summarise(runs)
     write_parquet(out / "runs.parquet", runs)
     write_text(out / "runs.csv", runs.to_csv(index=False))
     write_text(out / "summary.csv", summary.to_csv(index=False))
     changes = pd.concat([differences(summary, reference) for reference in experiment.references])
     write_text(out / "differences.csv", changes.to_csv(index=False))
-    comparisons = compare_runs(experiment, runs, results)
-    write_parquet(out / "comparisons.parquet", comparisons)
-    write_text(out / "comparisons.csv", comparisons.to_csv(index=False))
-    beyond = collect_beyond(runs, results)
+    tests = experiment_tests(experiment, runs, finished)
+    write_parquet(out / TESTS, tests)
+    write_text(out / "comparisons.csv", tests.to_csv(index=False))
+    beyond = collect_beyond(runs, finished)
     write_parquet(out / "beyond.parquet", beyond)
     write_text(out / "beyond.csv", beyond.to_csv(index=False))
     if experiment.factorial is not None:
-        effects = factorial_runs(experiment, runs, results)
+        effects = factorial_runs(experiment, runs, finished)
         write_parquet(out / FACTORIAL_TABLE, effects)
         write_text(out / "factorial.csv", effects.to_csv(index=False))
-    write_text(out / "summary.md", markdown(experiment, summary))
-    write_text(out / "summary.tex", latex(experiment, summary, comparisons))
+    write_text(out / "summary.md", summary_markdown(experiment, summary))
+    write_text(out / "summary.tex", summary_latex(experiment, summary, tests))

@@ -11,11 +11,12 @@ import yaml
 from lgsf.config.experiment import SUBJECT, Experiment
 from lgsf.config.names import CONTROLS
 from lgsf.runs.facts import read_facts
+from lgsf.runs.finished import Finished
 from lgsf.system.errors import LgsfError
 from lgsf.system.files import write_text
 from lgsf.tables.collect import collect
-from lgsf.tables.comparisons import compare_runs
-from lgsf.tables.files import read_comparisons, read_runs, write_parquet
+from lgsf.tables.files import read_runs, read_tests, write_parquet
+from lgsf.tables.tests import experiment_tests
 from lgsf.verdict.files import read_table
 from lgsf.verdict.judge import claims, judge
 from lgsf.verdict.published import check_keys
@@ -66,14 +67,15 @@ def compare(
         named = True
     source = "--published" if published else "the configuration"
     check_keys({entry.name: entry.published for entry in experiment.methods}, table, source=source)
-    runs = collect(experiment, results) if results is not None else read_runs(experiment, cast(Path, tables))
-    comparisons = None
+    finished = None if results is None else Finished(results)
+    runs = read_runs(experiment, cast(Path, tables)) if finished is None else collect(experiment, finished)
+    tests = None
     if named and tables is not None:
-        comparisons = read_comparisons(tables)
-    elif named and results is not None:
+        tests = read_tests(tables)
+    elif named and finished is not None:
         claimed = runs["method"].isin([SUBJECT, *experiment.references]) & (runs["protocol"] == "folds")
-        comparisons = compare_runs(experiment, runs[claimed], results)
-    verdicts, gains = judge(experiment, runs, *read_table(table)), claims(experiment, runs, comparisons)
+        tests = experiment_tests(experiment, runs[claimed], finished)
+    verdicts, gains = judge(experiment, runs, *read_table(table)), claims(experiment, runs, tests)
     text = verdict_markdown(experiment, verdict_parts(experiment, runs, verdicts, gains))
     if out is None:
         return text

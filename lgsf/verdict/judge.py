@@ -10,11 +10,12 @@ import numpy as np
 import pandas as pd
 
 from lgsf.config.experiment import SUBJECT, Experiment
+from lgsf.metrics.names import KEY_METRICS
 from lgsf.runs.names import UNKNOWN
 from lgsf.tables.collect import GROUP
 from lgsf.verdict.claim import CLAIM, untestable
-from lgsf.verdict.published import FIRST_FOLD, FIVE_FOLDS, SPREAD_METRICS, Published, Spread
-from lgsf.verdict.rule import CLAIM_COLUMNS, VERDICT_COLUMNS, Own, claim_table, protocol_of, verdict_table
+from lgsf.verdict.published import FIRST_FOLD, FIVE_FOLDS, Published, Spread
+from lgsf.verdict.rule import CLAIM_COLUMNS, VERDICT_COLUMNS, Own, claim_table, published_protocol, verdict_table
 
 NOT_APPLICABLE = "n/a"
 CLAIMS_COLUMNS = ("dataset", *CLAIM_COLUMNS, "reason")
@@ -40,8 +41,8 @@ def own_runs(experiment: Experiment, runs: pd.DataFrame) -> Iterator[Own]:
     """The finished runs of every method with a published key, per dataset and protocol that has published rows."""
     keys = {method.name: method.published for method in experiment.methods if method.published}
     finished = runs[(runs["status"] == "finished") & runs["method"].isin(list(keys))]
-    for (dataset, gallery, method), group in finished.groupby(GROUP, sort=False):
-        protocol, why_not = _protocol(str(dataset), group.iloc[0], str(gallery))
+    for (dataset, name, method), group in finished.groupby(GROUP, sort=False):
+        protocol, why_not = _protocol(str(dataset), group.iloc[0], str(name))
         if protocol is None:
             continue
         first = group.iloc[0]
@@ -54,7 +55,7 @@ def own_runs(experiment: Experiment, runs: pd.DataFrame) -> Iterator[Own]:
             text=first["text"],
             visual=first["visual"],
             ensemble={"yes": True, "no": False, UNKNOWN: None}[first["ensemble"]],
-            values={metric: group[metric].tolist() for metric in SPREAD_METRICS},
+            values={metric: group[metric].tolist() for metric in KEY_METRICS},
         )
 
 
@@ -69,19 +70,19 @@ def unjudged(experiment: Experiment, runs: pd.DataFrame, dataset: str) -> str:
     return "no method with a finished run has a published key in the configuration"
 
 
-def claims(experiment: Experiment, runs: pd.DataFrame, comparisons: pd.DataFrame | None) -> pd.DataFrame:
+def claims(experiment: Experiment, runs: pd.DataFrame, tests: pd.DataFrame | None) -> pd.DataFrame:
     """The paper's claim in both readings beside our differences, per dataset and reference (CLAIMS_COLUMNS).
 
-    comparisons  as lgsf.tables.comparisons.compare_runs makes them, or None where no reference was named
+    tests  as lgsf.tables.tests.experiment_tests makes them, or None where no reference was named
 
     Where the claim cannot be tested the verdict is n/a, `reason` says why, and no number stands beside it.
     """
     tables = []
     for dataset in experiment.datasets:
-        reason = _untestable(experiment, runs, dataset) or (NO_REFERENCE if comparisons is None else None)
+        reason = _untestable(experiment, runs, dataset) or (NO_REFERENCE if tests is None else None)
         found = []
-        if reason is None and comparisons is not None:
-            here = comparisons[(comparisons["dataset"] == dataset) & (comparisons["gallery"] == "folds")]
+        if reason is None and tests is not None:
+            here = tests[(tests["dataset"] == dataset) & (tests["protocol"] == "folds")]
             here = here[here["method"] == SUBJECT]
             found = [
                 claim_table(own, method=SUBJECT, reference=str(reference)).assign(reason="")
@@ -99,10 +100,11 @@ def _candidates(own: Own, rows: Sequence[Published]) -> list[Published]:
     return [row for row in mine if row.protocol in near] or mine
 
 
-def _protocol(dataset: str, run: pd.Series[Any], gallery: str) -> tuple[str | None, str]:
+def _protocol(dataset: str, run: pd.Series[Any], protocol: str) -> tuple[str | None, str]:
     folds = int(json.loads(run["evaluation"])["folds"])
-    kind = cast(Literal["full", "folds"], gallery)
-    return protocol_of(dataset, images=int(run["images"]), folds=folds, gallery=kind)
+    return published_protocol(
+        dataset, images=int(run["images"]), folds=folds, protocol=cast(Literal["full", "folds"], protocol)
+    )
 
 
 def _untestable(experiment: Experiment, runs: pd.DataFrame, dataset: str) -> str | None:

@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lgsf.metrics.names import RECALLS
+from lgsf.metrics.names import KEY_METRICS, RECALLS
 from lgsf.system.errors import LgsfError
 
 FIVE_FOLDS, FIRST_FOLD = "coco1k_5fold", "coco1k_first"
@@ -27,11 +27,10 @@ PROTOCOLS = {
     "f30k_1k": "Flickr30K, 1,000 test images",
 }
 COLUMNS = ("protocol", "key", "method", "text", "visual", "ensemble", *RECALLS, "rsum", "rsum_printed", "source")
-SPREAD_METRICS = ("i2t_r1", "t2i_r1", "rsum")
 SPREAD_COLUMNS = (
     *("key", "method", "dataset", "runs"),
-    *SPREAD_METRICS,
-    *(f"{metric}_sd" for metric in SPREAD_METRICS),
+    *KEY_METRICS,
+    *(f"{metric}_sd" for metric in KEY_METRICS),
     "source",
 )
 SUM_TOLERANCE = 0.05  # our own sum of printed recalls, one decimal each
@@ -95,7 +94,7 @@ def read_spread(path: Path) -> list[Spread]:
     out: list[Spread] = []
     for line, fields in _rows(path, SPREAD_COLUMNS):
         where = f"{path}, line {line}"
-        sd = {metric: _number(fields, f"{metric}_sd", where, upper=600) for metric in SPREAD_METRICS}
+        sd = {metric: _number(fields, f"{metric}_sd", where, upper=600) for metric in KEY_METRICS}
         if fields["key"] in {spread.key for spread in out}:
             raise LgsfError(f"{where}: key {fields['key']!r} is there twice; remove one.")
         runs = int(_number(fields, "runs", where, upper=1000))

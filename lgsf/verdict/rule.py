@@ -15,11 +15,12 @@ from typing import Any, Literal, cast
 
 import pandas as pd
 
-from lgsf.render.numbers import listing, metric_label
+from lgsf.metrics.names import KEY_METRICS, metric_label
+from lgsf.render.numbers import listing
 from lgsf.runs.names import UNKNOWN
 from lgsf.system.errors import LgsfError
 from lgsf.verdict.claim import CLAIM
-from lgsf.verdict.published import FIRST_FOLD, FIVE_FOLDS, PROTOCOLS, SPREAD_METRICS, Published, Spread
+from lgsf.verdict.published import FIRST_FOLD, FIVE_FOLDS, PROTOCOLS, Published, Spread
 
 Word = Literal["reproduced", "above", "below", "not comparable"]
 BAND = 2.0  # standard deviations
@@ -40,7 +41,7 @@ class Own:
     """The runs of one method on one dataset under one protocol.
 
     key       name by which published.csv may know the method
-    protocol  a key of lgsf.verdict.published.PROTOCOLS, or None with `why_not`; see `protocol_of`
+    protocol  a key of lgsf.verdict.published.PROTOCOLS, or None with `why_not`; see `published_protocol`
     text, visual, ensemble   inputs, in the words of published.csv (GRU, BiGRU, BERT; BUTD; True for averages);
               "unknown" and None where a run's record does not say
     values    metric -> one value per seed
@@ -86,13 +87,15 @@ class Verdict:
     metrics: tuple[MetricVerdict, ...]
 
 
-def protocol_of(dataset: str, *, images: int, folds: int, gallery: Literal["full", "folds"]) -> tuple[str | None, str]:
+def published_protocol(
+    dataset: str, *, images: int, folds: int, protocol: Literal["full", "folds"]
+) -> tuple[str | None, str]:
     """(protocol of published.csv, "") for a test split, or (None, why there is none).
 
     dataset  names that begin with "coco" or "flickr30k" are those datasets in the split of the field
     """
     if dataset.startswith("coco"):
-        if images == COCO_IMAGES and gallery == "full":
+        if images == COCO_IMAGES and protocol == "full":
             return "coco5k", ""
         if images == COCO_IMAGES and folds == COCO_FOLDS:
             return FIVE_FOLDS, ""
@@ -100,7 +103,7 @@ def protocol_of(dataset: str, *, images: int, folds: int, gallery: Literal["full
             return FIRST_FOLD, ""
         return None, f"{dataset} has {images} test images in {folds} folds, the papers use 5,000 in one or five"
     if dataset.startswith("flickr30k"):
-        if images == FOLD_IMAGES and gallery == "full":
+        if images == FOLD_IMAGES and protocol == "full":
             return "f30k_1k", ""
         return None, f"{dataset} has {images} test images in {folds} folds, the papers rank 1,000 in one"
     return None, f"the table of published numbers has MS-COCO and Flickr30K, not {dataset}"
@@ -109,7 +112,7 @@ def protocol_of(dataset: str, *, images: int, folds: int, gallery: Literal["full
 def verdict(own: Own, row: Published, spread: Sequence[Spread]) -> Verdict:
     """Place a method's runs beside one published row."""
     reason = "; ".join(_differing_inputs(own, row))
-    metrics = tuple(_metric(own, row, name, None if reason else _spread_of(row, spread)) for name in SPREAD_METRICS)
+    metrics = tuple(_metric(own, row, name, None if reason else _spread_of(row, spread)) for name in KEY_METRICS)
     if reason:
         return Verdict(own=own, row=row, word="not comparable", reason=reason, notes=(), metrics=metrics)
     judged = [m for m in metrics if m.word is not None]
@@ -146,22 +149,22 @@ def verdict_table(owns: Sequence[Own], rows: Sequence[Published], spread: Sequen
     return out.astype(dict.fromkeys(numbers, "float64"))
 
 
-def claim_table(comparisons: pd.DataFrame, *, method: str, reference: str) -> pd.DataFrame:
+def claim_table(tests: pd.DataFrame, *, method: str, reference: str) -> pd.DataFrame:
     """The paper's claim in both readings beside our own difference and its 95 % interval.
 
-    comparisons  as lgsf.statistics.compare_methods returns them on COCO with gallery="folds"
+    tests  as lgsf.statistics.method_tests returns them on COCO with protocol="folds"
     reference    the method whose R@1 the gains are over; the paper does not name it, so it is never implied
 
     The claim is about methods: below three seeds there is no interval and no verdict.
     """
-    chosen = comparisons[
-        (comparisons["claim"] == "methods")
-        & (comparisons["method"] == method)
-        & (comparisons["other"] == reference)
-        & comparisons["metric"].isin(list(CLAIM))
+    chosen = tests[
+        (tests["scope"] == "methods")
+        & (tests["method"] == method)
+        & (tests["other"] == reference)
+        & tests["metric"].isin(list(CLAIM))
     ].set_index("metric")
     if set(chosen.index) != set(CLAIM):
-        raise LgsfError(f"the comparisons hold no R@1 of {method!r} against {reference!r}: compare these two first.")
+        raise LgsfError(f"the tests hold no R@1 of {method!r} against {reference!r}: test these two first.")
     lines = []
     for metric, (task, gain) in CLAIM.items():
         for reading, column, prefix in (("relative", "relative", "relative_"), ("absolute", "difference", "")):
@@ -188,7 +191,7 @@ def _claim_word(gain: float, low: float, high: float, found: pd.Series[Any]) -> 
     if gain < low:
         return "larger than claimed"
     if low > 0:
-        shown = found["finding"] == "beats"  # corrected for all comparisons of the family; the interval is not
+        shown = found["finding"] == "beats"  # corrected for all tests of the family; the interval is not
         return "agrees with the claim" if shown else "agrees with the claim; no gain shown after correction"
     return "agrees with the claim, and with no gain"
 
@@ -220,7 +223,7 @@ def _spread_of(row: Published, spread: Sequence[Spread]) -> Mapping[str, float]:
     for known in spread:
         if known.key == row.key:
             return known.sd
-    return {metric: statistics.median(known.sd[metric] for known in spread) for metric in SPREAD_METRICS}
+    return {metric: statistics.median(known.sd[metric] for known in spread) for metric in KEY_METRICS}
 
 
 def _metric(own: Own, row: Published, metric: str, published_sd: Mapping[str, float] | None) -> MetricVerdict:
@@ -254,7 +257,7 @@ def _notes(own: Own, row: Published, spread: Sequence[Spread], judged: Sequence[
         yield f"spread: median of the {len(spread)} methods of Rao et al. (Flickr30K)"
     else:
         yield f"spread: {source.runs} runs of {source.method} by Rao et al. (Flickr30K)"
-    absent = [metric for metric in SPREAD_METRICS if metric not in row.values]
+    absent = [metric for metric in KEY_METRICS if metric not in row.values]
     if absent:
         yield f"not published: {listing([metric_label(metric) for metric in absent])}"
     if len({m.word for m in judged}) > 1:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
 from lgsf.config.experiment import Experiment
-from lgsf.render.block import Block, Cell
+from lgsf.metrics.names import KEY_METRICS
+from lgsf.render.block import Block, Cell, finite, metric_columns, numbers, table_block, words
 from lgsf.render.markdown import block_lines, markdown_text
-from lgsf.render.numbers import decimal, interval, listing, metric_label
+from lgsf.render.numbers import decimal, interval, listing
 from lgsf.verdict.judge import NOT_APPLICABLE, unjudged
-from lgsf.verdict.published import FIRST_FOLD, FIVE_FOLDS, SPREAD_METRICS
+from lgsf.verdict.published import FIRST_FOLD, FIVE_FOLDS
 from lgsf.verdict.rule import BAND
 
 PROTOCOL_WORDS = {FIVE_FOLDS: "1K, five folds", FIRST_FOLD: "1K, first fold", "coco5k": "5K", "f30k_1k": "1K"}
@@ -99,18 +99,20 @@ def _claim_block(id_: str, caption: str, claims: pd.DataFrame, titles: dict[str,
                 Cell(row["reading"]),
                 Cell(titles.get(row["reference"], NOT_APPLICABLE)),
                 Cell(decimal(row["claimed"], sign=True) + unit, sort=row["claimed"]),
-                Cell(measured, sort=_number(row["measured"])),
-                Cell(NOT_APPLICABLE if absent else interval(row["low"], row["high"]), sort=_number(row["low"])),
+                Cell(measured, sort=finite(row["measured"])),
+                Cell(NOT_APPLICABLE if absent else interval(row["low"], row["high"]), sort=finite(row["low"])),
                 Cell(row["verdict"], css="prose"),
             )
         )
-    columns = ("R@1 in", "reading", "gain over", "claimed", "measured", "95 %", "verdict")
-    return Block(id_, caption, columns, (False, False, False, True, True, True, False), tuple(rows))
+    columns = [*words("R@1 in", "reading", "gain over"), *numbers("claimed", "measured", "95 %"), *words("verdict")]
+    return table_block(id_, caption, columns, rows)
 
 
 def _published_block(id_: str, dataset: str, verdicts: pd.DataFrame, titles: dict[str, str]) -> Block:
     rows = []
-    for _, own in verdicts.groupby(["method", "line", "protocol"], sort=False):
+    # under either of our protocols a method may meet the same published row: each time is a row of its own
+    time = verdicts.groupby(["method", "line", "metric"]).cumcount()
+    for _, own in verdicts.groupby(["method", "line", time], sort=False):
         first = own.iloc[0]
         inputs = [first["text"], first["visual"], ENSEMBLE_WORDS.get(first["ensemble"], "ensemble?")]
         cells = [
@@ -122,21 +124,16 @@ def _published_block(id_: str, dataset: str, verdicts: pd.DataFrame, titles: dic
                 css=f"reason {CSS.get(first['verdict'], '')}",
             ),
         ]
-        cells += [_metric_cell(row) for row in own.set_index("metric").loc[list(SPREAD_METRICS)].to_dict("records")]
+        cells += [_metric_cell(row) for row in own.set_index("metric").loc[list(KEY_METRICS)].to_dict("records")]
         rows.append((*cells, Cell(f"{first['seeds']}", sort=float(first["seeds"]))))
-    names = ("method", "published as", "verdict", *map(metric_label, SPREAD_METRICS), "seeds")
-    numeric = tuple(index > 2 for index in range(len(names)))
+    columns = [*words("method", "published as", "verdict"), *metric_columns(KEY_METRICS), *numbers("seeds")]
     caption = f"{dataset}: ours / published, their difference, and its tolerance where the two are comparable"
-    return Block(id_, caption, names, numeric, tuple(rows))
+    return table_block(id_, caption, columns, rows)
 
 
 def _metric_cell(row: dict[Any, Any]) -> Cell:
     """Our mean and the published value of one metric, their difference and its tolerance."""
-    tolerance = "" if _number(row["tolerance"]) is None else f" (± {decimal(row['tolerance'])})"
-    difference = "" if _number(row["difference"]) is None else decimal(row["difference"], sign=True) + tolerance
+    tolerance = "" if finite(row["tolerance"]) is None else f" (± {decimal(row['tolerance'])})"
+    difference = "" if finite(row["difference"]) is None else decimal(row["difference"], sign=True) + tolerance
     both = f"{decimal(row['own'])} / {decimal(row['published_value'])}"
-    return Cell(both, difference, _number(row["difference"]), CSS.get(row["metric_verdict"] or "", ""))
-
-
-def _number(value: Any) -> float | None:
-    return None if value is None or math.isnan(value) else float(value)
+    return Cell(both, difference, finite(row["difference"]), CSS.get(row["metric_verdict"] or "", ""))

@@ -26,6 +26,7 @@ from lgsf.models.lgsf import LGSF
 from lgsf.report.page import write_report
 from lgsf.report.transductive import write_transductive
 from lgsf.runs.facts import read_facts
+from lgsf.runs.finished import Finished
 from lgsf.runs.opened import open_run
 from lgsf.runs.ranks import read_ranks
 from lgsf.runs.record import RunRecord
@@ -154,11 +155,11 @@ def test_file_order_equals_a_slow_version(results: Path, tiny_dataset: Path) -> 
 def test_the_comparison_refuses_what_the_diagnostic_wrote(results: Path, tmp_path: Path) -> None:
     copy = shutil.copytree(results, tmp_path / "copy")
     run = copy / "tiny/tried/seed3"
-    assert len(collect(experiment(), copy)) == 2  # two protocols; the folder beside the ranks does no harm
+    assert len(collect(experiment(), Finished(copy))) == 2  # two protocols; the folder beside the ranks does no harm
     for mode in EVAL_INTERACTION:
         shutil.copy(run / f"transductive/{mode}/ranks.npz", run / "test/ranks.npz")
         with pytest.raises(LgsfError, match=r"ranks of the transductive diagnostic.* in no comparison.*transductive'"):
-            collect(experiment(), copy)
+            collect(experiment(), Finished(copy))
     shutil.copy(run / "transductive/diagnosis.json", run / "run.json")
     with pytest.raises(LgsfError, match="record of the transductive diagnostic"):
         read_facts(run)

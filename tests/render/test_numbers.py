@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from lgsf.render.numbers import decimal, duration, interval, listing, mean_sd, metric_label, moment
+from lgsf.render.numbers import decimal, duration, interval, listing, mean_sd, moment
 
 
 @pytest.mark.parametrize(
@@ -45,8 +45,5 @@ def test_duration(seconds: float | None, text: str) -> None:
 
 
 def test_words() -> None:
-    assert [metric_label(m) for m in ("i2t_r10", "rsum", "twin_relation", "t2i_medr")] == [
-        *("i2t R@10", "rSum", "relation twins", "t2i median rank")
-    ]
     assert [listing(list(items)) for items in ("", "a", "ab", "abc")] == ["", "a", "a and b", "a, b and c"]
     assert moment("2026-03-01T10:02:03.5+00:00") == "2026-03-01 10:02"

@@ -15,6 +15,7 @@ import pytest
 
 from lgsf.config.experiment import Experiment
 from lgsf.report.page import write_report
+from lgsf.runs.finished import Finished
 from lgsf.system.errors import LgsfError
 from lgsf.tables.collect import collect
 from lgsf.tables.summary import summarise
@@ -75,7 +76,7 @@ class _Outline(HTMLParser):
 
 
 def test_the_table_shows_the_numbers_of_the_ranks(root: Path, page: str) -> None:
-    summary = summarise(collect(synthetic.experiment(), root / "results")).set_index(["method", "metric"])
+    summary = summarise(collect(synthetic.experiment(), Finished(root / "results"))).set_index(["method", "metric"])
     words = " ".join(_Outline(page).words)
     markdown = (root / "report/report.md").read_text()
     for method in ("lgsf", "vsepp", "oracle"):
@@ -335,7 +336,7 @@ def test_an_ensemble_is_called_one_wherever_it_is_shown(tmp_path: Path) -> None:
     assert sum("textbf" in line for line in texts[3].read_text().splitlines()) >= 1
     methods[1] = {"name": "pair", "title": "Pair"}
     with pytest.raises(LgsfError, match="kind is 'ensemble', which does not fit the name 'pair'"):
-        collect(synthetic.experiment(methods=methods), results)
+        collect(synthetic.experiment(methods=methods), Finished(results))
     methods[1] |= {"ensemble": True}
     with pytest.raises(LgsfError, match=r"must end with ' \(ensemble\)'"):
         synthetic.experiment(methods=methods)

@@ -57,7 +57,7 @@ def test_spread_equals_the_closed_form_with_uneven_captions_and_folds() -> None:
         "a": [drawn(generator, captions, folds=4, chance=np.minimum(ease, 0.99) / 1.5) for _ in range(2)],
         "b": [drawn(generator, captions, folds=4, chance=0.05) for _ in range(2)],
     }
-    data = outcomes(runs, gallery="folds")
+    data = outcomes(runs, protocol="folds")
     resampled = bootstrap_recalls(data, resamples=8_000, seed=0)
     np.testing.assert_allclose(
         (resampled[:, 0] - resampled[:, 1]).std(axis=0), VarianceTable(data).checkpoints(0, 1).se, rtol=0.04

@@ -183,7 +183,7 @@ def test_doubled_unknown_and_empty_cells_are_refused() -> None:
 def test_folds_use_the_ranks_inside_the_fold() -> None:
     cells = {"on": ["part"], "off": []}
     runs = {"on": [hand([1, 8], [[1], [8]], fold=[0, 1])], "off": [hand([8, 8], [[8], [8]], fold=[0, 1])]}
-    assert factorial_effects(runs, ["part"], cells, gallery="folds").iloc[0]["estimate"] == 50
+    assert factorial_effects(runs, ["part"], cells, protocol="folds").iloc[0]["estimate"] == 50
     assert factorial_effects(runs, ["part"], cells).iloc[0]["estimate"] == 0
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from lgsf.metrics.names import TESTED
 from lgsf.metrics.recall import metrics
-from lgsf.statistics import METRICS, outcomes
+from lgsf.statistics import outcomes
 from lgsf.system.errors import LgsfError
 from tests.support.examples import drawn, hand
 
@@ -20,14 +21,14 @@ def test_hits_of_three_images_by_hand() -> None:
     np.testing.assert_allclose(data.recalls()[0], [*recalls, sum(recalls)])
 
 
-@pytest.mark.parametrize("gallery", ["full", "folds"])
-def test_recalls_equal_those_of_the_ranking(gallery: str) -> None:
+@pytest.mark.parametrize("protocol", ["full", "folds"])
+def test_recalls_equal_those_of_the_ranking(protocol: str) -> None:
     generator = np.random.default_rng(0)
     runs = [drawn(generator, np.array([5, 1, 3, 2] * 25), folds=4) for _ in range(3)]
-    recalls = outcomes({"a": runs[:1], "b": runs[1:]}, gallery=gallery).recalls()
+    recalls = outcomes({"a": runs[:1], "b": runs[1:]}, protocol=protocol).recalls()
     for row, run in zip(recalls, runs, strict=True):
-        expected = metrics(run.i2t, run.t2i) if gallery == "full" else metrics(run.i2t_fold, run.t2i_fold)
-        np.testing.assert_allclose(row, [expected[name] for name in METRICS])
+        expected = metrics(run.i2t, run.t2i) if protocol == "full" else metrics(run.i2t_fold, run.t2i_fold)
+        np.testing.assert_allclose(row, [expected[name] for name in TESTED])
 
 
 def test_a_system_is_the_mean_of_its_seeds() -> None:

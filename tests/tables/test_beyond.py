@@ -13,6 +13,7 @@ from scipy.stats import kendalltau
 from lgsf.metrics.ranking import MatrixScores, rank
 from lgsf.metrics.relevance import Positives, RelevanceRanks
 from lgsf.report.page import write_report
+from lgsf.runs.finished import Finished
 from lgsf.runs.relevance import write_relevance
 from lgsf.system.errors import LgsfError
 from lgsf.tables.beyond import OLDER, collect_beyond
@@ -130,7 +131,7 @@ def test_difficulty_adds_up(root: Path, table: pd.DataFrame) -> None:
             rows = table[table["metric"].str.fullmatch(rf"by_\d+_r{k}") & (table["direction"] == direction)]
             assert len(rows) == 1 + 6  # none to all six finished runs that are no controls
             assert rows["value"].sum() == pytest.approx(100)
-    runs = collect(EXPERIMENT, root / "results")
+    runs = collect(EXPERIMENT, Finished(root / "results"))
     means = runs.loc[(runs["status"] == "finished") & (runs["kind"] != "control"), "t2i_r1"].mean()
     shares = table[table["metric"].str.fullmatch(r"by_\d+_r1") & (table["direction"] == "t2i")]
     counts = shares["metric"].str.extract(r"by_(\d+)_")[0].astype(int)
@@ -172,7 +173,7 @@ def test_the_report_shows_what_there_is_and_why_the_rest_is_not(page: str, table
 
 @pytest.mark.parametrize("id_", ["toy-true-i2t", "toy-coco", "toy-people", "toy-hubs", "toy-alone"])
 def test_every_table_of_methods_tells_their_looks_at_dev(root: Path, page: str, id_: str) -> None:
-    runs = collect(EXPERIMENT, root / "results")
+    runs = collect(EXPERIMENT, Finished(root / "results"))
     expected = runs.loc[runs["method"] == "lgsf", "dev_looks"].unique()
     assert len(expected) == 1
     html = page[page.index(f'id="{id_}"') :]
@@ -197,19 +198,19 @@ def test_nothing_but_older_runs_still_makes_a_report(tmp_path: Path) -> None:
 
 
 def test_no_finished_run_is_an_empty_table(tmp_path: Path) -> None:
-    runs = collect(EXPERIMENT, tmp_path)
-    assert collect_beyond(runs, tmp_path).empty
+    runs = collect(EXPERIMENT, Finished(tmp_path))
+    assert collect_beyond(runs, Finished(tmp_path)).empty
 
 
 def test_a_run_without_candidates_has_no_hubs(tmp_path: Path) -> None:
     results = synthetic.write_results(tmp_path / "results")
-    runs = collect(synthetic.experiment(), results)
+    runs = collect(synthetic.experiment(), Finished(results))
     (results / "toy/lgsf/seed0/test/top.npz").unlink()
     top = results / "toy/lgsf/seed1/test/top.npz"
     with np.load(top) as arrays:
         kept = {name: array for name, array in arrays.items() if name.startswith("judged")}
     np.savez_compressed(top, **kept)
-    table = collect_beyond(runs, results)
+    table = collect_beyond(runs, Finished(results))
     lgsf = table[(table["method"] == "lgsf") & (table["what"] == "hubs")]
     assert lgsf.loc[lgsf["seed"] == 0, "note"].tolist() == [OLDER]
     assert lgsf.loc[lgsf["seed"] == 1, "note"].tolist() == [OLDER, OLDER]
@@ -220,4 +221,4 @@ def test_a_broken_file_is_one_sentence(tmp_path: Path) -> None:
     results = synthetic.write_results(tmp_path / "results")
     (results / "toy/lgsf/seed0/test/relevance.npz").write_bytes(b"half")
     with pytest.raises(LgsfError, match=r"relevance.npz is not a readable .npz file"):
-        collect_beyond(collect(EXPERIMENT, results), results)
+        collect_beyond(collect(EXPERIMENT, Finished(results)), Finished(results))

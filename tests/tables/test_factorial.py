@@ -19,10 +19,11 @@ from lgsf.models.lgsf import LGSFParameters
 from lgsf.models.triangle import TriangleParameters
 from lgsf.report.page import write_report
 from lgsf.report.sections.factorial import factorial_part
+from lgsf.runs.finished import Finished
 from lgsf.system.settings import deep_merge
 from lgsf.tables.collect import collect
-from lgsf.tables.comparisons import SHOWN_COLUMNS
 from lgsf.tables.factorial import FACTORIAL_COLUMNS, factorial_runs, read_effects
+from lgsf.tables.tests import SHOWN_COLUMNS
 from lgsf.tables.write import write_tables
 from lgsf.training.train import train
 from tests.support import synthetic
@@ -52,7 +53,7 @@ def experiment(**changes: Any) -> Experiment:
 @pytest.fixture(autouse=True)
 def _no_comparisons(monkeypatch: pytest.MonkeyPatch) -> None:
     """Comparisons of ten methods take seconds and are tested elsewhere."""
-    monkeypatch.setattr("lgsf.tables.write.compare_runs", lambda *_: pd.DataFrame(columns=list(SHOWN_COLUMNS)))
+    monkeypatch.setattr("lgsf.tables.write.experiment_tests", lambda *_: pd.DataFrame(columns=list(SHOWN_COLUMNS)))
 
 
 @pytest.fixture(scope="module")
@@ -133,8 +134,8 @@ def test_the_table_holds_the_contrasts_of_the_ranks(results: Path, tmp_path: Pat
 
 def test_missing_cells_are_named_and_give_no_effects(results: Path, tmp_path: Path) -> None:
     fewer = without(results, tmp_path / "results", "only_triangle", "base")
-    runs = collect(experiment(), fewer)
-    table = factorial_runs(experiment(), runs, fewer)
+    runs = collect(experiment(), Finished(fewer))
+    table = factorial_runs(experiment(), runs, Finished(fewer))
     assert table[["estimate", "low", "high", "p", "p_corrected"]].isna().all(axis=None)
     assert set(table["note"]) == {"no finished run of only_triangle (triangle) and base (every part off)"}
     page, markdown = render(fewer, tmp_path)
@@ -145,14 +146,14 @@ def test_missing_cells_are_named_and_give_no_effects(results: Path, tmp_path: Pa
 
 def test_too_few_seeds_give_effects_without_a_test(results: Path, tmp_path: Path) -> None:
     fewer = without(results, tmp_path / "results", "only_gat/seed1")
-    runs = collect(experiment(), fewer)
-    table = factorial_runs(experiment(), runs, fewer)
+    runs = collect(experiment(), Finished(fewer))
+    table = factorial_runs(experiment(), runs, Finished(fewer))
     assert table["estimate"].notna().all()
     assert table["p"].isna().all()
     assert CONFIG.factorial is not None
     part = factorial_part("toy-full", "toy", CONFIG.factorial, runs, table, {})
     assert part.untested == "needs 3 seeds of every cell, only_gat has 2"
-    looked = part.cells.columns.index("dev looks")
+    looked = part.cells.names.index("dev looks")
     assert {row[looked].text for row in part.cells.rows} == {f"{runs['dev_looks'].iloc[0]:g}"}
     assert part.effects is not None
     assert part.effects.rows[0][3].text == "n/a"

@@ -9,10 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from lgsf.render.latex import latex_text
+from lgsf.runs.finished import Finished
 from lgsf.tables.collect import collect
-from lgsf.tables.comparisons import compare_runs
-from lgsf.tables.latex import latex, latex_text
+from lgsf.tables.printed import summary_latex
 from lgsf.tables.summary import summarise
+from lgsf.tables.tests import experiment_tests
 from tests.support import synthetic
 
 
@@ -22,8 +24,8 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> str:
     methods = [{"name": n, "title": t} for n, t, *_ in synthetic.METHODS]
     methods[1]["title"] = r"50% {A_B} \ #1 & more"
     experiment = synthetic.experiment(methods=methods, reference="base")
-    runs = collect(experiment, results)
-    return latex(experiment, summarise(runs), compare_runs(experiment, runs, results))
+    runs = collect(experiment, Finished(results))
+    return summary_latex(experiment, summarise(runs), experiment_tests(experiment, runs, Finished(results)))
 
 
 def test_special_characters_are_printed_literally() -> None:
@@ -52,15 +54,15 @@ def test_gaps_controls_and_best_values_are_marked(table: str) -> None:
 def test_a_dagger_stands_only_where_a_test_says_so(tmp_path: Path) -> None:
     results = synthetic.write_results(tmp_path)
     experiment = synthetic.experiment(reference="base")
-    runs = collect(experiment, results)
-    summary, comparisons = summarise(runs), compare_runs(experiment, runs, results)
+    runs = collect(experiment, Finished(results))
+    summary, comparisons = summarise(runs), experiment_tests(experiment, runs, Finished(results))
     comparisons["finding"] = "no difference shown"
-    assert r"\textsuperscript" not in latex(experiment, summary, comparisons)
+    assert r"\textsuperscript" not in summary_latex(experiment, summary, comparisons)
     chosen = (comparisons["method"] == "lgsf") & (comparisons["metric"] == "t2i_r1")
-    comparisons.loc[chosen & (comparisons["claim"] == "checkpoints"), "finding"] = "scored higher than"
-    assert r"\textsuperscript" not in latex(experiment, summary, comparisons)
-    comparisons.loc[chosen & (comparisons["claim"] == "methods"), "finding"] = "beats"
-    assert latex(experiment, summary, comparisons).count(r"\textsuperscript{\dag}") == 1
+    comparisons.loc[chosen & (comparisons["scope"] == "checkpoints"), "finding"] = "scored higher than"
+    assert r"\textsuperscript" not in summary_latex(experiment, summary, comparisons)
+    comparisons.loc[chosen & (comparisons["scope"] == "methods"), "finding"] = "beats"
+    assert summary_latex(experiment, summary, comparisons).count(r"\textsuperscript{\dag}") == 1
 
 
 def test_braces_and_environments_close(table: str) -> None:
@@ -78,10 +80,10 @@ def test_braces_and_environments_close(table: str) -> None:
 
 def test_an_ensemble_has_its_column_in_words(tmp_path: Path) -> None:
     experiment, results = synthetic.experiment(), synthetic.write_results(tmp_path)
-    runs = collect(experiment, results)
+    runs = collect(experiment, Finished(results))
     summary = summarise(runs)
     summary.loc[summary["method"] == "lgsf", "ensemble"] = "yes"
-    table = latex(experiment, summary, compare_runs(experiment, runs, results))
+    table = summary_latex(experiment, summary, experiment_tests(experiment, runs, Finished(results)))
     assert "Method & Text encoder & Ensemble & R@1" in table
     assert "LGSF & BiGRU & yes &" in table
     assert "VSE++ (2 of 3 seeds) & GRU & no &" in table

@@ -10,17 +10,19 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import lgsf.runs.finished
 from lgsf.config.experiment import Experiment
 from lgsf.render.markdown import markdown_text
 from lgsf.runs.facts import read_facts
+from lgsf.runs.finished import Finished
 from lgsf.runs.ranks import read_ranks, twin_accuracy
-from lgsf.statistics import compare_methods
+from lgsf.statistics import method_tests
 from lgsf.system.errors import LgsfError
 from lgsf.tables.collect import collect
-from lgsf.tables.comparisons import compare_runs
-from lgsf.tables.files import read_runs
+from lgsf.tables.files import read_runs, read_tests
 from lgsf.tables.inputs import changed_inputs, printed_inputs
 from lgsf.tables.summary import differences, summarise
+from lgsf.tables.tests import experiment_tests
 from lgsf.tables.write import write_tables
 from tests.support import synthetic
 
@@ -32,7 +34,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def runs(results: Path) -> pd.DataFrame:
-    return collect(synthetic.experiment(), results)
+    return collect(synthetic.experiment(), Finished(results))
 
 
 def _rewrite(path: Path, **changes: object) -> None:
@@ -85,7 +87,7 @@ def test_the_summary_counts_seeds_and_uses_the_sample_sd(runs: pd.DataFrame) -> 
 
 def test_one_seed_has_no_spread(tmp_path: Path) -> None:
     experiment = synthetic.experiment(seeds=[0])
-    summary = summarise(collect(experiment, synthetic.write_results(tmp_path, seeds=(0,))))
+    summary = summarise(collect(experiment, Finished(synthetic.write_results(tmp_path, seeds=(0,)))))
     assert summary["sd"].isna().all()
 
 
@@ -106,7 +108,7 @@ def test_an_absent_reference_gives_no_differences(runs: pd.DataFrame) -> None:
 
 
 def test_folds_and_full_gallery_stand_side_by_side(tmp_path: Path) -> None:
-    runs = collect(synthetic.experiment(), synthetic.write_results(tmp_path, folds=3))
+    runs = collect(synthetic.experiment(), Finished(synthetic.write_results(tmp_path, folds=3)))
     assert list(dict.fromkeys(runs["protocol"])) == ["folds", "full"]
     assert len(runs) == 2 * 18  # the failed and the missing run are missing under both protocols
     pivot = runs[runs["method"] == "lgsf"].pivot(index="seed", columns="protocol", values="rsum")
@@ -145,7 +147,7 @@ def test_seeds_of_one_method_share_their_inputs(tmp_path: Path) -> None:
     path.write_text(path.read_text().replace('"text_encoder": "BiGRU"', '"text_encoder": "BERT"'))
     message = r"lgsf/seed0 and lgsf/seed2 differ in their text encoder \(BiGRU and BERT\)"
     with pytest.raises(LgsfError, match=message):
-        collect(synthetic.experiment(), tmp_path)
+        collect(synthetic.experiment(), Finished(tmp_path))
 
 
 def test_what_a_record_does_not_say_is_unknown(tmp_path: Path) -> None:
@@ -163,7 +165,7 @@ def test_different_protocols_are_refused(tmp_path: Path) -> None:
     results = synthetic.write_results(tmp_path)
     _rewrite(results / "toy/base/seed1/test/ranks.npz", protocol=json.dumps({"folds": 5}))
     with pytest.raises(LgsfError, match=r"lgsf/seed0 and base/seed1 .* different protocols"):
-        collect(synthetic.experiment(), results)
+        collect(synthetic.experiment(), Finished(results))
 
 
 def test_different_test_queries_are_refused(tmp_path: Path) -> None:
@@ -171,14 +173,14 @@ def test_different_test_queries_are_refused(tmp_path: Path) -> None:
     ids = np.array([f"other{i}" for i in range(synthetic.IMAGES)])
     _rewrite(results / "toy/vsepp/seed0/test/ranks.npz", image_id=ids)
     with pytest.raises(LgsfError, match=r"vsepp/seed0 .* different test queries"):
-        collect(synthetic.experiment(), results)
+        collect(synthetic.experiment(), Finished(results))
 
 
 def test_another_version_of_the_data_is_refused(tmp_path: Path) -> None:
     path = synthetic.write_results(tmp_path) / "toy/oracle/seed2/run.json"
     path.write_text(path.read_text().replace("da7a", "0000"))
     with pytest.raises(LgsfError, match=r"oracle/seed2 .* different versions of the dataset"):
-        collect(synthetic.experiment(), tmp_path)
+        collect(synthetic.experiment(), Finished(tmp_path))
 
 
 @pytest.mark.parametrize(
@@ -197,7 +199,7 @@ def test_a_broken_record_is_one_sentence(tmp_path: Path, file: str, old: str, ne
     assert old in text
     path.write_text(text.replace(old, new, 1))
     with pytest.raises(LgsfError, match=message) as caught:
-        collect(synthetic.experiment(), tmp_path)
+        collect(synthetic.experiment(), Finished(tmp_path))
     assert "\n" not in str(caught.value)
 
 
@@ -205,10 +207,10 @@ def test_truncated_ranks_are_one_sentence(tmp_path: Path) -> None:
     path = synthetic.write_results(tmp_path) / "toy/lgsf/seed1/test/ranks.npz"
     path.write_bytes(path.read_bytes()[:500])
     with pytest.raises(LgsfError, match=r"ranks\.npz is not a readable \.npz file"):
-        collect(synthetic.experiment(), tmp_path)
+        collect(synthetic.experiment(), Finished(tmp_path))
     _write_short(path)
     with pytest.raises(LgsfError, match="lacks the array 'caption_id'"):
-        collect(synthetic.experiment(), tmp_path)
+        collect(synthetic.experiment(), Finished(tmp_path))
 
 
 def _write_short(path: Path) -> None:
@@ -287,22 +289,22 @@ def test_a_bad_experiment_is_one_sentence(text: str, message: str) -> None:
 def test_tests_are_made_against_reference_and_base_and_only_with_three_seeds(tmp_path: Path) -> None:
     results = synthetic.write_results(tmp_path)
     experiment = synthetic.experiment()
-    table = compare_runs(experiment, collect(experiment, results), results)
+    table = experiment_tests(experiment, collect(experiment, Finished(results)), Finished(results))
     assert set(table["reference"]) == {"vsepp", "base"}
     assert not {"random", "oracle"} & set(table["method"])
-    methods = table[table["claim"] == "methods"].set_index(["reference", "method", "metric"])
+    methods = table[table["scope"] == "methods"].set_index(["reference", "method", "metric"])
     assert methods.loc[("vsepp", "lgsf", "rsum"), "finding"] == "n/a"  # the reference has two seeds
     tested = methods.loc[("base", "lgsf", "rsum")]
     assert tested["low"] < tested["difference"] < tested["high"]
     ranks = [read_ranks(results / f"toy/{method}/seed{seed}") for method in ("lgsf", "base") for seed in (0, 1, 2)]
-    expected = compare_methods({"lgsf": ranks[:3], "base": ranks[3:]}, "base")
-    alone = expected[(expected["claim"] == "methods") & (expected["metric"] == "rsum")].iloc[0]
+    expected = method_tests({"lgsf": ranks[:3], "base": ranks[3:]}, "base")
+    alone = expected[(expected["scope"] == "methods") & (expected["metric"] == "rsum")].iloc[0]
     assert tested["p"] == pytest.approx(alone["p"])
 
 
 def test_nothing_to_compare_is_an_empty_table(tmp_path: Path) -> None:
     experiment = synthetic.experiment()
-    table = compare_runs(experiment, collect(experiment, tmp_path), tmp_path)
+    table = experiment_tests(experiment, collect(experiment, Finished(tmp_path)), Finished(tmp_path))
     assert table.empty
     assert {"dataset", "reference", "p_corrected"} <= set(table.columns)
 
@@ -310,10 +312,10 @@ def test_nothing_to_compare_is_an_empty_table(tmp_path: Path) -> None:
 def test_the_scene_graph_control_is_expected_of_scenes_alone(tmp_path: Path) -> None:
     results = synthetic.write_results(tmp_path)
     experiment = synthetic.experiment(controls=["random", "oracle", "truth"])
-    assert (collect(experiment, results)["method"] == "truth").sum() == 3
+    assert (collect(experiment, Finished(results))["method"] == "truth").sum() == 3
     for path in results.rglob("run.json"):
         path.write_text(path.read_text().replace('"kind": "scenes"', '"kind": "precomp"'))
-    runs = collect(experiment, results)
+    runs = collect(experiment, Finished(results))
     assert (runs["method"] == "truth").sum() == 0
     write_tables(experiment, results=results, out=tmp_path / "tables")
     assert len(read_runs(experiment, tmp_path / "tables")) == len(runs)
@@ -341,3 +343,19 @@ def test_every_table_counts_the_looks_of_training_and_tuning(tmp_path: Path) -> 
     assert r"rSum & Dev looks \\" in latex
     (row,) = (line for line in latex.splitlines() if line.startswith("LGSF &"))
     assert row.endswith(r"& 102 \\")
+
+
+def test_tests_of_older_code_are_refused(tmp_path: Path) -> None:
+    pd.DataFrame(columns=["claim", "gallery"]).to_parquet(tmp_path / "comparisons.parquet")
+    with pytest.raises(LgsfError, match=r"comparisons\.parquet has no column 'scope'.*run the tables step again"):
+        read_tests(tmp_path)
+
+
+def test_the_tables_read_every_file_of_ranks_once(
+    results: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[Path] = []
+    read = lgsf.runs.finished.read_ranks
+    monkeypatch.setattr(lgsf.runs.finished, "read_ranks", lambda folder: (opened.append(folder), read(folder))[1])
+    write_tables(synthetic.experiment(), results=results, out=tmp_path)
+    assert len(opened) == len(set(opened)) == 16

@@ -12,11 +12,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-import lgsf.tables.comparisons
+import lgsf.tables.tests
 from lgsf.cli import main
 from lgsf.config.experiment import Experiment
+from lgsf.runs.finished import Finished
 from lgsf.runs.ranks import read_ranks
-from lgsf.statistics import compare_methods
+from lgsf.statistics import method_tests
 from lgsf.tables.collect import collect
 from lgsf.verdict.compare import published_keys
 from lgsf.verdict.files import read_table
@@ -63,7 +64,7 @@ def experiment(names: tuple[str, ...] = tuple(METHODS), **changes: Any) -> Exper
 
 @pytest.fixture(scope="module")
 def runs(results: Path) -> pd.DataFrame:
-    return collect(experiment(), results)
+    return collect(experiment(), Finished(results))
 
 
 @pytest.fixture(scope="module")
@@ -130,7 +131,7 @@ def test_the_claim_against_a_named_reference(
 ) -> None:
     """60.22 over 56.6 is +6.4 %, or +3.6 points; 73.55 over 72.6 is +1.3 %, or +0.95 points."""
     # fewer draws for speed: they serve the claim about checkpoints, which is not read here
-    monkeypatch.setattr(lgsf.tables.comparisons, "compare_methods", partial(compare_methods, resamples=100))
+    monkeypatch.setattr(lgsf.tables.tests, "method_tests", partial(method_tests, resamples=100))
     run(config, "--results", results, "--dataset", "coco", "--reference", "weak", "--out", tmp_path)
     assert capsys.readouterr().out == f"{tmp_path / 'verdicts.md'}\n"
     found = pd.read_csv(tmp_path / "claims.csv").set_index(["metric", "reading"])
@@ -161,6 +162,21 @@ def test_one_method_and_its_key_by_hand(results: Path, config: Path, capsys: pyt
     assert "lgsf is not among the methods" in printed
 
 
+def test_a_published_row_beside_both_protocols_of_a_method_stands_twice(runs: pd.DataFrame, config: Path) -> None:
+    """SCAN t-i AVG has no numbers for 5K: beside our 5K stand its other rows, with the reason why not."""
+    own = experiment(("weak",), methods=[{"name": "weak", "title": "WEAK", "published": "scan_t2i_avg"}])
+    found = judge(own, runs, *read_table(config / "published.csv"))
+    block = verdict_parts(own, runs, found, claims(own, runs, None))[0].published
+    assert block is not None
+    words = [(row[1].minor.partition(";")[0], row[2].text) for row in block.rows]
+    assert words == [
+        ("(1K, five folds", "reproduced"),
+        ("(1K, five folds", "not comparable"),
+        ("(1K", "not comparable"),
+    ]
+    assert [row[3].text for row in block.rows] == ["72.6 / 70.9", "72.6 / 70.9", "72.6 / 61.8"]
+
+
 def test_without_a_reference_the_claim_has_no_number(results: Path, runs: pd.DataFrame) -> None:
     table = claims(experiment(), runs, None)
     assert set(table["verdict"]) == {"n/a"}
@@ -172,7 +188,7 @@ def test_off_coco_nothing_is_compared_and_one_sentence_says_why(tmp_path: Path, 
     for method in ("lgsf", "sgr"):
         write_coco_run(tmp_path, method, SGR, seed=0, dataset="flickr8k", images=1000, folds=1)
     own = experiment(("lgsf", "sgr"), datasets=["flickr8k"], reference="sgr", seeds=[0])
-    found = collect(own, tmp_path)
+    found = collect(own, Finished(tmp_path))
     rows, spread = read_table(config / "published.csv")
     part = verdict_parts(own, found, judge(own, found, rows, spread), claims(own, found, None))[0]
     assert part.published is None
@@ -197,7 +213,7 @@ def test_other_test_splits(
     published: Recalls = (75.2, 93.3, 96.6, 56.2, 81.0, 86.5)  # SGR on Flickr30K
     write_coco_run(tmp_path, "sgr", published, seed=1, dataset=dataset, images=images, folds=1)
     own = experiment(("sgr",), datasets=[dataset], reference="sgr", seeds=[1])
-    found = judge(own, collect(own, tmp_path), *read_table(config / "published.csv"))
+    found = judge(own, collect(own, Finished(tmp_path)), *read_table(config / "published.csv"))
     first = found[found["protocol"] == protocol].iloc[0]
     assert first["verdict"] == word
     assert first["reason"].startswith(reason)
@@ -214,7 +230,7 @@ def test_imported_scores_are_judged_by_what_is_said_of_them(tmp_path: Path, conf
     }.items():
         write_coco_run(tmp_path, name, SGR, seed=1, kind="imported", record=record)
         own = experiment(("sgr",), methods=[{"name": name, "title": name, "published": "sgr"}], seeds=[1])
-        found = judge(own, collect(own, tmp_path), *read_table(config / "published.csv"))
+        found = judge(own, collect(own, Finished(tmp_path)), *read_table(config / "published.csv"))
         words[name] = found[found["protocol"] == "coco1k_5fold"].iloc[0][["verdict", "reason"]].tolist()
     assert words["said"] == ["reproduced", ""]
     assert words["silent"][1].startswith("text encoder: our record does not say which; ensemble: our record")

@@ -12,11 +12,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lgsf.statistics import compare_methods
+from lgsf.statistics import method_tests
 from lgsf.statistics.simulation import Population
 from lgsf.system.errors import LgsfError
 from lgsf.verdict.published import Published, Spread, read_published, read_spread
-from lgsf.verdict.rule import Own, claim_table, protocol_of, verdict, verdict_table
+from lgsf.verdict.rule import Own, claim_table, published_protocol, verdict, verdict_table
 
 
 @pytest.fixture(scope="session")
@@ -134,12 +134,12 @@ def test_the_table_lists_every_row_of_the_method(rows: list[Published], spread: 
 
 
 def test_protocols() -> None:
-    assert protocol_of("coco", images=5000, folds=5, gallery="folds") == ("coco1k_5fold", "")
-    assert protocol_of("coco", images=5000, folds=5, gallery="full") == ("coco5k", "")
-    assert protocol_of("coco", images=1000, folds=1, gallery="full") == ("coco1k_first", "")
-    assert protocol_of("flickr30k", images=1000, folds=1, gallery="full") == ("f30k_1k", "")
+    assert published_protocol("coco", images=5000, folds=5, protocol="folds") == ("coco1k_5fold", "")
+    assert published_protocol("coco", images=5000, folds=5, protocol="full") == ("coco5k", "")
+    assert published_protocol("coco", images=1000, folds=1, protocol="full") == ("coco1k_first", "")
+    assert published_protocol("flickr30k", images=1000, folds=1, protocol="full") == ("f30k_1k", "")
     for dataset, images in (("coco", 500), ("flickr30k", 200), ("scenes", 1000), ("flickr8k", 1000)):
-        protocol, why_not = protocol_of(dataset, images=images, folds=1, gallery="full")
+        protocol, why_not = published_protocol(dataset, images=images, folds=1, protocol="full")
         assert protocol is None
         assert dataset in why_not
 
@@ -148,7 +148,7 @@ def test_protocols() -> None:
 def comparisons() -> pd.DataFrame:
     runs = Population(images=1000, seed=0.02).draw(np.random.default_rng(0), seeds=(3, 3), ability=0.1)
     runs["single"] = runs["a"][:1]
-    return compare_methods(runs, "b", resamples=200)
+    return method_tests(runs, "b", resamples=200)
 
 
 def test_claim_in_both_readings(comparisons: pd.DataFrame) -> None:
@@ -159,10 +159,10 @@ def test_claim_in_both_readings(comparisons: pd.DataFrame) -> None:
         ("i2t_r1", "relative", 1.3),
         ("i2t_r1", "absolute", 1.3),
     ]
-    by_claim = comparisons[(comparisons["claim"] == "methods") & (comparisons["method"] == "a")]
-    by_claim = by_claim.set_index("metric").to_dict("index")
+    by_scope = comparisons[(comparisons["scope"] == "methods") & (comparisons["method"] == "a")]
+    by_scope = by_scope.set_index("metric").to_dict("index")
     for line in table.itertuples():
-        source = by_claim[line.metric]
+        source = by_scope[line.metric]
         expected = (
             "smaller than claimed" if line.high < line.claimed
             else "larger than claimed" if line.low > line.claimed
@@ -171,7 +171,7 @@ def test_claim_in_both_readings(comparisons: pd.DataFrame) -> None:
             else "agrees with the claim, and with no gain"
         )  # fmt: skip
         assert line.verdict == expected
-    source = comparisons[(comparisons["claim"] == "methods") & (comparisons["metric"] == "t2i_r1")].iloc[0]
+    source = comparisons[(comparisons["scope"] == "methods") & (comparisons["metric"] == "t2i_r1")].iloc[0]
     assert table["measured"][0] == source["relative"]
     assert table["high"][1] == source["high"]
     assert set(table["reference"]) == {"b"}
@@ -201,7 +201,7 @@ def test_claim_needs_its_comparison(comparisons: pd.DataFrame) -> None:
 )
 def test_words_of_the_claim_by_hand(low: float, high: float, finding: str, word: str) -> None:
     """The claim for image retrieval is 6.4: it agrees where the interval holds it."""
-    row = {"claim": "methods", "method": "a", "other": "b", "difference": 1.0, "relative": 1.0, "note": ""}
+    row = {"scope": "methods", "method": "a", "other": "b", "difference": 1.0, "relative": 1.0, "note": ""}
     row |= {"low": low, "high": high, "relative_low": low, "relative_high": high, "seeds": 3, "seeds_other": 3}
     table = pd.DataFrame([row | {"metric": metric, "finding": finding} for metric in ("t2i_r1", "i2t_r1")])
     found = claim_table(table, method="a", reference="b").set_index(["metric", "reading"])["verdict"]

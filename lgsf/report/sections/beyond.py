@@ -10,8 +10,9 @@ import pandas as pd
 
 from lgsf.metrics.difficulty import RECALL_AT
 from lgsf.metrics.hubness import K
+from lgsf.metrics.names import KEY_METRICS, metric_label
 from lgsf.metrics.relevance import DIRECTIONS
-from lgsf.render.block import Block, Cell, looks_cell, value_cell
+from lgsf.render.block import Block, Cell, counted_cell, looks_cell, name_cell, numbers, table_block, value_cell, words
 from lgsf.render.numbers import NOTHING, PROTOCOL_LABELS, decimal, listing
 from lgsf.render.plots import Curve, Plot, curve_plot
 from lgsf.tables.beyond import NOT_SINGLE, PEOPLE
@@ -77,16 +78,6 @@ def _true(dataset: str, table: pd.DataFrame, runs: pd.DataFrame) -> list[Block]:
     return [block for block in blocks if block is not None]
 
 
-def _block(id_: str, caption: str, names: Sequence[str], rows: Sequence[Sequence[Cell]]) -> Block:
-    """A table whose first column names the row and whose others are numbers."""
-    numeric = tuple(index > 0 for index in range(len(names)))
-    return Block(id_, caption, tuple(names), numeric, tuple(tuple(row) for row in rows))
-
-
-def _title(title: str, kind: str) -> Cell:
-    return Cell(title, "" if kind in ("trained", "ensemble") else kind, css="control" if kind == "control" else "")
-
-
 def _methods(
     id_: str, caption: str, table: pd.DataFrame, runs: pd.DataFrame, columns: Sequence[Column], *, best: bool = True
 ) -> Block | None:
@@ -103,7 +94,7 @@ def _methods(
     }
     rows = []
     for method, row in titles.iterrows():
-        cells = [_title(row["title"], row["kind"])]
+        cells = [name_cell(row["title"], row["kind"])]
         for what, direction, metric, _ in columns:
             found = values[what, direction, metric].get(str(method))
             if found is None:
@@ -114,7 +105,8 @@ def _methods(
             cells.append(value_cell(found.mean(), found.std(ddof=1) if len(found) > 1 else np.nan, places=places,
                                     css="best" if is_best else ""))  # fmt: skip
         rows.append([*cells, _looks(str(method), runs), _seeds(str(method), measured, runs)])
-    return _block(id_, caption, ["method", *(label for *_, label in columns), "dev looks", "seeds"], rows)
+    heads = [*words("method"), *numbers(*(label for *_, label in columns), "dev looks", "seeds")]
+    return table_block(id_, caption, heads, rows)
 
 
 def _of_runs(table: pd.DataFrame, runs: pd.DataFrame, what: str, direction: str, metric: str) -> dict[str, pd.Series]:
@@ -131,7 +123,7 @@ def _of_runs(table: pd.DataFrame, runs: pd.DataFrame, what: str, direction: str,
 def _seeds(method: str, measured: pd.DataFrame, runs: pd.DataFrame) -> Cell:
     n = measured.loc[measured["method"] == method, "seed"].nunique()
     expected = int((runs["method"] == method).sum())
-    return Cell(f"{n}/{expected}", "" if n == expected else "incomplete", float(n), "" if n == expected else "warn")
+    return counted_cell(n, expected)
 
 
 def _looks(method: str, runs: pd.DataFrame) -> Cell:
@@ -145,12 +137,13 @@ def _people(dataset: str, table: pd.DataFrame, runs: pd.DataFrame) -> Block | No
     if judged.empty:
         return None
     kinds = list(dict.fromkeys(judged["what"]))
-    names, rows = ["method"], []
+    names: list[str] = []
+    rows = []
     for what in kinds:
         kind, pairs = what.removeprefix(PEOPLE), judged.loc[judged["what"] == what, "n"].max()
         names += [f"τb, {PEOPLE_LABELS.get(kind, kind)} ({decimal(pairs, 0)} pairs)", "95 % over images"]
     for method, row in runs.drop_duplicates("method").set_index("method").iterrows():
-        cells = [_title(row["title"], row["kind"])]
+        cells = [name_cell(row["title"], row["kind"])]
         for what in kinds:
             own = judged[(judged["what"] == what) & (judged["method"] == method)]
             if own.empty:
@@ -161,7 +154,8 @@ def _people(dataset: str, table: pd.DataFrame, runs: pd.DataFrame) -> Block | No
             shown = Cell(f"{decimal(low, 3)} to {decimal(high, 3)}", sort=float(low), css="quiet")
             cells.append(Cell(NOTHING) if np.isnan(low) else shown)
         rows.append([*cells, _looks(str(method), runs), _seeds(str(method), judged, runs)])
-    return _block(f"{dataset}-people", f"Agreement with people on {dataset}", [*names, "dev looks", "seeds"], rows)
+    columns = [*words("method"), *numbers(*names, "dev looks", "seeds")]
+    return table_block(f"{dataset}-people", f"Agreement with people on {dataset}", columns, rows)
 
 
 def _galleries(dataset: str, summary: pd.DataFrame) -> Block | None:
@@ -169,18 +163,17 @@ def _galleries(dataset: str, summary: pd.DataFrame) -> Block | None:
     protocols = [str(name) for name in dict.fromkeys(summary["protocol"])]
     if len(protocols) < 2:
         return None
-    metrics = {"i2t_r1": "i2t R@1", "t2i_r1": "t2i R@1", "rsum": "rSum"}
     means = summary.set_index(["method", "protocol", "metric"])["mean"]
     short = {"folds": "folds", "full": "whole"}
-    names = ["method", *(f"{label}, {short[p]}" for label in metrics.values() for p in protocols), "dev looks"]
+    names = [f"{metric_label(metric)}, {short[p]}" for metric in KEY_METRICS for p in protocols]
     rows = []
     for method, own in summary.groupby("method", sort=False):
-        cells = [_title(own["title"].iloc[0], own["kind"].iloc[0])]
-        for metric in metrics:
+        cells = [name_cell(own["title"].iloc[0], own["kind"].iloc[0])]
+        for metric in KEY_METRICS:
             cells += [value_cell(float(means[method, p, metric]), float("nan")) for p in protocols]
         rows.append([*cells, looks_cell(own["dev_looks"].iloc[0])])
     caption = f"The same ranks on {dataset} against two galleries: {listing([PROTOCOL_LABELS[p] for p in protocols])}"
-    return _block(f"{dataset}-galleries", caption, names, rows)
+    return table_block(f"{dataset}-galleries", caption, [*words("method"), *numbers(*names, "dev looks")], rows)
 
 
 def _shares(table: pd.DataFrame, direction: str, k: int) -> list[float]:
@@ -199,9 +192,9 @@ def _difficulty(dataset: str, table: pd.DataFrame) -> Block | None:
             n_runs = len(shares) - 1
             values = (shares[-1], sum(shares[1:-1]), shares[0])
             rows.append([Cell(f"{direction}, first {k}"), *(value_cell(v, float("nan")) for v in values)])
-    names = ["found among", "by every run, %", "by some, %", "by none, %"]
+    columns = [*words("found among"), *numbers("by every run, %", "by some, %", "by none, %")]
     caption = f"Queries of {dataset} by who finds them ({n_runs} {'run' if n_runs == 1 else 'runs'}, controls left out)"
-    return _block(f"{dataset}-difficulty", caption, names, rows) if n_runs > 1 else None
+    return table_block(f"{dataset}-difficulty", caption, columns, rows) if n_runs > 1 else None
 
 
 def _alone(dataset: str, table: pd.DataFrame, runs: pd.DataFrame) -> Block | None:
@@ -211,13 +204,13 @@ def _alone(dataset: str, table: pd.DataFrame, runs: pd.DataFrame) -> Block | Non
     columns = [(d, k) for d in DIRECTIONS for k in RECALL_AT]
     values = rows.set_index(["method", "direction", "metric"])["value"]
     cells = [
-        [_title(own["title"].iloc[0], own["kind"].iloc[0])]
+        [name_cell(own["title"].iloc[0], own["kind"].iloc[0])]
         + [value_cell(float(values[method, d, f"alone_r{k}"]), float("nan")) for d, k in columns]
         + [_looks(str(method), runs)]
         for method, own in rows.groupby("method", sort=False)
     ]
-    names = ["method", *(f"{d}, first {k}" for d, k in columns), "dev looks"]
-    return _block(f"{dataset}-alone", f"Queries of {dataset} that one method alone finds, percent", names, cells)
+    heads = [*words("method"), *numbers(*(f"{d}, first {k}" for d, k in columns), "dev looks")]
+    return table_block(f"{dataset}-alone", f"Queries of {dataset} that one method alone finds, percent", heads, cells)
 
 
 def _plots(dataset: str, table: pd.DataFrame) -> list[Plot]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from lgsf.render.block import Block, Cell, finite, looks_cell, table_block, value_cell
+from lgsf.render.block import Block, Cell, finite, looks_cell, numbers, table_block, value_cell, words
 from lgsf.render.numbers import duration
 from lgsf.render.plots import Labelled, Plot, scatter_plot
 from lgsf.report.seeds import competitors
@@ -34,8 +34,7 @@ def cost_block(id_: str, caption: str, runs: pd.DataFrame) -> Block:
                 value_cell(own["rsum"].mean(), own["rsum"].std()),
             ]
         )
-    names = [
-        "method",
+    names = (
         "training time",
         "peak memory MiB",
         "peak GPU memory MiB",
@@ -43,8 +42,8 @@ def cost_block(id_: str, caption: str, runs: pd.DataFrame) -> Block:
         "training only",
         "dev looks",
         "rSum",
-    ]
-    return table_block(id_, caption, names, 1, rows)
+    )
+    return table_block(id_, caption, [*words("method"), *numbers(*names)], rows)
 
 
 def cost_plots(prefix: str, runs: pd.DataFrame, subject: str) -> list[Plot]:

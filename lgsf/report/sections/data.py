@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from lgsf.data.layout import SPLITS
-from lgsf.render.block import Block, Cell, finite, table_block
+from lgsf.render.block import Block, Cell, finite, numbers, table_block, words
 from lgsf.render.numbers import decimal
 
 FACTS = {
@@ -39,7 +39,7 @@ def data_block(id_: str, caption: str, splits: Mapping[str, Mapping[str, Any]]) 
             places = 0 if value.is_integer() else 2 if abs(value) < 10 else 1
             cells.append(Cell(decimal(value, places), sort=finite(value)))
         rows.append(cells)
-    return table_block(id_, caption, ["fact", *facts], 1, rows)
+    return table_block(id_, caption, [*words("fact"), *numbers(*facts)], rows)
 
 
 def _plain(name: str) -> str:

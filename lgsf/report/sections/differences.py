@@ -7,16 +7,13 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from lgsf.render.block import Block, Cell, finite, table_block
-from lgsf.render.numbers import decimal, interval, looks, metric_label
+from lgsf.metrics.names import KEY_METRICS, metric_label
+from lgsf.render.block import Block, Cell, finite, numbers, table_block, words
+from lgsf.render.numbers import decimal, interval, looks
 from lgsf.render.plots import DotRow, Plot, dot_plot
-from lgsf.report.seeds import SHOWN, competitors, seed_scores
+from lgsf.report.seeds import competitors, seed_scores
 from lgsf.statistics import format_p
-
-DIFFERENCE_METRICS = ("i2t_r1", "t2i_r1", "rsum")
-
-
-MARKS = {"beats": "\u202f†", "is beaten by": "\u202f‡"}
+from lgsf.tables.results import MARKS
 
 
 def differences_block(
@@ -27,25 +24,25 @@ def differences_block(
     titles: Mapping[str, str],
     inputs: Mapping[str, str],
 ) -> Block:
-    """Each method minus the reference: points, percent, 95 % interval and corrected p of the claim about methods.
+    """Each method minus the reference: points, percent, 95 % interval and corrected p, as they hold for methods.
 
-    tests    rows of one dataset, protocol and reference with claim "methods" (lgsf.tables.comparisons)
+    tests    rows of one dataset, protocol and reference of scope "methods" (lgsf.tables.tests)
     changes  the same comparison from lgsf.tables.summary.differences, for the looks at dev
     inputs   method -> which of its inputs differ from the reference's (lgsf.tables.inputs.changed_inputs)
     """
     looked = changes.set_index(["method", "metric"])[["dev_looks", "dev_looks_reference"]].to_dict("index")
-    names = ["method"]
-    for metric in DIFFERENCE_METRICS:
+    names = []
+    for metric in KEY_METRICS:
         names += [f"Δ {metric_label(metric)}", "95 %", "p"]
     rows = []
     for method in dict.fromkeys(tests["method"]):
         own = tests[tests["method"] == method].set_index("metric").to_dict("index")
         cells = [Cell(titles[method], f"({inputs[method]})" if method in inputs else "")]
-        for metric in DIFFERENCE_METRICS:
+        for metric in KEY_METRICS:
             row = own[metric]
             mark = MARKS.get(row["finding"], "")
             minor = "" if math.isnan(row["relative"]) else f"({decimal(row['relative'], sign=True)} %)"
-            cells.append(Cell(decimal(row["difference"], sign=True) + mark, minor, finite(row["difference"])))
+            cells.append(Cell(decimal(row["difference"], sign=True), minor, finite(row["difference"]), mark=mark))
             cells.append(Cell(interval(row["low"], row["high"]), sort=finite(row["low"]), css="quiet"))
             cells.append(Cell(format_p(row["p_corrected"]), sort=finite(row["p_corrected"]), css="quiet"))
         seeds = own["rsum"]["seeds"], own["rsum"]["seeds_other"]
@@ -53,7 +50,7 @@ def differences_block(
         own_looks, its_looks = both["dev_looks"], both["dev_looks_reference"]
         cells.append(Cell(f"{looks(own_looks)} / {looks(its_looks)}", sort=finite(own_looks)))
         rows.append([*cells, Cell(f"{seeds[0]} / {seeds[1]}", sort=float(seeds[0]))])
-    return table_block(id_, caption, [*names, "dev looks", "seeds"], 1, rows)
+    return table_block(id_, caption, [*words("method"), *numbers(*names, "dev looks", "seeds")], rows)
 
 
 def design_block(
@@ -61,16 +58,16 @@ def design_block(
 ) -> Block:
     """What the design can resolve, and what holds for these checkpoints alone; one row per method and metric.
 
-    tests    rows of one dataset, protocol and reference, both claims
+    tests    rows of one dataset, protocol and reference, both scopes
     changes  the same comparison from lgsf.tables.summary.differences, for the SDs over seeds
     """
     spread = changes.set_index(["method", "metric"]).to_dict("index")
-    by_claim = {claim: rows.set_index(["method", "metric"]).to_dict("index") for claim, rows in tests.groupby("claim")}
+    by_scope = {scope: rows.set_index(["method", "metric"]).to_dict("index") for scope, rows in tests.groupby("scope")}
     rows = []
-    chosen = tests[(tests["claim"] == "methods") & tests["metric"].isin(DIFFERENCE_METRICS)]
+    chosen = tests[(tests["scope"] == "methods") & tests["metric"].isin(KEY_METRICS)]
     for key in zip(chosen["method"], chosen["metric"], strict=True):
         method, metric = key
-        row, these, sds = by_claim["methods"][key], by_claim["checkpoints"][key], spread[key]
+        row, these, sds = by_scope["methods"][key], by_scope["checkpoints"][key], spread[key]
         share = row["superiority"]
         rows.append(
             [
@@ -84,22 +81,18 @@ def design_block(
                 Cell(format_p(these["p_corrected"]), sort=finite(these["p_corrected"])),
             ]
         )
-    names = ["method", "metric", "SD own / reference", "seed pairs above", "smallest detectable Δ"]
-    block = table_block(
-        id_, caption, [*names, "equivalent within the margin?", "these checkpoints: 95 %", "p"], 2, rows
-    )
-    return Block(
-        block.id, block.caption, block.columns, (False, False, True, True, True, False, True, True), block.rows
-    )
+    columns = [*words("method", "metric"), *numbers("SD own / reference", "seed pairs above", "smallest detectable Δ")]
+    columns += [*words("equivalent within the margin?"), *numbers("these checkpoints: 95 %", "p")]
+    return table_block(id_, caption, columns, rows)
 
 
 def difference_plots(prefix: str, runs: pd.DataFrame, tests: pd.DataFrame, reference: str, subject: str) -> list[Plot]:
     """A forest plot per headline metric: every seed minus the reference's mean, the mean, its 95 % interval.
 
-    tests  rows of one dataset, protocol and reference with claim "methods"; no interval, no bar
+    tests  rows of one dataset, protocol and reference of scope "methods"; no interval, no bar
     """
     plots = []
-    for metric in SHOWN:
+    for metric in KEY_METRICS:
         base = seed_scores(runs, reference, metric)[1]
         found = tests[tests["metric"] == metric].set_index("method").to_dict("index")
         rows, words = [], []

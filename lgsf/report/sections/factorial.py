@@ -9,13 +9,14 @@ from dataclasses import dataclass
 import pandas as pd
 
 from lgsf.config.factorial import Factorial
-from lgsf.render.block import Block, Cell, looks_cell
-from lgsf.render.numbers import decimal, interval, mean_sd, metric_label
+from lgsf.metrics.names import KEY_METRICS, metric_label
+from lgsf.render.block import Block, Cell, finite, looks_cell, metric_columns, numbers, table_block, words
+from lgsf.render.numbers import decimal, interval, mean_sd
 from lgsf.render.plots import DotRow, Plot, dot_plot
-from lgsf.statistics import EFFECT_METRICS, effect_weights, format_p
+from lgsf.statistics import effect_weights, format_p
 from lgsf.statistics.factorial import TIMES
 
-MARKS = {"raises": "\u202f†", "lowers": "\u202f‡"}
+MARKS = {"raises": "†", "lowers": "‡"}
 
 
 @dataclass(frozen=True)
@@ -51,9 +52,7 @@ def factorial_part(
         untested=note,
         cells=cells,
         effects=_effects_block(f"{prefix}-effects", f"Effects on {place}, points", design, effects),
-        plots=[
-            _forest(prefix, design, runs, effects[effects["metric"] == metric], metric) for metric in EFFECT_METRICS
-        ],
+        plots=[_forest(prefix, design, runs, effects[effects["metric"] == metric], metric) for metric in KEY_METRICS],
     )
 
 
@@ -71,7 +70,7 @@ def _cells_block(id_: str, caption: str, design: Factorial, runs: pd.DataFrame, 
             Cell("on" if factor in parts else "off", css="" if factor in parts else "quiet")
             for factor in design.factors
         ]
-        for metric in EFFECT_METRICS:
+        for metric in KEY_METRICS:
             values = own[metric].dropna()
             mean, sd = float(values.mean()), float(values.std(ddof=1))
             cells.append(Cell(mean_sd(mean, sd), sort=None if math.isnan(mean) else mean))
@@ -83,9 +82,8 @@ def _cells_block(id_: str, caption: str, design: Factorial, runs: pd.DataFrame, 
                 Cell(str(finished), sort=float(finished), css="" if finished else "warn"),
             )
         )
-    names = ("method", *design.factors.values(), *map(metric_label, EFFECT_METRICS), "dev looks", "seeds")
-    numeric = tuple(index > len(design.factors) for index in range(len(names)))
-    return Block(id_, caption, names, numeric, tuple(rows))
+    columns = [*words("method", *design.factors.values()), *metric_columns(KEY_METRICS), *numbers("dev looks", "seeds")]
+    return table_block(id_, caption, columns, rows)
 
 
 def _effects_block(id_: str, caption: str, design: Factorial, effects: pd.DataFrame) -> Block:
@@ -94,19 +92,18 @@ def _effects_block(id_: str, caption: str, design: Factorial, effects: pd.DataFr
     for effect in dict.fromkeys(effects["effect"]):
         own = effects[effects["effect"] == effect].set_index("metric").to_dict("index")
         cells = [Cell(_title(design, effect))]
-        for metric in EFFECT_METRICS:
+        for metric in KEY_METRICS:
             row = own[metric]
             mark = MARKS.get(row["finding"], "")
-            cells.append(Cell(decimal(row["estimate"], sign=True) + mark, sort=float(row["estimate"])))
-            cells.append(Cell(interval(row["low"], row["high"]), sort=_finite(row["low"]), css="quiet"))
-            cells.append(Cell(format_p(row["p_corrected"]), sort=_finite(row["p_corrected"]), css="quiet"))
+            cells.append(Cell(decimal(row["estimate"], sign=True), sort=float(row["estimate"]), mark=mark))
+            cells.append(Cell(interval(row["low"], row["high"]), sort=finite(row["low"]), css="quiet"))
+            cells.append(Cell(format_p(row["p_corrected"]), sort=finite(row["p_corrected"]), css="quiet"))
         detectable = own["rsum"]["detectable"]
-        rows.append((*cells, Cell(decimal(detectable), sort=_finite(detectable), css="quiet")))
-    names = ["effect"]
-    for metric in EFFECT_METRICS:
+        rows.append((*cells, Cell(decimal(detectable), sort=finite(detectable), css="quiet")))
+    names = []
+    for metric in KEY_METRICS:
         names += [metric_label(metric), "95 %", "p"]
-    names.append("detectable rSum")
-    return Block(id_, caption, tuple(names), tuple(index > 0 for index in range(len(names))), tuple(rows))
+    return table_block(id_, caption, [*words("effect"), *numbers(*names, "detectable rSum")], rows)
 
 
 def _forest(prefix: str, design: Factorial, runs: pd.DataFrame, effects: pd.DataFrame, metric: str) -> Plot:
@@ -129,7 +126,3 @@ def _forest(prefix: str, design: Factorial, runs: pd.DataFrame, effects: pd.Data
     return dot_plot(
         f"{prefix}-effects-{metric}", f"Effects on {label}, points", rows, description=description, zero=True
     )
-
-
-def _finite(value: float) -> float | None:
-    return None if math.isnan(value) else float(value)

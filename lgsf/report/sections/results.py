@@ -1,4 +1,4 @@
-"""Scores: method x metric, every seed as a dot, R@K over K."""
+"""Plots of scores: every seed as a dot, R@K over K."""
 
 from __future__ import annotations
 
@@ -9,51 +9,25 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from lgsf.metrics.names import HEADLINE
-from lgsf.render.block import Block, Cell, counted_cell, looks_cell, name_cell, table_block, value_cell
-from lgsf.render.numbers import NOTHING, mean_sd, metric_label
+from lgsf.metrics.names import KEY_METRICS, in_percent, metric_label
+from lgsf.render.numbers import mean_sd
 from lgsf.render.plots import Curve, DotRow, Plot, curve_plot, dot_plot, padded
-from lgsf.report.seeds import SHOWN, competitors, seed_scores
-from lgsf.tables.inputs import INPUTS, printed_inputs, single_models
+from lgsf.report.seeds import competitors, seed_scores
 
 RankPair = tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]  # i2t, t2i
-
-
-def results_block(id_: str, caption: str, summary: pd.DataFrame, *, twins: bool = False) -> Block:
-    """Method x metric of one dataset and protocol: mean ± SD over seeds; the best single model is marked.
-
-    twins  show twin accuracies in place of the recalls
-    """
-    present = [str(m) for m in dict.fromkeys(summary["metric"])]
-    metrics = [m for m in present if m.startswith("twin_")] if twins else list(HEADLINE)
-    scores = single_models(summary)
-    best = {m: scores.loc[scores["metric"] == m, "mean"].max() for m in metrics}
-    inputs = printed_inputs(summary)
-    rows = []
-    for method in dict.fromkeys(summary["method"]):
-        own = summary[summary["method"] == method].set_index("metric")
-        first = own.loc["rsum"]
-        cells = [name_cell(first["title"], first["kind"]), *(Cell(first[name] or NOTHING) for name in inputs.columns)]
-        for metric in metrics:
-            mean, sd = own.loc[metric, ["mean", "sd"]] if metric in own.index else (float("nan"), float("nan"))
-            is_best = method in set(scores["method"]) and mean == best[metric]
-            cells.append(value_cell(mean, sd, css="best" if is_best else ""))
-        rows.append([*cells, looks_cell(first["dev_looks"]), counted_cell(int(first["n"]), int(first["expected"]))])
-    names = ["method", *(INPUTS[name] for name in inputs.columns), *map(metric_label, metrics), "dev looks", "seeds"]
-    return table_block(id_, caption, names, 1 + len(inputs.columns), rows, inputs.note)
 
 
 def score_plots(prefix: str, runs: pd.DataFrame, subject: str) -> list[Plot]:
     """One dot plot per headline metric: every seed, the mean, and mean ± SD; runs are of one dataset and protocol."""
     plots = []
-    for metric in SHOWN:
+    for metric in KEY_METRICS:
         rows, words = [], []
         for method, title in competitors(runs).items():
             values, mean, sd = seed_scores(runs, method, metric)
             rows.append(DotRow(title, values, mean, mean - sd, mean + sd, strong=method == subject))
             words.append(f"{title} {mean_sd(mean, sd)}" if values else f"{title}: no finished run")
         label = metric_label(metric)
-        title = label if metric == "rsum" else f"{label}, percent"
+        title = f"{label}, percent" if in_percent(metric) else label
         description = f"{label}, mean ± SD over seeds: {'; '.join(words)}."
         plots.append(dot_plot(f"{prefix}-{metric}", title, rows, description=description))
     return plots

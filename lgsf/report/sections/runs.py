@@ -7,23 +7,33 @@ from typing import Any
 
 import pandas as pd
 
-from lgsf.metrics.names import HEADLINE
-from lgsf.render.block import Block, Cell, finite, looks_cell, name_cell, table_block, value_cell
-from lgsf.render.numbers import NOTHING, decimal, duration, listing, metric_label, moment
+from lgsf.metrics.names import HEADLINE, in_percent
+from lgsf.render.block import (
+    Block,
+    Cell,
+    finite,
+    looks_cell,
+    metric_columns,
+    name_cell,
+    numbers,
+    table_block,
+    value_cell,
+    words,
+)
+from lgsf.render.numbers import NOTHING, decimal, duration, listing, moment
 
 
 def every_run_block(id_: str, caption: str, runs: pd.DataFrame) -> Block:
     """One row per run of one dataset and protocol: nothing averaged, nothing left out."""
     rows = []
     for run in runs.to_dict("records"):
-        numbers = [value_cell(run[metric], float("nan"), places=2 if metric != "rsum" else 1) for metric in HEADLINE]
+        values = [value_cell(run[metric], float("nan"), places=2 if in_percent(metric) else 1) for metric in HEADLINE]
         css = "" if run["status"] == "finished" else "warn"
         best = Cell(decimal(run["best_epoch"], 0), sort=finite(run["best_epoch"]))
         seed, status = Cell(str(run["seed"]), sort=float(run["seed"])), Cell(run["status"], css=css)
-        rows.append([name_cell(run["title"], run["kind"]), seed, status, *numbers, best, looks_cell(run["dev_looks"])])
-    names = ["method", "seed", "status", *map(metric_label, HEADLINE), "best epoch", "dev looks"]
-    block = table_block(id_, caption, names, 3, rows)
-    return Block(block.id, block.caption, block.columns, (False, True, False, *block.numeric[3:]), block.rows)
+        rows.append([name_cell(run["title"], run["kind"]), seed, status, *values, best, looks_cell(run["dev_looks"])])
+    columns = [*words("method"), *numbers("seed"), *words("status"), *metric_columns(HEADLINE)]
+    return table_block(id_, caption, [*columns, *numbers("best epoch", "dev looks")], rows)
 
 
 def absent_block(id_: str, caption: str, runs: pd.DataFrame) -> Block:
@@ -34,7 +44,7 @@ def absent_block(id_: str, caption: str, runs: pd.DataFrame) -> Block:
          Cell(run["status"], css="warn"), Cell(run["reason"], css="prose")]
         for run in absent.to_dict("records")
     ]  # fmt: skip
-    return table_block(id_, caption, ["method", "dataset", "seed", "status", "reason"], 5, rows)
+    return table_block(id_, caption, words("method", "dataset", "seed", "status", "reason"), rows)
 
 
 def provenance_block(id_: str, caption: str, runs: pd.DataFrame) -> Block:
@@ -49,7 +59,9 @@ def provenance_block(id_: str, caption: str, runs: pd.DataFrame) -> Block:
         ]
         for run in _finished(runs)
     ]
-    return table_block(id_, caption, ["run", "device", "started (UTC)", "ended (UTC)", "training", "resumed"], 4, rows)
+    return table_block(
+        id_, caption, [*words("run", "device", "started (UTC)", "ended (UTC)"), *numbers("training", "resumed")], rows
+    )
 
 
 def checksum_block(id_: str, caption: str, runs: pd.DataFrame) -> Block:
@@ -60,8 +72,8 @@ def checksum_block(id_: str, caption: str, runs: pd.DataFrame) -> Block:
         changed = "and uncommitted changes" if run["git_dirty"] is True else ""
         hashes = (_hash(run[name]) for name in ("config_sha256", "dataset_sha256", "ranks_sha256"))
         rows.append([Cell(run["folder"]), Cell(commit, changed, css="hash"), *hashes])
-    names = ["run", "git commit", "config sha256", "dataset.json sha256", "test ranks.npz sha256"]
-    return table_block(id_, caption, names, 5, rows)
+    columns = words("run", "git commit", "config sha256", "dataset.json sha256", "test ranks.npz sha256")
+    return table_block(id_, caption, columns, rows)
 
 
 def _finished(runs: pd.DataFrame) -> list[dict[Hashable, Any]]:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pydantic import ValidationError
 
 from lgsf.config.tuned import Tuned
-from lgsf.render.block import Block, Cell
+from lgsf.render.block import Block, Cell, numbers, table_block, words
 from lgsf.render.numbers import NOTHING, decimal
 from lgsf.report.sections.methods import flatten, show
 from lgsf.runs.facts import RunFacts
@@ -24,10 +24,8 @@ def tuning_block(id_: str, caption: str, records: Iterable[RunFacts]) -> Block |
     rows = [_row(facts) for facts in methods.values()]
     if not any("tuned" in facts.config for facts in methods.values()):
         return None
-    numbers = ("trials", "failed", "dev looks", "dev rSum as configured", "of the chosen")
-    columns = ("method", *numbers, "chosen values", "trials.jsonl sha256")
-    numeric = (False, *(True for _ in numbers), False, False)
-    return Block(id_, caption, columns, numeric, tuple(rows))
+    columns = [*words("method"), *numbers("trials", "failed", "dev looks", "dev rSum as configured", "of the chosen")]
+    return table_block(id_, caption, [*columns, *words("chosen values", "trials.jsonl sha256")], rows)
 
 
 def _row(facts: RunFacts) -> tuple[Cell, ...]:
@@ -40,6 +38,6 @@ def _row(facts: RunFacts) -> tuple[Cell, ...]:
         raise LgsfError(f"run.json of {facts.method}, seed {facts.seed}: config.tuned: {explain(error)}") from None
     settings = flatten(facts.config)
     values = ", ".join(f"{path.removeprefix('parameters.')} {show(settings.get(path))}" for path in tuned.paths)
-    numbers = [Cell(str(number), sort=float(number)) for number in (tuned.trials, tuned.failed, tuned.dev_looks)]
+    counts = [Cell(str(number), sort=float(number)) for number in (tuned.trials, tuned.failed, tuned.dev_looks)]
     scores = [Cell(decimal(score), sort=score) for score in (tuned.dev_rsum_configured, tuned.dev_rsum)]
-    return (name, *numbers, *scores, Cell(values, css="prose"), Cell(tuned.trials_sha256, css="hash"))
+    return (name, *counts, *scores, Cell(values, css="prose"), Cell(tuned.trials_sha256, css="hash"))

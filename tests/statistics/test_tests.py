@@ -1,4 +1,4 @@
-"""The table of comparisons: its figures by hand, its claims apart, its families, its words."""
+"""The table of tests: its figures by hand, its scopes apart, its families, its words."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from lgsf.statistics import COLUMNS, METRICS, compare_methods, finding, format_p, holm
+from lgsf.metrics.names import TESTED
+from lgsf.statistics import COLUMNS, finding, format_p, holm, method_tests
 from lgsf.statistics.simulation import Population, SimulatedRanks
 from lgsf.system.errors import LgsfError
 from tests.support.examples import drawn, hand
@@ -23,12 +24,12 @@ def runs() -> dict[str, list[SimulatedRanks]]:
 
 @pytest.fixture(scope="module")
 def table(runs: dict[str, list[SimulatedRanks]]) -> pd.DataFrame:
-    return compare_methods(runs, "base", pairs="all", resamples=1000)
+    return method_tests(runs, "base", pairs="all", resamples=1000)
 
 
-def row(table: pd.DataFrame, claim: str, method: str, other: str, metric: str) -> pd.Series:
+def row(table: pd.DataFrame, scope: str, method: str, other: str, metric: str) -> pd.Series:
     found = table[
-        (table["claim"] == claim)
+        (table["scope"] == scope)
         & (table["method"] == method)
         & (table["other"] == other)
         & (table["metric"] == metric)
@@ -37,16 +38,16 @@ def row(table: pd.DataFrame, claim: str, method: str, other: str, metric: str) -
     return found.iloc[0]
 
 
-def test_every_pair_metric_and_claim_has_one_row(table: pd.DataFrame) -> None:
+def test_every_pair_metric_and_scope_has_one_row(table: pd.DataFrame) -> None:
     assert list(table.columns) == list(COLUMNS)
-    assert len(table) == 3 * len(METRICS) * 2
-    assert not table.duplicated(["claim", "method", "other", "metric"]).any()
+    assert len(table) == 3 * len(TESTED) * 2
+    assert not table.duplicated(["scope", "method", "other", "metric"]).any()
 
 
 def test_differences_by_hand() -> None:
     a = hand([0, 0, 9, 9], [[0], [0], [0], [9]])
     b = hand([0, 9, 9, 9], [[0], [0], [9], [9]])
-    got = row(compare_methods({"a": [a], "b": [b]}, "b", resamples=500), "checkpoints", "a", "b", "t2i_r1")
+    got = row(method_tests({"a": [a], "b": [b]}, "b", resamples=500), "checkpoints", "a", "b", "t2i_r1")
     assert (got["value"], got["value_other"], got["difference"], got["relative"]) == (75, 50, 25, 50)
     assert got["effect"] == pytest.approx(0.25 / np.std([0, 0, 1, 0], ddof=1))
     # one image of four differs: every assignment of coins is as extreme
@@ -56,7 +57,7 @@ def test_differences_by_hand() -> None:
 def test_mcnemar_is_for_single_checkpoints_and_i2t(table: pd.DataFrame) -> None:
     a = hand([0] * 8 + [9, 9], [[0]] * 10)
     b = hand([9] * 8 + [0, 9], [[0]] * 10)
-    single = compare_methods({"a": [a], "b": [b]}, "b", resamples=200)
+    single = method_tests({"a": [a], "b": [b]}, "b", resamples=200)
     got = row(single, "checkpoints", "a", "b", "i2t_r1")["p_mcnemar"]
     assert got == pytest.approx(stats.binomtest(8, 9).pvalue)
     assert single.loc[single["metric"].str.startswith("t2i"), "p_mcnemar"].isna().all()
@@ -70,8 +71,8 @@ def test_a_method_beats_another_and_a_checkpoint_scores_higher(table: pd.DataFra
 
 
 def test_below_three_seeds_a_method_has_no_p(table: pd.DataFrame) -> None:
-    got = table[(table["claim"] == "methods") & ((table["method"] == "once") | (table["other"] == "once"))]
-    assert len(got) == 2 * len(METRICS)
+    got = table[(table["scope"] == "methods") & ((table["method"] == "once") | (table["other"] == "once"))]
+    assert len(got) == 2 * len(TESTED)
     assert got[["p", "p_corrected", "low", "high", "se", "p_equivalence"]].isna().all(axis=None)
     assert (got["finding"] == "n/a").all()
     assert set(got["note"]) == {
@@ -83,13 +84,13 @@ def test_below_three_seeds_a_method_has_no_p(table: pd.DataFrame) -> None:
 
 
 def test_two_seeds_are_too_few(runs: dict[str, list[SimulatedRanks]]) -> None:
-    got = compare_methods({"two": runs["better"][:2], "base": runs["base"]}, "base", resamples=20)
-    assert got.loc[got["claim"] == "methods", "p"].isna().all()
+    got = method_tests({"two": runs["better"][:2], "base": runs["base"]}, "base", resamples=20)
+    assert got.loc[got["scope"] == "methods", "p"].isna().all()
 
 
 def test_holm_over_primaries_alone(table: pd.DataFrame) -> None:
-    for claim in ("checkpoints", "methods"):
-        primary = table[(table["claim"] == claim) & table["primary"]]
+    for scope in ("checkpoints", "methods"):
+        primary = table[(table["scope"] == scope) & table["primary"]]
         assert set(primary["metric"]) == {"i2t_r1", "t2i_r1"}
         assert set(primary["other"]) == {"base"}
         assert set(primary["correction"]) == {"holm"}
@@ -106,9 +107,9 @@ def test_intervals_hold_the_difference(table: pd.DataFrame) -> None:
 def test_relative_interval_of_methods_agrees_with_that_of_checkpoints_where_seeds_do_not_vary() -> None:
     generator = np.random.default_rng(1)
     a, b = (drawn(generator, np.full(4000, 2), chance=chance) for chance in (0.6, 0.2))
-    got = compare_methods({"a": [a] * 3, "b": [b] * 3}, "b", resamples=3000)
-    for metric in METRICS:
-        methods, fixed = (row(got, claim, "a", "b", metric) for claim in ("methods", "checkpoints"))
+    got = method_tests({"a": [a] * 3, "b": [b] * 3}, "b", resamples=3000)
+    for metric in TESTED:
+        methods, fixed = (row(got, scope, "a", "b", metric) for scope in ("methods", "checkpoints"))
         width = fixed["relative_high"] - fixed["relative_low"]
         assert methods["relative_low"] == pytest.approx(fixed["relative_low"], abs=0.06 * width)
         assert methods["relative_high"] == pytest.approx(fixed["relative_high"], abs=0.06 * width)
@@ -117,25 +118,25 @@ def test_relative_interval_of_methods_agrees_with_that_of_checkpoints_where_seed
 def test_folds_use_the_ranks_inside_the_fold() -> None:
     run = hand([1, 8], [[1], [8]], fold=[0, 1])  # inside the fold: 0 and 4
     other = hand([8, 8], [[8], [8]], fold=[0, 1])
-    got = compare_methods({"a": [run], "b": [other]}, "b", gallery="folds", resamples=50)
+    got = method_tests({"a": [run], "b": [other]}, "b", protocol="folds", resamples=50)
     assert row(got, "checkpoints", "a", "b", "i2t_r1")["value"] == 50
     assert row(got, "checkpoints", "a", "b", "i2t_r5")["value"] == 100
 
 
 def test_a_reference_at_zero_has_no_relative_difference() -> None:
-    got = compare_methods({"a": [hand([0, 9], [[0], [0]])], "b": [hand([99, 99], [[99], [99]])]}, "b", resamples=50)
+    got = method_tests({"a": [hand([0, 9], [[0], [0]])], "b": [hand([99, 99], [[99], [99]])]}, "b", resamples=50)
     assert got["relative"].isna().all()
     assert row(got, "checkpoints", "a", "b", "i2t_r1")["difference"] == 50
 
 
 def test_the_same_table_twice(runs: dict[str, list[SimulatedRanks]]) -> None:
-    first, second = (compare_methods(runs, "base", resamples=300) for _ in range(2))
+    first, second = (method_tests(runs, "base", resamples=300) for _ in range(2))
     pd.testing.assert_frame_equal(first, second)
 
 
 def test_an_unknown_reference_is_refused(runs: dict[str, list[SimulatedRanks]]) -> None:
     with pytest.raises(LgsfError, match="no run of the reference 'none'; there are base, better, once"):
-        compare_methods(runs, "none")
+        method_tests(runs, "none")
 
 
 def test_words() -> None:

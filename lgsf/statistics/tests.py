@@ -1,6 +1,6 @@
-"""The table of comparisons: difference, interval, p, effect and equivalence for every pair and metric.
+"""The table of tests: difference, interval, p, effect and equivalence for every pair of methods and metric.
 
-Two claims, never mixed. "checkpoints": these trained models differ on such queries (randomisation and
+Two scopes, never mixed. "checkpoints": these trained models differ on such queries (randomisation and
 bootstrap over images; seeds are taken as they are). "methods": the methods differ, whatever the seed (seed
 and image variance together); only this one may say "beats", and only from three seeds on in both arms.
 """
@@ -15,26 +15,28 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
+from lgsf.metrics.names import PRIMARY, TESTED
 from lgsf.statistics.bootstrap import bootstrap_recalls, percentile_interval
 from lgsf.statistics.corrections import benjamini_hochberg, holm
 from lgsf.statistics.equivalence import ALPHA, equivalence_words, smallest_detectable, tost
-from lgsf.statistics.outcomes import METRICS, Floats, Gallery, Outcomes, Ranks, outcomes
+from lgsf.statistics.outcomes import Floats, Outcomes, ProtocolName, Ranks, outcomes
 from lgsf.statistics.randomisation import mcnemar, randomisation_p, signed_recalls
 from lgsf.statistics.variance import Error, VarianceTable
 from lgsf.system.errors import LgsfError
 
-PRIMARY = ("i2t_r1", "t2i_r1")
 LEAST_SEEDS = 3
+ABSENT = np.full(len(TESTED), np.nan)  # where a design has no such number, for every metric
+WORDLESS = [""] * len(TESTED)
 UNTESTED = (
     *("se", "df", "effect", "detectable", "low", "high", "relative_low", "relative_high"),
     *("p", "p_equivalence", "p_mcnemar", "superiority"),
 )
 COLUMNS = {
-    "claim": "checkpoints or methods, see above",
+    "scope": "checkpoints or methods, see above",
     "method": "the system that the row is about",
     "other": "the system it is compared with",
     "metric": "i2t_r1 ... t2i_r10 or rsum",
-    "gallery": "full: the whole split; folds: inside each query's fold",
+    "protocol": "full: the whole split; folds: inside each query's fold",
     "primary": "belongs to the pre-registered family: R@1 of both directions against the reference",
     "seeds": "runs of method",
     "seeds_other": "runs of other",
@@ -51,7 +53,7 @@ COLUMNS = {
     "effect": "difference in standard deviations of the per-image difference",
     "superiority": "methods: share of seed pairs in which method is above other, ties half",
     "p": "two-sided; NaN (printed n/a) where the design allows no test",
-    "p_corrected": "corrected within claim and family",
+    "p_corrected": "corrected within scope and family",
     "correction": "holm (primary) or bh (all others)",
     "p_mcnemar": "exact McNemar, i2t of single checkpoints only",
     "p_equivalence": "two one-sided tests at +-0.5 points (rSum +-3)",
@@ -62,35 +64,35 @@ COLUMNS = {
 }
 
 
-def compare_methods(
+def method_tests(
     runs: Mapping[str, Sequence[Ranks]],
     reference: str,
     *,
     pairs: Literal["reference", "all"] = "reference",
-    gallery: Gallery = "full",
+    protocol: ProtocolName = "full",
     resamples: int = 10_000,
     seed: int = 0,
 ) -> pd.DataFrame:
     """Compare every method with the reference, or all pairs, on one dataset and split.
 
     runs       method -> ranks of its runs, one per seed; all on the same queries
-    gallery    "folds" ranks every query inside its fold (COCO 1K), "full" in the whole split (COCO 5K)
+    protocol   "folds" ranks every query inside its fold (COCO 1K), "full" in the whole split (COCO 5K)
     resamples  of the bootstrap and of the randomisation test; their seed makes the table repeatable
 
-    Returns one row per claim, pair and metric with the columns of COLUMNS. To compare single checkpoints with
+    Returns one row per scope, pair and metric with the columns of COLUMNS. To compare single checkpoints with
     each other pass each as a method of one run. Raises LgsfError if the reference is not among the runs or
     runs answered different queries.
     """
     if reference not in runs:
         raise LgsfError(f"no run of the reference {reference!r}; there are {', '.join(sorted(runs)) or 'none'}.")
-    data = outcomes(runs, gallery=gallery)
-    comparison = _Comparison(data, gallery, resamples, seed)
+    data = outcomes(runs, protocol=protocol)
+    tests = _Tests(data, protocol, resamples, seed)
     base = data.systems.index(reference)
     others = [index for index in range(len(data.systems)) if index != base]
     chosen = [(index, base) for index in others]
     if pairs == "all":
         chosen += list(itertools.combinations(others, 2))
-    rows = [row for a, b in chosen for row in comparison.rows(a, b, primary=b == base)]
+    rows = [row for a, b in chosen for row in tests.rows(a, b, primary=b == base)]
     table = pd.DataFrame(rows, columns=list(COLUMNS))
     return _corrected(table)
 
@@ -102,11 +104,11 @@ def format_p(p: float | None) -> str:
     return "<0.001" if p < 0.001 else f"{p:.3f}"
 
 
-class _Comparison:
+class _Tests:
     """Everything that is computed once for all pairs, and the rows of one pair."""
 
-    def __init__(self, data: Outcomes, gallery: Gallery, resamples: int, seed: int) -> None:
-        self._data, self._gallery = data, gallery
+    def __init__(self, data: Outcomes, protocol: ProtocolName, resamples: int, seed: int) -> None:
+        self._data, self._protocol = data, protocol
         self._values, self._runs = data.system_recalls(), data.recalls()
         self._variance = VarianceTable(data)
         self._resampled = bootstrap_recalls(data, resamples=resamples, seed=seed)
@@ -116,17 +118,17 @@ class _Comparison:
         common: dict[str, Any] = {
             "method": self._data.systems[a],
             "other": self._data.systems[b],
-            "gallery": self._gallery,
+            "protocol": self._protocol,
             "seeds": int(self._data.seeds[a]),
             "seeds_other": int(self._data.seeds[b]),
         }
         difference = self._values[a] - self._values[b]
         relative = _percent(difference, self._values[b])
-        for claim, parts in (("checkpoints", self._checkpoints(a, b)), ("methods", self._methods(a, b))):
-            for column, metric in enumerate(METRICS):
+        for scope, parts in (("checkpoints", self._checkpoints(a, b)), ("methods", self._methods(a, b))):
+            for column, metric in enumerate(TESTED):
                 yield {
                     **common,
-                    "claim": claim,
+                    "scope": scope,
                     "metric": metric,
                     "primary": primary and metric in PRIMARY,
                     "value": self._values[a, column],
@@ -145,14 +147,18 @@ class _Comparison:
         return {
             **self._shared(a, b, error),
             **{"low": low, "high": high, "relative_low": relative_low, "relative_high": relative_high},
-            **{"p": p, "p_mcnemar": self._mcnemar(a, b), "superiority": np.full(7, np.nan), "note": [""] * 7},
+            **{"p": p, "p_mcnemar": self._mcnemar(a, b), "superiority": ABSENT, "note": WORDLESS},
         }
 
     def _methods(self, a: int, b: int) -> dict[str, Any]:
         seeds = self._data.seeds
         if min(seeds[a], seeds[b]) < LEAST_SEEDS:
             note = f"needs {LEAST_SEEDS} seeds of both methods, has {seeds[a]} and {seeds[b]}"
-            return {**dict.fromkeys(UNTESTED, np.full(7, np.nan)), "equivalence": ["n/a"] * 7, "note": [note] * 7}
+            return {
+                **dict.fromkeys(UNTESTED, ABSENT),
+                "equivalence": ["n/a" for _ in TESTED],
+                "note": [note for _ in TESTED],
+            }
         error = self._variance.methods(a, b)
         difference = self._values[a] - self._values[b]
         relative = _percent(difference, self._values[b])
@@ -164,8 +170,8 @@ class _Comparison:
             **self._shared(a, b, error),
             **{"low": difference - width, "high": difference + width},
             **{"relative_low": relative - relative_width, "relative_high": relative + relative_width},
-            **{"p": error.p(difference), "p_mcnemar": np.full(7, np.nan)},
-            **{"superiority": self._superiority(a, b), "note": [""] * 7},
+            **{"p": error.p(difference), "p_mcnemar": ABSENT},
+            **{"superiority": self._superiority(a, b), "note": WORDLESS},
         }
 
     def _shared(self, a: int, b: int, error: Error) -> dict[str, Any]:
@@ -175,7 +181,7 @@ class _Comparison:
         return {
             "se": error.se,
             "df": error.df,
-            "effect": np.divide(difference, spread, out=np.full(7, np.nan), where=spread > 0),
+            "effect": np.divide(difference, spread, out=np.full(len(TESTED), np.nan), where=spread > 0),
             "p_equivalence": tost(difference, error.se, error.df),
             "equivalence": equivalence_words(difference, error, n_images),
             "detectable": smallest_detectable(error.se, error.df),
@@ -187,7 +193,7 @@ class _Comparison:
         return np.asarray(((above > 0) + 0.5 * (above == 0)).mean(axis=(0, 1)), np.float64)
 
     def _mcnemar(self, a: int, b: int) -> Floats:
-        out = np.full(7, np.nan)
+        out = np.full(len(TESTED), np.nan)
         if self._data.seeds[a] == self._data.seeds[b] == 1:
             hits = self._data.system_hits()
             for column in range(3):
@@ -202,22 +208,22 @@ def _percent(part: Floats, whole: Floats) -> Floats:
 
 
 def _corrected(table: pd.DataFrame) -> pd.DataFrame:
-    """Fill p_corrected, correction and finding; families are (claim, primary or not)."""
+    """Fill p_corrected, correction and finding; families are (scope, primary or not)."""
     table["correction"] = np.where(table["primary"], "holm", "bh")
-    for _, group in table.groupby(["claim", "primary"]):
+    for _, group in table.groupby(["scope", "primary"]):
         adjust = holm if group["primary"].iloc[0] else benjamini_hochberg
         table.loc[group.index, "p_corrected"] = adjust(group["p"].to_numpy(np.float64))
-    columns = (table["claim"], table["difference"], table["p_corrected"])
+    columns = (table["scope"], table["difference"], table["p_corrected"])
     table["finding"] = [finding(str(c), float(d), float(p)) for c, d, p in zip(*columns, strict=True)]
     return table.astype({"p_corrected": np.float64, "primary": np.bool_})
 
 
-def finding(claim: str, difference: float, p_corrected: float) -> str:
-    """The verb between the two systems; only the claim about methods says "beats"."""
+def finding(scope: str, difference: float, p_corrected: float) -> str:
+    """The verb between the two systems; only what holds for methods may say "beats"."""
     if math.isnan(p_corrected):
         return "n/a"
     if p_corrected >= ALPHA or difference == 0:
         return "no difference shown"
-    if claim == "methods":
+    if scope == "methods":
         return "beats" if difference > 0 else "is beaten by"
     return "scored higher than" if difference > 0 else "scored lower than"

@@ -2,32 +2,30 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pandas as pd
 
 from lgsf.config.experiment import Experiment
-from lgsf.runs.ranks import read_ranks
-from lgsf.statistics import COLUMNS, Ranks, compare_methods
+from lgsf.runs.finished import Finished
+from lgsf.statistics import COLUMNS, Ranks, method_tests
 
 SHOWN_COLUMNS = ("dataset", "reference", *COLUMNS)
 
 
-def compare_runs(experiment: Experiment, runs: pd.DataFrame, results: Path) -> pd.DataFrame:
+def experiment_tests(experiment: Experiment, runs: pd.DataFrame, finished: Finished) -> pd.DataFrame:
     """What lgsf.statistics says of every method against every reference; runs as lgsf.tables.collect.collect gives them.
 
-    Columns are SHOWN_COLUMNS; `gallery` is the protocol. Controls are not compared. A reference without a
+    Columns are SHOWN_COLUMNS. Controls are not tested. A reference without a
     finished run has no rows. Corrections are made within one dataset, protocol and reference.
     """
-    finished = runs[(runs["status"] == "finished") & (runs["kind"] != "control")]
+    rows = runs[(runs["status"] == "finished") & (runs["kind"] != "control")]
     tables = []
-    for (dataset, protocol), group in finished.groupby(["dataset", "protocol"], sort=False):
+    for (dataset, protocol), group in rows.groupby(["dataset", "protocol"], sort=False):
         ranks: dict[str, list[Ranks]] = {}
         for method, seed in zip(group["method"], group["seed"], strict=True):
-            ranks.setdefault(method, []).append(read_ranks(results / str(dataset) / method / f"seed{seed}"))
+            ranks.setdefault(method, []).append(finished.ranks(str(dataset), method, seed))
         for reference in experiment.references:
             if reference in ranks and len(ranks) > 1:
-                table = compare_methods(ranks, reference, gallery="folds" if protocol == "folds" else "full")
+                table = method_tests(ranks, reference, protocol="folds" if protocol == "folds" else "full")
                 tables.append(table.assign(dataset=str(dataset), reference=reference))
     if not tables:
         return pd.DataFrame(columns=list(SHOWN_COLUMNS))
