@@ -15,7 +15,7 @@ from lgsf.system.errors import LgsfError
 from lgsf.system.settings import Name, Settings, explain
 
 SUBJECT = "lgsf"
-
+BASE = "base"
 CONTROL_TITLES = {
     "random": "Chance (random embeddings)",
     "oracle": "Oracle (ground truth)",
@@ -23,16 +23,19 @@ CONTROL_TITLES = {
 }
 
 
-BASE = "base"
-
-
 class MethodEntry(Settings):
-    """A method, how tables call it, and the key of its rows in published.csv; an ensemble's title says that it is one."""
+    """A method, how tables call it, and the key of its rows in published.csv; an ensemble's title says that it is one.
+
+    choices  setting -> why it is as it is;  members  titles of the models behind an ensemble, each as often as it
+    stands there. Both are words for the report alone.
+    """
 
     name: Name
     title: str = Field(min_length=1)
     ensemble: bool = False
     published: Name | None = None
+    choices: dict[str, str] = Field(default_factory=dict)
+    members: tuple[str, ...] = ()
 
     @model_validator(mode="after")
     def _marked(self) -> MethodEntry:
@@ -52,6 +55,7 @@ class Experiment(Settings):
     seeds: tuple[Annotated[int, Field(ge=0)], ...] = Field(min_length=1)
     reference: Name
     factorial: Factorial | None = None
+    sources: dict[Name, str] = Field(default_factory=dict, description="dataset -> what its source is, in words")
 
     @classmethod
     def parse(cls, json_text: str) -> Experiment:

@@ -48,26 +48,37 @@ class Study:
         kind = interaction.get("kind", INTERACTION) if isinstance(interaction, Mapping) else "none"
         return method.model == LGSF and kind != "none"
 
-    def experiment(self, methods: Sequence[str]) -> Experiment:
-        """What a table or the report is of; the first of `methods` stands in for an absent reference."""
+    def experiment(self, methods: Sequence[str], *, words: bool = False) -> Experiment:
+        """What a table or, with `words`, the report is of; the first of `methods` stands in for an absent reference.
+
+        `words` are what only a reader needs: reasons, members, sources. Tables have none, so that no word repeats them.
+        """
         config, run = self.config, self.config.run
         return Experiment(
             experiment=config.experiment,
             title=config.title or config.experiment,
             datasets=run.datasets,
-            methods=tuple(
-                MethodEntry(
-                    name=name,
-                    title=config.title_of(name),
-                    ensemble=name in config.ensembles,
-                    published=config.published_key(name),
-                )
-                for name in methods
-            ),
+            methods=tuple(self._entry(name, words=words) for name in methods),
             controls=run.controls,
             seeds=run.seeds,
             reference=run.reference if run.reference in methods else methods[0],
             factorial=config.factorial,
+            sources={name: config.datasets[name].words for name in run.datasets} if words else {},
+        )
+
+    def _entry(self, name: str, *, words: bool) -> MethodEntry:
+        config = self.config
+        said: dict[str, Any] = {}
+        if words and name in config.ensembles:
+            said = {"members": tuple(config.title_of(member) for member in config.ensembles[name].members)}
+        elif words:
+            said = {"choices": config.method(name).choices}
+        return MethodEntry(
+            name=name,
+            title=config.title_of(name),
+            ensemble=name in config.ensembles,
+            published=config.published_key(name),
+            **said,
         )
 
     def runs(self, methods: Sequence[str]) -> list[ExpectedRun]:
@@ -96,4 +107,5 @@ class Study:
             "title": f"{self.config.title or name}, tuned on dev",
             "results": f"{results}/tuned/{name}",
             "logs": f"{logs}/tuned/{name}",
+            "choices": {method: self.config.method(method).choices for method in self.trained(self.config.run.methods)},
         }

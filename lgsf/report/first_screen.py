@@ -17,7 +17,6 @@ from lgsf.verdict.claim import CLAIM, NOT_TESTABLE
 from lgsf.verdict.judge import NOT_APPLICABLE
 from lgsf.verdict.section import counted
 
-SOURCE_WORDS = {"scenes": "drawn scenes, made by this project", "precomp": "a feature pack in the field's SCAN layout"}
 FINDINGS = {
     "beats": "better",
     "is beaten by": "worse",
@@ -59,7 +58,7 @@ def first_screen(
         verdict=_verdict(experiment, tests, verdicts, claims, data, primary),
         claimed=_claimed(),
         measured=_measured(experiment, summary, tests, primary),
-        data=[_data_sentence(name, data.get(name, {})) for name in experiment.datasets],
+        data=[_data_sentence(name, data.get(name, {}), experiment.sources) for name in experiment.datasets],
         certainty=_certainty(experiment, runs, summary, tests, primary),
     )
 
@@ -158,7 +157,7 @@ def _subject_rows(
     return chosen.set_index("metric").to_dict("index")
 
 
-def _data_sentence(name: str, data: Mapping[str, Any]) -> str:
+def _data_sentence(name: str, data: Mapping[str, Any], sources: Mapping[str, str]) -> str:
     if not data:
         return f"{name}: no run has finished."
     kind = data["source"].get("kind", "")
@@ -166,7 +165,7 @@ def _data_sentence(name: str, data: Mapping[str, Any]) -> str:
     folds, test = data["protocol"]["folds"], data["splits"]["test"]
     gallery = f"{folds} folds of {decimal(test['images'] // folds, 0)} images" if folds > 1 else "the whole test split"
     return (
-        f"{name}: {SOURCE_WORDS.get(kind, kind)}. Images: {counts}. Every one of {decimal(test['images'], 0)} images "
+        f"{name}: {sources.get(name, kind)}. Images: {counts}. Every one of {decimal(test['images'], 0)} images "
         f"and {decimal(test['captions'], 0)} captions is a query against {gallery}. "
         f"Region features: {data['source'].get('features', UNKNOWN)}."
     )

@@ -102,7 +102,7 @@ def report_context(experiment: Experiment, *, results: Path, tables: Path) -> di
         "rule": RULE,
         "looks": LOOKS,
         "absent": absent_block("absent", "Runs without a result", runs),
-        "cards": method_cards(found.records.values(), subject=found.subject),
+        "cards": method_cards(found.records.values(), experiment.methods, subject=found.subject),
         "papers": PAPERS,
         "version": __version__,
         "commits": sorted({str(commit) for commit in finished["git_commit"].dropna()}),

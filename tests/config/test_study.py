@@ -55,6 +55,18 @@ def test_tables_tell_ours_from_others() -> None:
     }
 
 
+def test_words_go_to_the_report_alone() -> None:
+    reasons = {**METHODS, "lgsf": {**METHODS["lgsf"], "choices": {"margin": "as everybody"}}}
+    asked = study(methods=reasons, run={"methods": ["lgsf", "vsepp", "mixed"]})
+    plain, worded = (asked.experiment(["lgsf", "mixed"], words=words) for words in (False, True))
+    assert not plain.sources and not any(method.choices or method.members for method in plain.methods)
+    assert worded.sources == {"drawn": "drawn scenes, made by this project"}
+    lgsf, mixed = worded.methods
+    assert lgsf.choices == {"margin": "as everybody"}
+    assert mixed.members == ("LGSF", "VSE++", "VSE++")
+    assert Experiment.parse(worded.model_dump_json()) == worded
+
+
 def test_a_table_of_nothing_is_not_made() -> None:
     assert set(study(run={"methods": ["vsepp"]}).tables) == {"comparison", "baselines"}
     assert set(study(run={"methods": ["lgsf"], "reference": "lgsf"}).tables) == {"comparison", "ablations"}
@@ -115,4 +127,5 @@ def test_tuned_runs_stand_beside_the_untuned() -> None:
         "title": "try, tuned on dev",
         "results": "out/tuned/try",
         "logs": "logs/x/tuned/try",
+        "choices": {method: {} for method in ("lgsf", "alone", "wrong", "vsepp", "mine")},
     }

@@ -13,6 +13,7 @@ import torch
 
 from lgsf import load_run
 from lgsf.cli import main
+from lgsf.config.experiment import MethodEntry
 from lgsf.data.batches.training import image_batches
 from lgsf.data.layout import open_dataset
 from lgsf.evaluation.ensemble import ensemble
@@ -123,17 +124,14 @@ def test_the_record_names_members_and_adds_up_their_costs(averaged: Path, member
 
 def test_its_card_says_what_was_averaged(averaged: Path) -> None:
     facts = read_facts(averaged)
-    (card,) = method_cards([facts], subject="lgsf")
+    entry = MethodEntry(name=facts.method, title="Both (ensemble)", ensemble=True, members=("Tried", "Tried"))
+    (card,) = method_cards([facts], [entry], subject="lgsf")
     assert card.title == "Both (ensemble)"
     assert (
         card.sentence
-        == "The mean of the score matrices of 2 × tried, trained one by one, each with a training seed of its own."
+        == "The mean of the score matrices of 2 × Tried, trained one by one, each with a training seed of its own."
     )
-    other = {
-        "members": [{"method": "sgr", "title": "SGR"}, {"method": "saf", "title": "SAF"}],
-        "combine": "mean of scores",
-    }
-    (card,) = method_cards([facts.model_copy(update={"config": other})], subject="lgsf")
+    (card,) = method_cards([facts], [entry.model_copy(update={"members": ("SGR", "SAF")})], subject="lgsf")
     assert card.sentence == "The mean of the score matrices of SGR and SAF, trained one by one."
 
 

@@ -17,7 +17,7 @@ import lgsf
 from baselines.hrem import HREM
 from baselines.vse_inf import VSEInfinity
 from lgsf.cli import main
-from lgsf.config.experiment import Experiment
+from lgsf.config.experiment import Experiment, MethodEntry
 from lgsf.data.layout import open_dataset
 from lgsf.data.text import Vocabulary
 from lgsf.importing.scores import import_scores
@@ -185,7 +185,8 @@ def test_every_table_says_that_it_was_imported(tmp_path: Path) -> None:
     html = page.read_text()
     assert "imported" in html
     assert "Imported, not trained here: model_best.pth.tar" in html
-    (card,) = method_cards([read_facts(run)], subject="lgsf")
+    facts = read_facts(run)
+    (card,) = method_cards([facts], [MethodEntry(name=facts.method, title=facts.title)], subject="lgsf")
     assert "Imported, not trained here" in card.sentence
     assert not any(p.name.startswith("training.") for p in card.parameters)
     assert any(p.name == "lambda_softmax" for p in card.parameters)

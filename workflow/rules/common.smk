@@ -50,6 +50,7 @@ except LgsfError as error:
 STUDY = Study(CONFIG)
 TABLES = STUDY.tables
 EXPERIMENT = STUDY.experiment(TABLES["comparison"]).model_dump_json()
+WORDED = STUDY.experiment(TABLES["comparison"], words=True).model_dump_json()
 RESULTS, RESOURCES, LOGS = (workflow.pathvars.apply(f"<{name}>") for name in ("results", "resources", "logs"))
 REPORT = workflow.pathvars.apply(f"<reports>/{CONFIG.experiment}")
 SPLITS = ("train", "dev", "test")

@@ -54,7 +54,7 @@ rule report:
     conda:
         "../../environment.yml"
     params:
-        experiment=EXPERIMENT,
+        experiment=WORDED,
         results=subpath(input.tables, ancestor=4),
         tables=subpath(input.tables, parent=True),
         out=subpath(output.page, parent=True),
@@ -75,7 +75,7 @@ rule partial_report:
     conda:
         "../../environment.yml"
     params:
-        experiment=EXPERIMENT,
+        experiment=WORDED,
         results=RESULTS,
         resources=RESOURCES,
         photos=PHOTOS,

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from lgsf.config.experiment import MethodEntry
 from lgsf.render.numbers import listing
 from lgsf.runs.facts import RunFacts
 
@@ -34,8 +35,9 @@ class Card:
     choices: int
 
 
-def method_cards(records: Iterable[RunFacts], *, subject: str) -> list[Card]:
+def method_cards(records: Iterable[RunFacts], methods: Sequence[MethodEntry], *, subject: str) -> list[Card]:
     """One card per method and distinct configuration, in the order of `records`: of models and of their ensembles."""
+    entries = {method.name: method for method in methods}
     found: dict[str, tuple[RunFacts, list[str]]] = {}
     for facts in records:
         if facts.kind == "control" or (facts.kind == "imported" and "model" not in facts.config):
@@ -46,16 +48,16 @@ def method_cards(records: Iterable[RunFacts], *, subject: str) -> list[Card]:
         if facts.dataset not in datasets:
             datasets.append(facts.dataset)
     bases = {facts.dataset: facts for facts, _ in found.values() if facts.method == subject}
-    return [_card(facts, datasets, bases.get(facts.dataset)) for facts, datasets in found.values()]
+    return [_card(facts, datasets, bases.get(facts.dataset), entries) for facts, datasets in found.values()]
 
 
-def _card(facts: RunFacts, datasets: list[str], base: RunFacts | None) -> Card:
+def _card(facts: RunFacts, datasets: list[str], base: RunFacts | None, entries: Mapping[str, MethodEntry]) -> Card:
+    entry = entries[facts.method]
     if facts.kind == "ensemble":
-        sentence = _members_sentence(
-            [str(member.get("title") or member["method"]) for member in facts.config["members"]]
-        )
-        return Card(facts.title or facts.method, str(facts.config["combine"]), listing(datasets), sentence, (), 0)
-    reasons = {str(k): str(v) for k, v in facts.config.get("choices", {}).items()}
+        members = entry.members or [str(member["method"]) for member in facts.config["members"]]
+        return Card(entry.title, str(facts.config["combine"]), listing(datasets), _members_sentence(members), (), 0)
+    # Runs of before 0.2 hold their reasons themselves.
+    reasons = dict(entry.choices) or {str(k): str(v) for k, v in facts.config.get("choices", {}).items()}
     settings = flatten({k: v for k, v in facts.config.items() if k != "training" or facts.checkpoint is None})
     parameters = []
     for name, value in settings.items():
@@ -64,10 +66,10 @@ def _card(facts: RunFacts, datasets: list[str], base: RunFacts | None) -> Card:
     # A reason may also speak of something that is no single setting, such as the order of two layers.
     parameters += [Parameter(name, "", why) for name, why in reasons.items()]
     return Card(
-        title=facts.title or facts.method,
+        title=entry.title,
         model=str(facts.config.get("model", "")),
         datasets=listing(datasets),
-        sentence=_sentence(facts, base),
+        sentence=_sentence(facts, base, entries),
         parameters=tuple(parameters),
         choices=sum(bool(p.choice) for p in parameters),
     )
@@ -95,19 +97,19 @@ def show(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
-def _members_sentence(titles: list[str]) -> str:
+def _members_sentence(titles: Sequence[str]) -> str:
     """Which models an ensemble averages: `2 × A` are two trainings of A with seeds of their own."""
     names = [f"{count} × {title}" if (count := titles.count(title)) > 1 else title for title in dict.fromkeys(titles)]
     seeds = ", each with a training seed of its own" if len(set(titles)) < len(titles) else ""
     return f"The mean of the score matrices of {listing(names)}, trained one by one{seeds}."
 
 
-def _sentence(facts: RunFacts, base: RunFacts | None) -> str:
+def _sentence(facts: RunFacts, base: RunFacts | None, entries: Mapping[str, MethodEntry]) -> str:
     if facts.checkpoint is not None:
         return facts.checkpoint.note
     if base is None or base.method == facts.method:
         return ""
-    name = base.title or base.method
+    name = entries[base.method].title
     own, other = flatten(facts.config), flatten(base.config)
     changed = [key for key in sorted(own.keys() | other.keys()) if own.get(key) != other.get(key)]
     if facts.config.get("model") != base.config.get("model"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from lgsf.config.experiment import MethodEntry
 from lgsf.report.sections.methods import Card, flatten, method_cards
 from lgsf.runs.facts import RunFacts
 
@@ -20,7 +21,8 @@ def _facts(method: str, *, dataset: str = "toy", kind: str = "trained", **config
 
 
 def _cards(*facts: RunFacts) -> list[Card]:
-    return method_cards(facts, subject="lgsf")
+    names = dict.fromkeys(one.method for one in facts)
+    return method_cards(facts, [MethodEntry(name=name, title=name.upper()) for name in names], subject="lgsf")
 
 
 def test_nested_settings_get_dotted_names() -> None:
@@ -43,6 +45,12 @@ def test_reasons_find_their_setting_and_none_is_lost() -> None:
     }
     assert card.choices == 3
     assert card.sentence == ""
+
+
+def test_reasons_come_from_the_configuration_where_it_has_any() -> None:
+    facts = _facts("lgsf", parameters={"heads": 4}, choices={"heads": "as an old run has it"})
+    (card,) = method_cards([facts], [MethodEntry(name="lgsf", title="L", choices={"heads": "now"})], subject="lgsf")
+    assert (card.title, [p.choice for p in card.parameters]) == ("L", ["now"])
 
 
 def test_an_arm_says_what_it_changes() -> None:
