@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import pandas as pd
 
@@ -47,6 +48,7 @@ class Cell:
 class Block:
     """A table; the first column names the row, `note` stands below. ValueError where a row lacks a cell."""
 
+    kind: ClassVar[str] = "table"  # among the items of lgsf.render.flow
     id: str
     caption: str
     columns: tuple[Column, ...]

@@ -8,7 +8,7 @@ import hashlib
 import jinja2
 from markupsafe import Markup
 
-from lgsf.render.markdown import block_lines, markdown_text
+from lgsf.render.markdown import flow_text, markdown_text
 from lgsf.render.numbers import unbroken
 
 
@@ -23,8 +23,7 @@ def environment(*, escape: bool) -> jinja2.Environment:
         keep_trailing_newline=True,
     )
     made.filters["md"] = markdown_text
-    if not escape:
-        made.globals["table"] = lambda block: "\n".join(block_lines(block)) + "\n"
+    made.filters["flow"] = flow_text
     made.filters["unbroken"] = unbroken
     assert made.loader is not None
     script = made.loader.get_source(made, "page.js")[0]

@@ -36,6 +36,16 @@ class FirstScreen:
     data: list[str]
     certainty: list[str]
 
+    @property
+    def answers(self) -> tuple[tuple[str, list[str]], ...]:
+        """The four questions with their answers; the second is the one that most readers come for."""
+        return (
+            ("What was claimed", self.claimed),
+            ("What was measured", self.measured),
+            ("On what data", self.data),
+            ("How sure", self.certainty),
+        )
+
 
 def first_screen(
     experiment: Experiment,

@@ -43,6 +43,11 @@ class VerdictPart:
     sentence: str
     counted: str
 
+    @property
+    def words(self) -> str:
+        """How to read the claim's numbers, or why there are none."""
+        return f"No number of ours stands beside the claim: {self.reason}." if self.reason else READINGS
+
 
 def verdict_parts(
     experiment: Experiment, runs: pd.DataFrame, verdicts: pd.DataFrame, claims: pd.DataFrame
@@ -79,7 +84,7 @@ def verdict_markdown(experiment: Experiment, parts: list[VerdictPart]) -> str:
     lines = [f"# {markdown_text(experiment.title or experiment.experiment)}: the claim and published numbers"]
     for part in parts:
         lines += ["", f"## {markdown_text(part.dataset)}", "", *block_lines(part.claim)]
-        lines += ["", markdown_text(f"No number stands beside the claim: {part.reason}." if part.reason else READINGS)]
+        lines += ["", markdown_text(part.words)]
         if part.published is None:
             lines += ["", markdown_text(part.sentence)]
         else:

@@ -7,6 +7,7 @@ import re
 import shutil
 from html.parser import HTMLParser
 from pathlib import Path
+from types import SimpleNamespace
 
 import jinja2
 import numpy as np
@@ -14,6 +15,7 @@ import pandas as pd
 import pytest
 
 from lgsf.config.experiment import Experiment
+from lgsf.report.collected import Collected
 from lgsf.report.page import write_report
 from lgsf.runs.finished import Finished
 from lgsf.system.errors import LgsfError
@@ -249,14 +251,13 @@ def test_the_claim_is_testable_only_on_coco_1k(name: str, images: int, folds: in
 def test_templates_refuse_unknown_names(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import lgsf.report.page as report
 
-    whole = report.report_context
+    whole = report.report_page
 
-    def without_title(*arguments: object, **options: object) -> dict[str, object]:
-        context = whole(*arguments, **options)  # type: ignore[arg-type]
-        del context["title"]
-        return context
+    def without_title(found: Collected) -> SimpleNamespace:
+        page = whole(found)
+        return SimpleNamespace(first=page.first, sections=page.sections, made=page.made, version=page.version)
 
-    monkeypatch.setattr(report, "report_context", without_title)
+    monkeypatch.setattr(report, "report_page", without_title)
     with pytest.raises(jinja2.UndefinedError, match="title"):
         write_report(synthetic.experiment(), results=root / "results", tables=root / "tables", out=root / "other")
 

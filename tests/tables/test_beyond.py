@@ -194,7 +194,7 @@ def test_nothing_but_older_runs_still_makes_a_report(tmp_path: Path) -> None:
     assert f"n/a: exact relevance, ECCV Caption and CxC, since {OLDER}." in text
     assert 'id="toy-galleries"' in text and 'id="toy-true-i2t"' not in text
     markdown = (tmp_path / "report" / "report.md").read_text("utf-8")
-    assert "### Beyond R@K" in markdown and "two galleries" in markdown
+    assert "\n## Beyond R@K" in markdown and "two galleries" in markdown
 
 
 def test_no_finished_run_is_an_empty_table(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from lgsf.models.build import check_settings
 from lgsf.models.lgsf import LGSFParameters
 from lgsf.models.triangle import TriangleParameters
 from lgsf.report.page import write_report
-from lgsf.report.sections.factorial import factorial_part
+from lgsf.report.sections.results.factorial import factorial_part
 from lgsf.runs.finished import Finished
 from lgsf.system.settings import deep_merge
 from lgsf.tables.collect import collect

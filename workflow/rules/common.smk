@@ -55,7 +55,7 @@ RESULTS, RESOURCES, LOGS = (workflow.pathvars.apply(f"<{name}>") for name in ("r
 REPORT = workflow.pathvars.apply(f"<reports>/{CONFIG.experiment}")
 SPLITS = ("train", "dev", "test")
 SPLIT_FILES = ("regions.npy", "region_counts.npy", "images.parquet", "captions.parquet")
-TEMPLATES = sorted(str(places.near(path)) for path in places.PACKAGE.glob("report/templates/*"))
+TEMPLATES = sorted(str(places.near(path)) for path in places.PACKAGE.glob("report/templates/**/*.*"))
 
 
 pathvars:

@@ -5,8 +5,11 @@ from __future__ import annotations
 import pandas as pd
 
 from lgsf.render.block import Block, Cell, finite, looks_cell, numbers, table_block, value_cell, words
+from lgsf.render.flow import Figures, Paragraph
 from lgsf.render.numbers import duration
 from lgsf.render.plots import Labelled, Plot, scatter_plot
+from lgsf.report.collected import Collected
+from lgsf.report.section import Section
 from lgsf.report.seeds import competitors
 
 UNITS = ((3600, "hours"), (60, "minutes"), (1, "seconds"))
@@ -15,6 +18,22 @@ COSTS = (
     ("peak_memory_mb", "peak memory, MiB"),
     ("parameters", "deployed parameters"),
 )
+
+
+NOTE = (
+    "Time is that of training alone. “Training only” counts weights that evaluation never reads. Time and weights of an "
+    "ensemble are sums over its members, its memory is that of the largest."
+)
+
+
+def section(found: Collected, dataset: str) -> Section:
+    runs = found.of(found.runs, dataset, found.protocols(dataset)[0])
+    items = (
+        Figures(tuple(cost_plots(dataset, runs, found.subject))),
+        cost_block(f"{dataset}-cost", f"What training on {dataset} cost, mean over seeds", runs),
+        Paragraph(NOTE, css="note", page_only=True),
+    )
+    return Section(f"{dataset}-costs", found.titled("What it cost", dataset), nav="Cost", items=items)
 
 
 def cost_block(id_: str, caption: str, runs: pd.DataFrame) -> Block:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
 
+from lgsf.render.flow import Details, Figures, Item, Paragraph
 from lgsf.render.numbers import decimal
 from lgsf.render.plots import Curve, Plot, Point, curve_plot, padded
-from lgsf.runs.facts import RunFacts
-from lgsf.runs.log import Epoch
+from lgsf.report.collected import Collected, Trained
+from lgsf.report.section import Section
 
 TERM_LABELS = {
     "hinge": "hinge loss",
@@ -30,16 +29,22 @@ TERM_LABELS = {
 }
 
 
-@dataclass(frozen=True)
-class Trained:
-    """A trained run with its log."""
+CURVES = (
+    "Recall on the development split after every epoch. Each plot shows one method, all seeds; the other runs lie behind it "
+    "in grey. The dashed line is the step at which hardest negatives start. Rings are epochs on the collapse plateau, where "
+    "the loss sits at its value for equal embeddings."
+)
 
-    method: str
-    title: str
-    seed: int
-    folder: Path
-    facts: RunFacts
-    log: Sequence[Epoch]
+
+def section(found: Collected, dataset: str) -> Section:
+    trained = found.trained(dataset)
+    items: list[Item] = [Paragraph("No training log was found.")]
+    if plots := learning_plots(dataset, trained):
+        items = [Paragraph(CURVES, page_only=True), Figures(tuple(plots), listed=True)]
+        for title, terms in term_plots(dataset, trained).items():
+            items.append(Details(f"Loss terms of {title}", (Figures(tuple(terms)),)))
+    title = found.titled("How they learned", dataset)
+    return Section(f"{dataset}-learning", title, nav="Learning", items=tuple(items))
 
 
 def learning_plots(prefix: str, runs: Sequence[Trained]) -> list[Plot]:

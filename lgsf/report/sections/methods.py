@@ -9,9 +9,15 @@ from typing import Any
 
 from lgsf.config.experiment import MethodEntry
 from lgsf.render.numbers import listing
+from lgsf.report.collected import Collected
+from lgsf.report.section import Section
 from lgsf.runs.facts import RunFacts
 
 MANY = 6
+INTRODUCTION = (
+    "The abstract of the LGSF paper gives no number, so every value of LGSF and of its arms is our choice; where a choice "
+    "needs a reason, it stands beside it. Baselines follow their published recipes, except where a reason is given."
+)
 
 
 @dataclass(frozen=True)
@@ -33,6 +39,20 @@ class Card:
     sentence: str
     parameters: tuple[Parameter, ...]
     choices: int
+
+
+@dataclass(frozen=True)
+class Methods:
+    """What the section's own template shows."""
+
+    cards: list[Card]
+    introduction: str = INTRODUCTION
+    none: str = "No trained run has finished."
+
+
+def section(found: Collected) -> Section:
+    data = Methods(method_cards(found.records.values(), found.experiment.methods, subject=found.subject))
+    return Section("methods", "The methods", nav="Methods", template="methods", data=data)
 
 
 def method_cards(records: Iterable[RunFacts], methods: Sequence[MethodEntry], *, subject: str) -> list[Card]:

@@ -2,17 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from pydantic import ValidationError
 
 from lgsf.config.tuned import Tuned
 from lgsf.render.block import Block, Cell, numbers, table_block, words
+from lgsf.render.flow import Heading, Item, Paragraph
 from lgsf.render.numbers import NOTHING, decimal
+from lgsf.report.collected import Collected
 from lgsf.report.sections.methods import flatten, show
 from lgsf.runs.facts import RunFacts
 from lgsf.system.errors import LgsfError
 from lgsf.system.settings import explain
+
+EQUAL = (
+    "Every method had the same number of trials on the development split over the same shared ranges; the first trial of "
+    "each has the configured values. Trials train with a seed of their own and never read the test split. A trial whose "
+    "loss was not finite counts as failed."
+)
+
+
+def tuning_items(found: Collected, dataset: str) -> Iterator[Item]:
+    """Nothing where nothing was tuned."""
+    caption = f"How values were chosen on the dev split of {dataset}"
+    block = tuning_block(f"{dataset}-tuning", caption, found.facts(dataset))
+    if block is not None:
+        yield Heading("How values were chosen")
+        yield Paragraph(EQUAL, page_only=True)
+        yield block
 
 
 def tuning_block(id_: str, caption: str, records: Iterable[RunFacts]) -> Block | None:

@@ -1,9 +1,9 @@
-"""The report's section on a factorial: its cells, its effects as a table and as forest plots."""
+"""What each part of a factorial does: its cells, its effects as a table and as forest plots."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import pandas as pd
@@ -11,11 +11,22 @@ import pandas as pd
 from lgsf.config.factorial import Factorial
 from lgsf.metrics.names import KEY_METRICS, metric_label
 from lgsf.render.block import Block, Cell, finite, looks_cell, metric_columns, numbers, table_block, words
-from lgsf.render.numbers import decimal, interval, mean_sd
+from lgsf.render.flow import Details, Figures, Heading, Item, Paragraph
+from lgsf.render.numbers import PROTOCOL_LABELS, decimal, interval, mean_sd
 from lgsf.render.plots import DotRow, Plot, dot_plot
+from lgsf.report.collected import Collected
 from lgsf.statistics import effect_weights, format_p
 from lgsf.statistics.factorial import TIMES
 
+INTRODUCTION = (
+    "A main effect is the mean of all arms with a part on minus the mean of all arms with it off. An interaction is half of "
+    "how much the effect of one part changes when the other is switched on: at zero, parts simply add up."
+)
+DOTS = "Dots are seeds, the tick is the estimate, the bar its 95 % interval; main effects in colour."
+TESTED = (
+    "The intervals are about the methods: seeds and images both vary. p is corrected by Holm for the main effects on both "
+    "R@1, which were named in advance, and by Benjamini–Hochberg for the rest; † raises, ‡ lowers."
+)
 MARKS = {"raises": "†", "lowers": "‡"}
 
 
@@ -34,10 +45,30 @@ class FactorialPart:
     plots: list[Plot]
 
 
+def factorial_items(found: Collected, dataset: str, protocol: str) -> Iterator[Item]:
+    """Nothing for an experiment without a factorial."""
+    if found.experiment.factorial is None or found.effects is None:
+        return
+    prefix, place = f"{dataset}-{protocol}", f"{dataset}, {PROTOCOL_LABELS[protocol]}"
+    runs, effects = (found.of(table, dataset, protocol) for table in (found.runs, found.effects))
+    part = factorial_part(prefix, place, found.experiment.factorial, runs, effects, found.titles)
+    yield Heading("What each part does")
+    yield Paragraph(INTRODUCTION)
+    if part.effects is None:
+        yield Paragraph(f"There are no effects: {part.missing}.", css="warn")
+    else:
+        if part.untested:
+            yield Paragraph(f"There is no test here: {part.untested}.")
+        yield Figures(tuple(part.plots))
+        yield Paragraph(TESTED, css="note", before=DOTS)
+        yield part.effects
+    yield Details("The cells of the factorial", (part.cells,))
+
+
 def factorial_part(
     prefix: str, place: str, design: Factorial, runs: pd.DataFrame, effects: pd.DataFrame, titles: Mapping[str, str]
 ) -> FactorialPart:
-    """The section for one dataset and protocol.
+    """The tables and plots of one dataset and protocol.
 
     runs     their rows of lgsf.tables.collect, for the cells and the seeds behind each effect
     effects  their rows of lgsf.tables.factorial.factorial_runs

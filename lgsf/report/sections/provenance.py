@@ -1,50 +1,35 @@
-"""Every run: its numbers, when and where it was made, its checksums; and the runs that are absent."""
+"""Where the numbers come from: versions, when and where every run was made, its checksums."""
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 from typing import Any
 
 import pandas as pd
 
-from lgsf.metrics.names import HEADLINE, in_percent
-from lgsf.render.block import (
-    Block,
-    Cell,
-    finite,
-    looks_cell,
-    metric_columns,
-    name_cell,
-    numbers,
-    table_block,
-    value_cell,
-    words,
-)
+from lgsf.render.block import Block, Cell, finite, numbers, table_block, words
+from lgsf.render.flow import Details, Item, Paragraph
 from lgsf.render.numbers import NOTHING, decimal, duration, listing, moment
+from lgsf.report.collected import Collected
+from lgsf.report.section import Section
+from lgsf.runs.facts import RunFacts
+
+INTRODUCTION = (
+    "Any number can be followed back by hand: this page, a row of runs.csv, a run's ranks.npz and run.json, its "
+    "configuration and dataset, their checksums."
+)
 
 
-def every_run_block(id_: str, caption: str, runs: pd.DataFrame) -> Block:
-    """One row per run of one dataset and protocol: nothing averaged, nothing left out."""
-    rows = []
-    for run in runs.to_dict("records"):
-        values = [value_cell(run[metric], float("nan"), places=2 if in_percent(metric) else 1) for metric in HEADLINE]
-        css = "" if run["status"] == "finished" else "warn"
-        best = Cell(decimal(run["best_epoch"], 0), sort=finite(run["best_epoch"]))
-        seed, status = Cell(str(run["seed"]), sort=float(run["seed"])), Cell(run["status"], css=css)
-        rows.append([name_cell(run["title"], run["kind"]), seed, status, *values, best, looks_cell(run["dev_looks"])])
-    columns = [*words("method"), *numbers("seed"), *words("status"), *metric_columns(HEADLINE)]
-    return table_block(id_, caption, [*columns, *numbers("best epoch", "dev looks")], rows)
-
-
-def absent_block(id_: str, caption: str, runs: pd.DataFrame) -> Block:
-    """Failed and missing runs with their reasons."""
-    absent = runs[runs["status"] != "finished"].drop_duplicates(["dataset", "method", "seed"])
-    rows = [
-        [Cell(run["title"]), Cell(run["dataset"]), Cell(str(run["seed"]), sort=float(run["seed"])),
-         Cell(run["status"], css="warn"), Cell(run["reason"], css="prose")]
-        for run in absent.to_dict("records")
-    ]  # fmt: skip
-    return table_block(id_, caption, words("method", "dataset", "seed", "status", "reason"), rows)
+def section(found: Collected) -> Section:
+    made = provenance_block("provenance-runs", "When and where every finished run was trained", found.runs)
+    checksums = checksum_block("checksums", "Checksums of every finished run", found.runs)
+    items: tuple[Item, ...] = (
+        Paragraph(INTRODUCTION, page_only=True),
+        *(Paragraph(sentence) for sentence in package_sentences(_environments(found.records))),
+        made,
+        Details("Checksums", (checksums,)),
+    )
+    return Section("provenance", "Provenance", nav="Provenance", items=items)
 
 
 def provenance_block(id_: str, caption: str, runs: pd.DataFrame) -> Block:
@@ -95,3 +80,12 @@ def package_sentences(environments: dict[tuple[tuple[str, str], ...], list[str]]
 
 def _hash(value: object) -> Cell:
     return Cell(value if isinstance(value, str) else NOTHING, css="hash")
+
+
+def _environments(records: Mapping[str, RunFacts]) -> dict[tuple[tuple[str, str], ...], list[str]]:
+    """Distinct sets of versions -> the runs that used them."""
+    found: dict[tuple[tuple[str, str], ...], list[str]] = {}
+    for folder, facts in records.items():
+        versions = (("Python", facts.python), *sorted(facts.packages.items()))
+        found.setdefault(versions, []).append(folder)
+    return found

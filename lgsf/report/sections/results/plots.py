@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from lgsf.metrics.names import KEY_METRICS, in_percent, metric_label
+from lgsf.render.flow import Figures, Heading, Item, Paragraph
 from lgsf.render.numbers import mean_sd
 from lgsf.render.plots import Curve, DotRow, Plot, curve_plot, dot_plot, padded
+from lgsf.report.collected import Collected
 from lgsf.report.seeds import competitors, seed_scores
+from lgsf.runs.ranks import read_ranks
 
 RankPair = tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]  # i2t, t2i
 
@@ -31,6 +34,21 @@ def score_plots(prefix: str, runs: pd.DataFrame, subject: str) -> list[Plot]:
         description = f"{label}, mean ± SD over seeds: {'; '.join(words)}."
         plots.append(dot_plot(f"{prefix}-{metric}", title, rows, description=description))
     return plots
+
+
+def recall_items(found: Collected, dataset: str, protocol: str) -> Iterator[Item]:
+    """R@K over K of one protocol; nothing where the subject has no finished run."""
+    ranks: dict[str, list[RankPair]] = {}
+    for run in found.trained(dataset):
+        own = read_ranks(run.folder)
+        pair = (own.i2t, own.t2i) if protocol == "full" else (own.i2t_fold, own.t2i_fold)
+        ranks.setdefault(run.method, []).append(pair)
+    plots = recall_plots(dataset, ranks, found.titles, found.subject)
+    if plots:
+        yield Heading("Recall over K", page_only=True)
+        yield Figures(tuple(plots))
+        words = "in colour, every other method in grey, mean over seeds. K grows by factors."
+        yield Paragraph(f"{found.titles[found.subject]} {words}", css="note", page_only=True)
 
 
 def recall_plots(

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from lgsf.report.page import write_report
-from lgsf.report.sections.tuning import tuning_block
+from lgsf.report.sections.results.tuning import tuning_block
 from lgsf.runs.facts import RunFacts, read_facts
 from lgsf.system.errors import LgsfError
 from tests.support import synthetic

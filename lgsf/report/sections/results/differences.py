@@ -3,17 +3,72 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import pandas as pd
 
 from lgsf.metrics.names import KEY_METRICS, metric_label
 from lgsf.render.block import Block, Cell, finite, numbers, table_block, words
-from lgsf.render.numbers import decimal, interval, looks
+from lgsf.render.flow import Details, Figures, Heading, Item, Paragraph
+from lgsf.render.numbers import PROTOCOL_LABELS, decimal, interval, looks
 from lgsf.render.plots import DotRow, Plot, dot_plot
+from lgsf.report.collected import Collected
 from lgsf.report.seeds import competitors, seed_scores
 from lgsf.statistics import format_p
+from lgsf.tables.inputs import changed_inputs
 from lgsf.tables.results import MARKS
+from lgsf.tables.summary import differences
+
+TESTED = (
+    "The intervals and p are about the methods: seeds and images both vary. p is corrected by Holm for the two R@1, which "
+    "were named in advance, and by Benjamini–Hochberg for rSum. “n/a” stands where fewer than three seeds of either method "
+    "have finished; only what is tested this way may be said to be better (†) or worse (‡)."
+)
+DESIGN = "What this comparison can resolve, and what holds for these checkpoints alone"
+
+
+def difference_items(found: Collected, dataset: str, protocol: str) -> Iterator[Item]:
+    """What every method gains over each reference; how it was tested is said once."""
+    explained = False
+    for reference in found.experiment.references:
+        tests = found.of(found.tests, dataset, protocol)
+        tests = tests[tests["reference"] == reference]
+        if tests.empty:  # the reference, or everything else, has no finished run
+            continue
+        methods = tests[tests["scope"] == "methods"]
+        runs, summary = (found.of(table, dataset, protocol) for table in (found.runs, found.summary))
+        title, place = found.titles[reference], f"{dataset}, {PROTOCOL_LABELS[protocol]}"
+        prefix, changes = f"{dataset}-{protocol}", differences(summary, reference)
+        yield Heading(f"Differences to {title}")
+        if (methods["finding"] == "n/a").all():
+            yield Paragraph(f"There is no test here: {methods['note'].iloc[0]}.")
+        elif not explained:
+            explained = True
+            yield Paragraph(TESTED)
+        yield Figures(tuple(difference_plots(prefix, runs, methods, reference, found.subject)))
+        yield Paragraph(
+            f"Dots are seeds minus the mean of {title}, the tick is the mean difference. A bar is its 95 % interval; where "
+            "there is none, there were too few seeds.",
+            css="note",
+            page_only=True,
+        )
+        caption, inputs = f"Differences to {title} on {place}", changed_inputs(summary, reference)
+        yield differences_block(f"{prefix}-minus-{reference}", caption, methods, changes, found.titles, inputs)
+        caption = f"Against {title} on {place}: spread, power, equivalence, and these checkpoints"
+        block = design_block(f"{prefix}-design-{reference}", caption, tests, changes, found.titles)
+        yield Details(DESIGN, (Paragraph(_design_words(title), page_only=True), block))
+    if found.experiment.reference not in found.titles:
+        name = found.experiment.reference
+        yield Paragraph(f"The reference method, {name}, is not among the methods of this experiment.")
+
+
+def _design_words(reference: str) -> str:
+    return (
+        f"“Seed pairs above” is the share of pairs of seeds in which the method is above {reference}, ties half. The "
+        "smallest detectable Δ is found with 80 % power in a single test at 5 %. Equivalence means within ±0.5 points (rSum "
+        "±3). The last two columns answer a narrower question: do these trained models, as they are, differ on such images? "
+        "They say nothing about other seeds."
+    )
 
 
 def differences_block(

@@ -1,0 +1,29 @@
+"""What to cite."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from lgsf.report.collected import Collected
+from lgsf.report.section import Section
+from lgsf.system.version import __version__
+from lgsf.verdict.claim import PAPERS, Paper
+
+INTRODUCTION = "Cite the article whose claim is examined, and this benchmark with the commit that produced the numbers."
+
+
+@dataclass(frozen=True)
+class Cite:
+    """What the section's own template shows: papers, and the version and commits of this benchmark."""
+
+    commits: list[str]
+    papers: tuple[Paper, ...] = PAPERS
+    version: str = __version__
+    introduction: str = INTRODUCTION
+    entry: str = "CITATION.cff in its repository has the entry."
+
+
+def section(found: Collected) -> Section:
+    finished = found.runs[found.runs["status"] == "finished"]
+    commits = sorted({str(commit) for commit in finished["git_commit"].dropna()})
+    return Section("cite", "How to cite", nav="How to cite", template="cite", data=Cite(commits))
