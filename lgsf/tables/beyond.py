@@ -18,13 +18,13 @@ from lgsf.data.positives import SETS
 from lgsf.metrics.difficulty import RECALL_AT, found_alone, found_by
 from lgsf.metrics.hubness import hubness
 from lgsf.metrics.relevance import DIRECTIONS, measures
-from lgsf.runs.finished import Finished
 from lgsf.runs.names import EVALUATE_AGAIN, SPLIT
 from lgsf.runs.ranks import JUDGED_ARRAYS, TWIN, Ranks
 from lgsf.runs.relevance import FILE, read_relevance
 from lgsf.statistics.agreement import agreement
 from lgsf.system.errors import LgsfError
 from lgsf.system.files import read_arrays
+from lgsf.tables.finished import Finished
 
 COLUMNS = ("dataset", "method", "title", "kind", "seed", "what", "direction", "metric", "value", "low", "high", "n", "note")  # fmt: skip
 PEOPLE = "people_"

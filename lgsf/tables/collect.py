@@ -13,9 +13,9 @@ from lgsf.config.experiment import ExpectedRun, Experiment
 from lgsf.metrics.names import RANK_METRICS, is_twin
 from lgsf.runs.facts import RunFacts, read_facts
 from lgsf.runs.failure import read_failure
-from lgsf.runs.finished import Finished
 from lgsf.runs.ranks import twin_accuracy
 from lgsf.system.errors import LgsfError
+from lgsf.tables.finished import Finished
 from lgsf.tables.inputs import INPUTS
 
 COSTS = ("seconds", "peak_memory_mb", "peak_gpu_memory_mb", "parameters", "parameters_training_only")

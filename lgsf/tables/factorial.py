@@ -12,10 +12,10 @@ from lgsf.config.experiment import Experiment
 from lgsf.config.factorial import Factorial
 from lgsf.metrics.names import KEY_METRICS, PRIMARY
 from lgsf.render.numbers import listing
-from lgsf.runs.finished import Finished
 from lgsf.statistics import EFFECT_COLUMNS, ProtocolName, Ranks, combinations, factorial_effects
 from lgsf.statistics.factorial import TIMES
 from lgsf.tables.files import read_parquet
+from lgsf.tables.finished import Finished
 
 FACTORIAL_COLUMNS = ("dataset", "protocol", *EFFECT_COLUMNS)
 TABLE = "factorial.parquet"

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pandas as pd
 
 from lgsf.config.experiment import Experiment
-from lgsf.runs.finished import Finished
 from lgsf.statistics import COLUMNS, Ranks, method_tests
+from lgsf.tables.finished import Finished
 
 SHOWN_COLUMNS = ("dataset", "reference", *COLUMNS)
 

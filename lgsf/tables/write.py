@@ -7,13 +7,13 @@ from pathlib import Path
 import pandas as pd
 
 from lgsf.config.experiment import Experiment
-from lgsf.runs.finished import Finished
 from lgsf.system.files import write_text
 from lgsf.tables.beyond import collect_beyond
 from lgsf.tables.collect import collect
 from lgsf.tables.factorial import TABLE as FACTORIAL_TABLE
 from lgsf.tables.factorial import factorial_runs
 from lgsf.tables.files import TESTS, write_parquet
+from lgsf.tables.finished import Finished
 from lgsf.tables.printed import summary_latex, summary_markdown
 from lgsf.tables.summary import differences, summarise
 from lgsf.tables.tests import experiment_tests

@@ -11,11 +11,11 @@ import yaml
 from lgsf.config.experiment import SUBJECT, Experiment
 from lgsf.config.names import CONTROLS
 from lgsf.runs.facts import read_facts
-from lgsf.runs.finished import Finished
 from lgsf.system.errors import LgsfError
 from lgsf.system.files import write_text
 from lgsf.tables.collect import collect
 from lgsf.tables.files import read_runs, read_tests, write_parquet
+from lgsf.tables.finished import Finished
 from lgsf.tables.tests import experiment_tests
 from lgsf.verdict.files import read_table
 from lgsf.verdict.judge import claims, judge

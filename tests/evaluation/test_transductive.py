@@ -26,12 +26,12 @@ from lgsf.models.lgsf import LGSF
 from lgsf.report.page import write_report
 from lgsf.report.transductive import write_transductive
 from lgsf.runs.facts import read_facts
-from lgsf.runs.finished import Finished
 from lgsf.runs.opened import open_run
 from lgsf.runs.ranks import read_ranks
 from lgsf.runs.record import RunRecord
 from lgsf.system.errors import LgsfError
 from lgsf.tables.collect import collect
+from lgsf.tables.finished import Finished
 from lgsf.training.train import train
 from tests.conftest import write_config
 from tests.support.synthetic import write_tables_and_verdicts

@@ -17,9 +17,9 @@ import pytest
 from lgsf.config.experiment import Experiment
 from lgsf.report.collected import Collected
 from lgsf.report.page import write_report
-from lgsf.runs.finished import Finished
 from lgsf.system.errors import LgsfError
 from lgsf.tables.collect import collect
+from lgsf.tables.finished import Finished
 from lgsf.tables.summary import summarise
 from lgsf.verdict.claim import untestable
 from tests.support import synthetic

@@ -13,12 +13,12 @@ from scipy.stats import kendalltau
 from lgsf.metrics.ranking import MatrixScores, rank
 from lgsf.metrics.relevance import Positives, RelevanceRanks
 from lgsf.report.page import write_report
-from lgsf.runs.finished import Finished
 from lgsf.runs.relevance import write_relevance
 from lgsf.system.errors import LgsfError
 from lgsf.tables.beyond import OLDER, collect_beyond
 from lgsf.tables.collect import collect
 from lgsf.tables.files import read_beyond
+from lgsf.tables.finished import Finished
 from tests.support import synthetic
 
 IMAGES, CAPTIONS = synthetic.IMAGES, synthetic.IMAGES * synthetic.PER_IMAGE

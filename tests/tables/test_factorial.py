@@ -19,10 +19,10 @@ from lgsf.models.lgsf import LGSFParameters
 from lgsf.models.triangle import TriangleParameters
 from lgsf.report.page import write_report
 from lgsf.report.sections.results.factorial import factorial_part
-from lgsf.runs.finished import Finished
 from lgsf.system.settings import deep_merge
 from lgsf.tables.collect import collect
 from lgsf.tables.factorial import FACTORIAL_COLUMNS, factorial_runs, read_effects
+from lgsf.tables.finished import Finished
 from lgsf.tables.tests import SHOWN_COLUMNS
 from lgsf.tables.write import write_tables
 from lgsf.training.train import train

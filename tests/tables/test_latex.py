@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from lgsf.render.latex import latex_text
-from lgsf.runs.finished import Finished
 from lgsf.tables.collect import collect
+from lgsf.tables.finished import Finished
 from lgsf.tables.printed import summary_latex
 from lgsf.tables.summary import summarise
 from lgsf.tables.tests import experiment_tests

@@ -10,16 +10,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
-import lgsf.runs.finished
+import lgsf.tables.finished
 from lgsf.config.experiment import Experiment
 from lgsf.render.markdown import markdown_text
 from lgsf.runs.facts import read_facts
-from lgsf.runs.finished import Finished
 from lgsf.runs.ranks import read_ranks, twin_accuracy
 from lgsf.statistics import method_tests
 from lgsf.system.errors import LgsfError
 from lgsf.tables.collect import collect
 from lgsf.tables.files import read_runs, read_tests
+from lgsf.tables.finished import Finished
 from lgsf.tables.inputs import changed_inputs, printed_inputs
 from lgsf.tables.summary import differences, summarise
 from lgsf.tables.tests import experiment_tests
@@ -355,7 +355,7 @@ def test_the_tables_read_every_file_of_ranks_once(
     results: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     opened: list[Path] = []
-    read = lgsf.runs.finished.read_ranks
-    monkeypatch.setattr(lgsf.runs.finished, "read_ranks", lambda folder: (opened.append(folder), read(folder))[1])
+    read = lgsf.tables.finished.read_ranks
+    monkeypatch.setattr(lgsf.tables.finished, "read_ranks", lambda folder: (opened.append(folder), read(folder))[1])
     write_tables(synthetic.experiment(), results=results, out=tmp_path)
     assert len(opened) == len(set(opened)) == 16

@@ -15,10 +15,10 @@ import pytest
 import lgsf.tables.tests
 from lgsf.cli import main
 from lgsf.config.experiment import Experiment
-from lgsf.runs.finished import Finished
 from lgsf.runs.ranks import read_ranks
 from lgsf.statistics import method_tests
 from lgsf.tables.collect import collect
+from lgsf.tables.finished import Finished
 from lgsf.verdict.compare import published_keys
 from lgsf.verdict.files import read_table
 from lgsf.verdict.judge import claims, judge
