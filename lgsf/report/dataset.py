@@ -112,6 +112,12 @@ class Collected:
         for facts in self.records.values():
             self.data.setdefault(facts.dataset, facts.data)
 
+    def ranks(self) -> dict[str, str]:
+        """Folder of every finished run -> sha256 of its test ranks."""
+        rows = self.runs[self.runs["status"] == "finished"]
+        folders = rows["dataset"] + "/" + rows["method"] + "/seed" + rows["seed"].astype(str)
+        return dict(zip(folders, rows["ranks_sha256"].astype(str), strict=True))
+
     def part(self, dataset: str) -> DatasetPart:
         """The part of the page about one dataset."""
         here = self.runs[self.runs["dataset"] == dataset]

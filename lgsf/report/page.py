@@ -77,7 +77,9 @@ def report_context(experiment: Experiment, *, results: Path, tables: Path) -> di
     span = None
     if len(finished):
         span = (moment(str(finished["started"].min())), moment(str(finished["ended"].max())))
-    found_albums = {dataset: read_album(tables / "album" / f"{dataset}.json") for dataset in experiment.datasets}
+    found_albums = {
+        dataset: read_album(tables / "album" / f"{dataset}.json", found.ranks()) for dataset in experiment.datasets
+    }
     albums = {dataset: album for dataset, album in found_albums.items() if album is not None}
     return {
         "albums": albums,
