@@ -233,6 +233,14 @@ def import_checkpoint(a: Arguments) -> None:
     )  # fmt: skip
 
 
+@verb("follow numbers from the report back to the data", report=MAYBE_PATH, results=MAYBE_PATH,
+      dataset=option(type=Path, nargs="+", default=[]))  # fmt: skip
+def verify(a: Arguments) -> None:
+    from lgsf.verification.verify import verify
+
+    print(verify(report=a.report, results=a.results, datasets=a.dataset))
+
+
 @verb("write the JSON schema of the configuration", out=PATH)
 def schema(a: Arguments) -> None:
     from lgsf.config.schema import write_schema

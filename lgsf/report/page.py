@@ -19,6 +19,7 @@ from lgsf.render.numbers import LOOKS, RULE, moment
 from lgsf.report.dataset import Collected
 from lgsf.report.environment import environment
 from lgsf.report.first_screen import first_screen
+from lgsf.report.origin import write_origin
 from lgsf.report.sections.methods import method_cards
 from lgsf.report.sections.runs import absent_block, checksum_block, package_sentences, provenance_block
 from lgsf.runs.facts import RunFacts
@@ -51,6 +52,7 @@ def write_report(experiment: Experiment, *, results: Path, tables: Path, out: Pa
     for old in (out / "figures").glob("*.svg"):
         if f"figures/{old.name}" not in files:
             old.unlink()
+    write_origin(out, files, tables)
     return out / "index.html"
 
 
