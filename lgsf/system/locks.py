@@ -59,7 +59,12 @@ def run_lock(run: Path) -> Iterator[Held]:
     try:
         with contextlib.suppress(OSError):  # a courtesy to whoever comes second
             path.write_text(f"process {os.getpid()} on {socket.gethostname()}", encoding="utf-8")
-        yield Held(run, path, tuple(map(_identity, (run, path))))
+        # Open, the folder keeps its inode: one that is made in its place cannot get the same number.
+        folder = os.open(run, os.O_RDONLY)
+        try:
+            yield Held(run, path, tuple(map(_identity, (run, path))))
+        finally:
+            os.close(folder)
     finally:
         lock.release()
 
