@@ -233,6 +233,14 @@ def import_checkpoint(a: Arguments) -> None:
     )  # fmt: skip
 
 
+@verb("follow numbers from the report back to the data", report=MAYBE_PATH, results=MAYBE_PATH,
+      dataset=option(type=Path, nargs="+", default=[]))  # fmt: skip
+def verify(a: Arguments) -> None:
+    from lgsf.verification.verify import verify
+
+    print(verify(report=a.report, results=a.results, datasets=a.dataset))
+
+
 @verb("write the JSON schema of the configuration", out=PATH)
 def schema(a: Arguments) -> None:
     from lgsf.config.schema import write_schema
@@ -271,16 +279,17 @@ def parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run a verb; exit with 2 on a user's mistake, 128 + n on signal n."""
+    from lgsf.system.faults import sentence
     from lgsf.system.interrupts import Interrupted
     from lgsf.system.logs import setup
 
     arguments = parser().parse_args(argv)
-    setup(arguments.log)
     chosen = VERBS[arguments.verb]
     if chosen.on_device:
         # cuBLAS reads this once, when CUDA starts; without it deterministic matrix products are refused.
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     try:
+        setup(arguments.log)
         chosen.function(arguments)
     except LgsfError as error:
         logger.error("lgsf: error: %s", error)
@@ -288,6 +297,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     except Interrupted as error:
         logger.error("lgsf: %s; run the same command again to go on.", error)
         sys.exit(128 + error.signal_number)
-    except Exception:
+    except Exception as error:
+        if (text := sentence(error)) is not None:
+            logger.error("lgsf: error: %s", text)
+            sys.exit(2)
         logger.exception("lgsf: unexpected failure; please report it with this log")
         sys.exit(1)

@@ -21,6 +21,8 @@ from tests.support.berts import write_bert
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
+    from tests.support.world import World
+
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 
@@ -99,6 +101,22 @@ def write_tiny_dataset(root: Path, *, folds: int = 2, seed: int = 0) -> None:
 def tiny_bert(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folder of a random BERT whose word pieces fit the tiny dataset."""
     return write_bert(tmp_path_factory.mktemp("models") / "tiny_bert")
+
+
+@pytest.fixture(scope="session")
+def whole_world(tmp_path_factory: pytest.TempPathFactory) -> World:
+    """From a dataset to a report, all of it small; to be copied before anything in it is changed."""
+    from tests.support.world import write_world
+
+    return write_world(tmp_path_factory.mktemp("world") / "one")
+
+
+@pytest.fixture(scope="session")
+def other_world(tmp_path_factory: pytest.TempPathFactory) -> World:
+    """The same folders with other data, other weights and other numbers."""
+    from tests.support.world import write_world
+
+    return write_world(tmp_path_factory.mktemp("world") / "other", data_seed=1, learning_rate=0.02)
 
 
 @pytest.fixture

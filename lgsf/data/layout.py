@@ -13,11 +13,10 @@
 
 from __future__ import annotations
 
-import json
 import math
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from tokenize import TokenError
 from typing import Any, BinaryIO
@@ -26,7 +25,14 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from lgsf.data.manifest import check_manifest
+from lgsf.data.text import Vocabulary
+from lgsf.data.verified import REMEDY, verify_split
+from lgsf.system.artefacts.inputs import Inputs
+from lgsf.system.artefacts.parquet import read_table
 from lgsf.system.errors import LgsfError
+from lgsf.system.faults import reason
+from lgsf.system.files import read_object
 from lgsf.system.hashes import sha256 as sha256
 
 SCHEMA_VERSION = 1
@@ -52,7 +58,9 @@ class RowReader:
                 self._offset = file.tell()
         except FileNotFoundError:
             raise LgsfError(f"{path} is missing: {remedy}.") from None
-        except (ValueError, IsADirectoryError) as error:
+        except OSError as error:
+            raise LgsfError(f"{path} cannot be read ({reason(error)}): {remedy}.") from None
+        except (ValueError, TypeError, SyntaxError, OverflowError) as error:  # of a header that is damaged
             raise LgsfError(f"{path} is not a .npy array ({error}): {remedy}.") from None
         if fortran or self.dtype.hasobject or not self.shape or min(self.shape) < 0:
             raise LgsfError(
@@ -136,32 +144,52 @@ class Split:
 
 @dataclass(frozen=True)
 class Dataset:
-    """An opened dataset: its manifest, and its splits on demand."""
+    """An opened dataset: its manifest, and its splits on demand.
+
+    sha256  of dataset.json as it was opened: the identity of the data, since it holds the checksums of all files
+    inputs  the files that were opened, to be compared before anything that was made from them is published
+    """
 
     root: Path
     manifest: Mapping[str, Any]
+    sha256: str
+    inputs: Inputs = field(default_factory=Inputs, compare=False)
 
     @property
     def name(self) -> str:
         return str(self.manifest["name"])
 
+    def vocabulary(self) -> Vocabulary:
+        """The words of the training captions; LgsfError where they are not those that the manifest names."""
+        path = self.root / "vocabulary.json"
+        vocabulary = Vocabulary.load(path)
+        if (
+            vocabulary.hash != self.manifest["vocabulary"]["hash"]
+            or len(vocabulary) != self.manifest["vocabulary"]["size"]
+        ):
+            raise LgsfError(f"{path} holds other words than dataset.json names: {REMEDY}.")
+        self.inputs.add(path)
+        return vocabulary
+
     def split(self, name: str) -> Split:
-        """Open a split and check that its files agree with each other and with the manifest."""
-        folder = self.root / name
+        """Open a split; its files have the checksums of the manifest and agree with each other."""
+        folder, promised = self.root / name, self.manifest["splits"][name]
         for file in SPLIT_FILES:
             if not (folder / file).is_file():
-                raise LgsfError(f"{folder / file} is missing: prepare the dataset again.")
+                raise LgsfError(f"{folder / file} is missing: {REMEDY}.")
+            if file not in promised["sha256"]:
+                raise LgsfError(f"{self.root / 'dataset.json'} has no checksum of {name}/{file}: {REMEDY}.")
+        verify_split(self.root, name, promised["sha256"], OPTIONAL_FILES, self.inputs)
         boxes, judged = folder / "boxes.npy", folder / "judged.parquet"
         split = Split(
             name=name,
             regions=RowReader(folder / "regions.npy"),
-            region_counts=np.load(folder / "region_counts.npy", allow_pickle=False),
+            region_counts=_all_rows(folder / "region_counts.npy"),
             boxes=RowReader(boxes) if boxes.is_file() else None,
-            images=pd.read_parquet(folder / "images.parquet"),
-            captions=pd.read_parquet(folder / "captions.parquet"),
-            judged=pd.read_parquet(judged) if judged.is_file() else None,
+            images=read_table(folder / "images.parquet", hint=REMEDY).frame,
+            captions=read_table(folder / "captions.parquet", hint=REMEDY).frame,
+            judged=read_table(judged, hint=REMEDY).frame if judged.is_file() else None,
         )
-        promised = self.manifest["splits"][name]
         lengths = {
             "regions.npy": (len(split.regions), promised["images"]),
             "region_counts.npy": (len(split.region_counts), promised["images"]),
@@ -172,26 +200,28 @@ class Dataset:
             lengths["boxes.npy"] = (len(split.boxes), promised["images"])
         for file, (rows, expected) in lengths.items():
             if rows != expected:
-                raise LgsfError(
-                    f"{folder / file} has {rows} rows and dataset.json promises {expected}: prepare the dataset again."
-                )
+                raise LgsfError(f"{folder / file} has {rows} rows and dataset.json promises {expected}: {REMEDY}.")
         return split
 
 
+def _all_rows(path: Path) -> npt.NDArray[Any]:
+    reader = RowReader(path)
+    return reader.read(np.arange(len(reader)))
+
+
 def open_dataset(root: Path) -> Dataset:
-    """Open `<root>/dataset.json`; a missing or foreign manifest is an error for the user."""
+    """Open `<root>/dataset.json`; a missing, damaged or foreign manifest is an error for the user."""
     path = root / "dataset.json"
-    try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise LgsfError(f"{path} is missing: run the prepare step for this dataset first.") from None
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise LgsfError(f"{path} is not valid JSON ({error}): prepare the dataset again.") from None
-    if not isinstance(manifest, dict):
-        raise LgsfError(f"{path} is not a manifest but a {type(manifest).__name__}: prepare the dataset again.")
+    if not path.exists():
+        raise LgsfError(f"{path} is missing: run the prepare step for this dataset first.")
+    inputs = Inputs()
+    digest = inputs.add(path)
+    manifest = read_object(path, hint=REMEDY)
     if manifest.get("schema_version") != SCHEMA_VERSION:
         raise LgsfError(
             f"{path} has schema version {manifest.get('schema_version')!r} and this code reads "
-            f"{SCHEMA_VERSION}: prepare the dataset again."
+            f"{SCHEMA_VERSION}: {REMEDY}."
         )
-    return Dataset(root, manifest)
+    check_manifest(path, manifest)
+    inputs.check()  # the bytes that were parsed are those of the checksum
+    return Dataset(root, manifest, digest, inputs)

@@ -7,7 +7,6 @@ Treebank rules, `<start>` and `<end>` around it, `<unk>` for what training did n
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -19,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lgsf.system.errors import LgsfError
+from lgsf.system.files import read_object, write_json
 
 if TYPE_CHECKING:
     from nltk.tokenize import TreebankWordTokenizer
@@ -140,8 +140,7 @@ class Vocabulary:
 
     def save(self, path: Path) -> None:
         """Write JSON with the words, their threshold and their hash."""
-        content = {"min_count": self.min_count, "hash": self.hash, "words": self.words}
-        path.write_text(json.dumps(content, ensure_ascii=False, indent=0) + "\n", encoding="utf-8")
+        write_json(path, {"min_count": self.min_count, "hash": self.hash, "words": self.words})
 
     @classmethod
     def load(cls, path: Path, *, remedy: str = "prepare the dataset again") -> Vocabulary:
@@ -149,12 +148,7 @@ class Vocabulary:
 
         Raises LgsfError where the file is absent, is not such a file, or does not match its hash.
         """
-        try:
-            content = json.loads(path.read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            raise LgsfError(f"{path} is missing: {remedy}.") from None
-        except ValueError as error:
-            raise LgsfError(f"{path} is not valid JSON ({error}): {remedy}.") from None
+        content = read_object(path, hint=remedy)
         try:
             least = content["min_count"]
             vocabulary = cls([str(word) for word in content["words"]], None if least is None else int(least))

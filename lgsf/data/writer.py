@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import errno
-import json
+import contextlib
 import math
 import os
 import shutil
@@ -19,8 +18,10 @@ import pandas as pd
 
 from lgsf.data.layout import OPTIONAL_FILES, SCHEMA_VERSION, SPLIT_FILES
 from lgsf.data.text import Vocabulary
+from lgsf.system.artefacts.atomic import alive, clear_killed
 from lgsf.system.errors import LgsfError
-from lgsf.system.files import write_arrays
+from lgsf.system.faults import os_error, reason
+from lgsf.system.files import write_arrays, write_json
 from lgsf.system.hashes import sha256
 
 # regions (n, n_regions, dim), counts (n,), boxes (n, n_regions, 4) or None
@@ -46,27 +47,41 @@ class DatasetWriter:
         self._folders: list[str] = []
 
     def __enter__(self) -> DatasetWriter:
-        self.root.mkdir(parents=True, exist_ok=True)
-        for left in self.root.glob(".partial-*"):
-            if not _alive(int(left.name.removeprefix(".partial-"))):  # a killed writer could not clear up
-                shutil.rmtree(left)
-        self._partial.mkdir()
+        try:
+            self.root.mkdir(parents=True, exist_ok=True)
+            clear_killed(self.root)
+            for left in self.root.glob(".partial-*"):
+                process = left.name.removeprefix(".partial-")
+                if process.isdecimal() and not alive(int(process)):  # a killed writer could not clear up
+                    shutil.rmtree(left, ignore_errors=True)
+            self._partial.mkdir()
+        except OSError as error:
+            raise self._refused(error) from error
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
+        fault = value
         try:
             if kind is None:
                 self._publish()
+        except OSError as error:
+            fault = error
         finally:
-            shutil.rmtree(self._partial)
-            if not any(self.root.iterdir()):
-                self.root.rmdir()
-        if isinstance(value, OSError) and value.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise LgsfError(
-                f"{self.root}: the disk is full ({value.strerror}); free space and prepare the dataset again."
-            ) from value
+            shutil.rmtree(self._partial, ignore_errors=True)
+            with contextlib.suppress(OSError):
+                self.root.rmdir()  # refused unless it is empty
+        cause = None if isinstance(fault, LgsfError) else os_error(fault)
+        if cause is not None and (cause.filename is None or Path(cause.filename).is_relative_to(self.root)):
+            raise self._refused(cause) from fault  # else it is about a source
+
+    def _refused(self, error: OSError) -> LgsfError:
+        """The sentence for a place that cannot be written."""
+        return LgsfError(
+            f"{self.root} could not be written ({reason(error)}): "
+            "free space or mend the permissions and prepare the dataset again."
+        )
 
     def note(self, **facts: Any) -> None:
         """Add facts to the manifest, for example checksums of the source or measured proposal recall."""
@@ -164,9 +179,7 @@ class DatasetWriter:
                 shutil.rmtree(self.root / name)
             (self._partial / name).replace(self.root / name)
         (self._partial / "vocabulary.json").replace(self.root / "vocabulary.json")
-        manifest = self._partial / "dataset.json"
-        manifest.write_text(json.dumps(self._manifest, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-        manifest.replace(self.root / "dataset.json")
+        write_json(self.root / "dataset.json", self._manifest)
 
 
 class _ArrayFile:
@@ -198,16 +211,6 @@ class _ArrayFile:
         self._file.close()
         if kind is None and self._items != math.prod(self._shape):
             raise ValueError(f"{self._path.name}: {self._items} numbers written, {self._shape} promised")
-
-
-def _alive(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
 
 
 def _check_tables(name: str, images: pd.DataFrame, captions: pd.DataFrame, n_images: int) -> None:

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from lgsf.data.layout import Split, open_dataset
 from lgsf.evaluation.protocol import rank_and_write
 from lgsf.metrics.ranking import Floats, Scores
+from lgsf.runs.origin import evaluated_files
 from lgsf.runs.provenance import now, provenance
 from lgsf.runs.record import RunRecord, write_record
 from lgsf.system.errors import LgsfError
@@ -68,18 +69,20 @@ class PairScores:
 def control(*, kind: str, dataset: Path, seed: int, out: Path) -> None:
     """Write a run of a control: ranks of dev and test and a record, no weights."""
     data = open_dataset(dataset)
-    started = now()
+    started, origin = now(), provenance(data, device=None)
     for offset, name in enumerate(("dev", "test")):
         split = data.split(name)
-        rank_and_write(out / name, data, split, control_scores(kind, split, data.root / name, 2 * seed + offset))
+        scores = control_scores(kind, split, data.root / name, 2 * seed + offset)
+        rank_and_write(out / name, data, split, scores, made_from={"control": kind, "seed": seed})
     record = RunRecord(
-        **provenance(data, device=None),
+        **origin,
         kind="control",
         dataset=data.name,
         method=kind,
         title=TITLES[kind],
         seed=seed,
         config={},
+        files=evaluated_files(out, ("dev", "test")),
         started=started,
         ended=now(),
         ending="finished",

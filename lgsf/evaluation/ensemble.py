@@ -17,9 +17,10 @@ from lgsf.evaluation.protocol import rank_and_write
 from lgsf.metrics.recall import metrics
 from lgsf.models.scoring import MeanScores
 from lgsf.runs.names import UNKNOWN
-from lgsf.runs.opened import open_run
+from lgsf.runs.opened import OpenRun, open_run
+from lgsf.runs.origin import WEIGHTS, evaluated_files
 from lgsf.runs.provenance import now, provenance
-from lgsf.runs.record import Member, RunRecord, read_record, write_record
+from lgsf.runs.record import FILE, Member, RunRecord, read_record, write_record
 from lgsf.system.errors import LgsfError
 from lgsf.system.hashes import sha256
 
@@ -38,17 +39,20 @@ def ensemble(
     _check(members)
     data = open_dataset(dataset)
     started = now()
+    read = [sha256(member / FILE) for member in members]
     opened = [open_run(member, dataset) for member in members]
+    facts = provenance(data, device=opened[0].device)
     dev = {}
     for split_name in ("dev", "test"):
         split = data.split(split_name)
         scores = MeanScores([one.scores(split, memory_mb) for one in opened], memory_mb)
-        ranking = rank_and_write(out / split_name, data, split, scores)
+        origin = {"members": [one.weights[WEIGHTS] for one in opened]}
+        ranking = rank_and_write(out / split_name, data, split, scores, made_from=origin)
         if split_name == "dev":
             dev = metrics(ranking.i2t, ranking.t2i)
     records = [one.record for one in opened]
     record = RunRecord(
-        **provenance(data, device=opened[0].device),
+        **facts,
         kind="ensemble",
         dataset=data.name,
         method=name,
@@ -60,7 +64,8 @@ def ensemble(
             "members": [_named(one) for one in records],
             "tuned": {"dev_looks": _tuning_looks(records)},
         },
-        members=[_member(folder, one) for folder, one in zip(members, records, strict=True)],
+        members=[_member(one, digest) for one, digest in zip(opened, read, strict=True)],
+        files=evaluated_files(out, ("dev", "test")),
         **_costs(records),
         dev=dev,
         started=started,
@@ -91,14 +96,16 @@ def _tuning_looks(records: Sequence[RunRecord]) -> int:
     return sum({one.method: int((one.config.get("tuned") or {}).get("dev_looks", 0)) for one in records}.values())
 
 
-def _member(folder: Path, record: RunRecord) -> Member:
+def _member(opened: OpenRun, run_sha256: str) -> Member:
+    """A member as it was when its scores were computed."""
+    record = opened.record
     return Member(
         dataset=record.dataset,
         method=record.method,
         seed=record.seed,
         config_sha256=record.config_sha256,
-        weights_sha256=sha256(folder / "model.safetensors"),
-        run_sha256=sha256(folder / "run.json"),
+        weights_sha256=opened.weights[WEIGHTS],
+        run_sha256=run_sha256,
         dev_rsum=(record.dev or {}).get("rsum"),
     )
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from lgsf.evaluation.explain import write_gallery
 from lgsf.evaluation.protocol import rank_and_write
 from lgsf.runs.opened import open_run
+from lgsf.runs.origin import WEIGHTS
 
 
 def evaluate(*, run: Path, dataset: Path, memory_mb: int) -> None:
@@ -17,6 +18,11 @@ def evaluate(*, run: Path, dataset: Path, memory_mb: int) -> None:
     opened = open_run(run, dataset)
     for name in ("dev", "test"):
         split = opened.data.split(name)
-        rank_and_write(run / name, opened.data, split, opened.scores(split, memory_mb))
+        origin = {"weights": opened.weights[WEIGHTS]}
+        rank_and_write(run / name, opened.data, split, opened.scores(split, memory_mb), made_from=origin)
         if name == "test":
-            write_gallery(run / name, opened.method, opened.data.name, split, opened.vocabulary, device=opened.device)
+            origin |= {"split": name, "dataset": opened.data.sha256}
+            write_gallery(
+                run / name, opened.method, opened.data.name, split, opened.vocabulary,
+                device=opened.device, made_from=origin,
+            )  # fmt: skip

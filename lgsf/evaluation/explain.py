@@ -10,6 +10,7 @@ Values off the valid regions and words are NaN.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,15 +25,22 @@ from lgsf.data.layout import Split
 from lgsf.data.text import Tokenizer, Vocabulary
 from lgsf.models.base import Method
 from lgsf.runs.chosen import MAPS, Rows, chosen_pairs
+from lgsf.runs.origin import write_evaluated
 from lgsf.system.errors import LgsfError
-from lgsf.system.files import write_arrays
 
 
 @torch.inference_mode()
 def write_gallery(
-    folder: Path, method: Method, dataset: str, split: Split, vocabulary: Vocabulary, *, device: torch.device
+    folder: Path,
+    method: Method,
+    dataset: str,
+    split: Split,
+    vocabulary: Vocabulary,
+    *,
+    device: torch.device,
+    made_from: Mapping[str, Any],
 ) -> None:
-    """Write `gallery.npz` of one split; `method` is in evaluation mode.
+    """Write `gallery.npz` of one split; `method` is in evaluation mode, made_from as lgsf.runs.origin has it.
 
     Raises LgsfError where the method explains itself in maps of another name or shape.
     """
@@ -53,7 +61,7 @@ def write_gallery(
         arrays[name] = _checked(type(method).__name__, name, values, masks)
     if any("w" in MAPS[name] for name in maps):
         arrays["words"] = _words(split, tokenizer, captions, masks["w"].shape[1])
-    write_arrays(folder / "gallery.npz", arrays)
+    write_evaluated(folder / "gallery.npz", arrays, made_from)
 
 
 def pair_batch(split: Split, tokenizer: Tokenizer, images: Rows, captions: Rows) -> Batch:

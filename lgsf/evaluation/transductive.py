@@ -45,6 +45,7 @@ def diagnose(*, run: Path, dataset: Path, out: Path, batch_size: int | None, mem
 
     Raises LgsfError for a run that has no interaction.
     """
+    run_sha256 = sha256(run / "run.json") if (run / "run.json").is_file() else ""  # else the next line says so
     opened = open_run(run, dataset, training_only=True)
     method = opened.method
     if not isinstance(method, LGSF) or method.interaction is None:
@@ -62,7 +63,7 @@ def diagnose(*, run: Path, dataset: Path, out: Path, batch_size: int | None, mem
             v, u = enhance(method.interaction, v, u, split.caption_image, order)
         scores = TiledScores(method, Encoded(vector=v), Encoded(vector=u), memory_mb)
         stamp = {"transductive": {"eval_interaction": mode, "batch_size": size, "seed": seed}}
-        ranking = rank_and_write(out / mode, opened.data, split, scores, stamp=stamp)
+        ranking = rank_and_write(out / mode, opened.data, split, scores, made_from=opened.weights, stamp=stamp)
         results[mode] = {"full": metrics(ranking.i2t, ranking.t2i)}
         if folds > 1:
             results[mode] = {"folds": metrics(ranking.i2t_fold, ranking.t2i_fold), **results[mode]}
@@ -73,8 +74,8 @@ def diagnose(*, run: Path, dataset: Path, out: Path, batch_size: int | None, mem
         "schema_version": 1,
         "kind": "transductive",
         **{key: getattr(opened.record, key) for key in ("dataset", "method", "seed", "dataset_sha256")},
-        "run_sha256": sha256(run / "run.json"),
-        "weights_sha256": {name: sha256(run / f"{name}.safetensors") for name in ("model", "training_only")},
+        "run_sha256": run_sha256,
+        "weights_sha256": {name.removesuffix(".safetensors"): digest for name, digest in opened.weights.items()},
         "split": SPLIT,
         "batch_size": size,
         "interaction_steps": learned,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -9,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from lgsf.gallery.pictures import Thumbnail
 from lgsf.system.errors import LgsfError
-from lgsf.system.files import write_text
+from lgsf.system.files import read_object, write_json
 from lgsf.system.settings import explain
 
 Direction = Literal["i2t", "t2i"]
@@ -88,7 +90,10 @@ class Change(_Entry):
 
 
 class Album(_Entry):
-    """The gallery of one dataset; images and captions are keyed by their row in the split."""
+    """The gallery of one dataset; images and captions are keyed by their row in the split.
+
+    made_from  sha256 of the dataset.json, and of the test ranks of every run that is shown, by its folder
+    """
 
     schema_version: Literal[1] = 1
     dataset: str
@@ -100,23 +105,28 @@ class Album(_Entry):
     questions: list[Question] = []
     changes: list[Change] = []
     notes: list[str] = []
+    made_from: dict[str, str] = {}
 
 
 def write_album(path: Path, album: Album) -> None:
     """Atomic JSON; equal albums give equal bytes."""
-    write_text(path, album.model_dump_json(indent=1) + "\n")
+    write_json(path, album.model_dump(mode="json"))
 
 
-def read_album(path: Path) -> Album | None:
+def read_album(path: Path, ranks: Mapping[str, str] | None = None) -> Album | None:
     """An album, or None where none was made.
 
-    Raises LgsfError where the file is broken or of another version.
+    ranks  folder of a run -> sha256 of its test ranks, where the album is to stand beside numbers of these
+
+    Raises LgsfError where the file is broken, of another version, or shows other ranks.
     """
-    try:
-        return Album.model_validate_json(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    if not path.exists():
         return None
+    try:
+        album = Album.model_validate_json(json.dumps(read_object(path, hint=AGAIN)))
     except ValidationError as error:
         raise LgsfError(f"{path}: {explain(error).removesuffix('.')}; {AGAIN}.") from None
-    except UnicodeDecodeError as error:
-        raise LgsfError(f"{path} is not UTF-8 ({error}); {AGAIN}.") from None
+    for run, digest in album.made_from.items():
+        if ranks is not None and run != "dataset" and ranks.get(run) != digest:
+            raise LgsfError(f"{path} shows other ranks of {run} than the tables: {AGAIN}.")
+    return album

@@ -23,10 +23,9 @@ from lgsf.gallery.entries import entries
 from lgsf.runs.chosen import MAPS, chosen_pairs
 from lgsf.runs.facts import read_facts
 from lgsf.runs.names import EVALUATE_AGAIN, SPLIT
+from lgsf.runs.origin import read_evaluated
 from lgsf.runs.ranks import Ranks, read_ranks
 from lgsf.system.errors import LgsfError
-from lgsf.system.files import read_arrays
-from lgsf.system.hashes import sha256
 
 logger = logging.getLogger(__name__)
 
@@ -55,7 +54,7 @@ class Finished:
     def answers(self) -> dict[str, npt.NDArray[Any]]:
         """Best candidates (n_queries, k) of both directions, of the first seed."""
         path = self.folder / SPLIT / "top.npz"
-        arrays = read_arrays(path, hint=EVALUATE_AGAIN)
+        arrays = read_evaluated(path.parent, path.name)
         for name, length in (("i2t", len(self.ranks[0].i2t)), ("t2i", len(self.ranks[0].t2i))):
             if name not in arrays or arrays[name].ndim != 2 or len(arrays[name]) != length:
                 raise LgsfError(f"{path} lacks the array {name!r} with {length} rows: {EVALUATE_AGAIN}.")
@@ -93,7 +92,7 @@ def collect_album(
     split = data.split(SPLIT)
     empty = Album(dataset=dataset, split=SPLIT, n_images=len(split.images), n_captions=len(split.captions))
     notes: list[str] = []
-    finished = _finished(experiment, dataset, results, sha256(root / "dataset.json"), notes)
+    finished = _finished(experiment, dataset, results, data.sha256, notes)
     shown = [m for m in (subject_of(experiment), *experiment.references) if m in finished]
     if not shown:
         return empty.model_copy(update={"notes": [*notes, "No run of the methods that are compared has finished."]})
@@ -129,6 +128,7 @@ def collect_album(
         update={
             "questions": questions,
             "changes": changes,
+            "made_from": {"dataset": data.sha256} | _ranks(finished),
             **entries(data, split, questions, changes, photos=photos, budget=budget, notes=notes),
             "notes": notes,
         }
@@ -170,6 +170,15 @@ def _finished(
     return found
 
 
+def _ranks(finished: Mapping[str, Finished]) -> dict[str, str]:
+    """<dataset>/<method>/seed<k> -> sha256 of the ranks that an album was made from."""
+    return {
+        "/".join((*run.folder.parts[-3:-1], f"seed{seed}")): ranks.sha256
+        for run in finished.values()
+        for seed, ranks in zip(run.seeds, run.ranks, strict=True)
+    }
+
+
 def _looks(finished: Mapping[str, Finished], notes: list[str]) -> dict[str, dict[str, npt.NDArray[Any]]]:
     """Method -> arrays of its gallery.npz; runs of other code and older runs have none."""
     found, silent = {}, []
@@ -178,7 +187,7 @@ def _looks(finished: Mapping[str, Finished], notes: list[str]) -> dict[str, dict
         if not path.is_file():
             silent.append(run.title)
             continue
-        arrays = read_arrays(path, hint=EVALUATE_AGAIN)
+        arrays = read_evaluated(path.parent, path.name)
         wanted = {"image", "caption", "n_regions", "score", "region_effect"}
         wanted |= {"words"} if {"word_region", "region_word"} & set(arrays) else set()
         if absent := sorted(wanted - set(arrays)):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import re
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,21 +19,22 @@ from lgsf.config.run_settings import CONFIG_SCHEMA_VERSION, RunSettings
 from lgsf.data.layout import Dataset, open_dataset
 from lgsf.data.text import Vocabulary
 from lgsf.importing.scores import slug
+from lgsf.importing.unfinished import importing, is_free
 from lgsf.models.base import Method
 from lgsf.models.build import build_method, check_settings
 from lgsf.models.pretrained import Pretrained, PretrainedBert
 from lgsf.pretrained.bert import bert_folder, read_bert
 from lgsf.pretrained.files import bert_files
-from lgsf.pretrained.read import keep_bert
+from lgsf.pretrained.read import RUN_FILES, keep_bert
 from lgsf.pretrained.released import Released, read_released, read_vocabulary
+from lgsf.runs.origin import digests
 from lgsf.runs.provenance import now, provenance
-from lgsf.runs.record import Checkpoint, RunRecord, write_record
+from lgsf.runs.record import FILE, Checkpoint, RunRecord, read_record, write_record
 from lgsf.runs.weights import save_weights, split_weights
 from lgsf.system.errors import LgsfError
-from lgsf.system.files import read_json
-from lgsf.system.hashes import sha256
 
 logger = logging.getLogger(__name__)
+VOCABULARY = "vocabulary.json"
 FOLDERS = {"data_path", "vocab_path", "logger_name", "model_name", "resume"}  # of a machine that is not ours
 
 
@@ -65,7 +67,10 @@ def import_checkpoint(
     data = open_dataset(dataset)
     started = now()
     name, seed = _place(out, name, seed)
-    _check_free(out)
+    identity = {"verb": "import-checkpoint", "name": name}
+    _check_free(out, identity)
+    facts = provenance(data, device=None)
+    data.inputs.add(checkpoint)
     released = read_released(checkpoint)
     parameters = recipe.parameters(released)
     words, encoder, files = _text(released, recipe, vocab=vocab, bert=bert)
@@ -87,18 +92,12 @@ def import_checkpoint(
     )
     model = _fill(settings, data, released, recipe, words=words, encoder=encoder)
     deployed, _ = split_weights(model)
-    save_weights(out, deployed, None)
-    keep_bert(out, encoder)
-    facts = provenance(data, device=None)
-    if words is None:
-        (out / "vocabulary.json").unlink(missing_ok=True)
-    else:
-        words.save(out / "vocabulary.json")
+    if words is not None:
         facts["data"]["vocabulary"] = {"size": len(words), "hash": words.hash, "min_count": words.min_count}
     origin = Checkpoint(
         file=checkpoint.name,
         sha256=released.sha256,
-        text_files={path.name: sha256(path) for path in files},
+        text_files={path.name: data.inputs.add(path) for path in files},
         epoch=released.epoch,
         best_score=released.best_score,
         steps=released.steps,
@@ -124,9 +123,29 @@ def import_checkpoint(
         ended=now(),
         ending="finished",
     )
-    write_record(out, record)
+    data.inputs.check()
+    with importing(out, **identity):
+        _publish(out, deployed, words, encoder, record)
     logger.info("%s: %s", out, origin.note)
     return out
+
+
+def _publish(
+    out: Path,
+    deployed: Mapping[str, torch.Tensor],
+    words: Vocabulary | None,
+    encoder: PretrainedBert | None,
+    record: RunRecord,
+) -> None:
+    """Write the run; the record comes last and names the other files."""
+    files = save_weights(out, deployed, None)
+    keep_bert(out, encoder)
+    if words is None:
+        (out / VOCABULARY).unlink(missing_ok=True)
+    else:
+        words.save(out / VOCABULARY)
+    files |= digests(out, (VOCABULARY, *(f"bert/{name}" for name in RUN_FILES)))
+    write_record(out, record.model_copy(update={"files": files}))
 
 
 def _place(out: Path, name: str | None, seed: int | None) -> tuple[str, int]:
@@ -144,12 +163,11 @@ def _place(out: Path, name: str | None, seed: int | None) -> tuple[str, int]:
     return folder, int(found[1])
 
 
-def _check_free(out: Path) -> None:
-    """LgsfError if the folder holds anything but an earlier import of a checkpoint."""
-    if not out.exists() or (out.is_dir() and not any(out.iterdir())):
+def _check_free(out: Path, identity: Mapping[str, str]) -> None:
+    """LgsfError if the folder holds anything but an import of a checkpoint, finished or stopped."""
+    if is_free(out, identity):
         return
-    path = out / "run.json"
-    if not path.is_file() or "checkpoint" not in read_json(path, hint="choose another --out"):
+    if not (out / FILE).is_file() or read_record(out).checkpoint is None:
         raise LgsfError(f"{out} holds another run: choose another --out, or delete it.")
 
 

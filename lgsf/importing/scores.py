@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,13 +20,14 @@ import numpy.typing as npt
 
 from lgsf.config.names import CONTROLS
 from lgsf.data.layout import Split, open_dataset
-from lgsf.evaluation.protocol import rank_and_write
+from lgsf.evaluation.protocol import rank_split, write_split
+from lgsf.importing.unfinished import importing, is_free
 from lgsf.metrics.ranking import Floats, Ranking, Scores
+from lgsf.runs.origin import evaluated_files
 from lgsf.runs.provenance import now, provenance
-from lgsf.runs.record import RunRecord, read_record, write_record
+from lgsf.runs.record import FILE, RunRecord, read_record, write_record
 from lgsf.system.errors import LgsfError
 from lgsf.system.files import read_json
-from lgsf.system.hashes import sha256
 
 logger = logging.getLogger(__name__)
 ROWS = 128
@@ -103,41 +104,52 @@ def import_scores(
         raise LgsfError(f"--split must be dev or test, not {split!r}: only these are evaluated.")
     method = slug(name)
     folder = results / data.name / method / f"seed{seed}"
-    earlier = _earlier(folder, name, sha256(data.root / "dataset.json"))
+    identity = {"verb": "import-scores", "name": name}
+    _earlier(folder, name, data.sha256, identity)
+    facts, started = provenance(data, device=None), now()
+    given = {"scores": scores, "images": images, "captions": captions, "ids": ids}
+    imported = {
+        what: {"file": path.name, "sha256": data.inputs.add(path)} for what, path in given.items() if path is not None
+    }
     opened = data.split(split)
     order = _order(ids, opened)
     if scores is not None and images is None and captions is None:
-        source, files = _matrix(scores, opened, order), {"scores": scores}
+        source, first = _matrix(scores, opened, order), scores
     elif scores is None and images is not None and captions is not None:
-        source, files = _vectors(images, captions, opened, order), {"images": images, "captions": captions}
+        source, first = _vectors(images, captions, opened, order), images
     else:
         raise LgsfError("give either --scores, or --images and --captions: one form of one model.")
+    ranked = rank_split(data, opened, source)
+    _warn_of_distances(ranked.ranking, first)
     said = {"text_encoder": text_encoder, "features": features, "ensemble": ensemble}
-    started = now()
-    ranking = rank_and_write(folder / split, data, opened, source)
-    _warn_of_distances(ranking, next(iter(files.values())))
-    imported = {what: {"file": path.name, "sha256": sha256(path)} for what, path in files.items()}
-    if ids is not None:
-        imported["ids"] = {"file": ids.name, "sha256": sha256(ids)}
-    kept: dict[str, Any] = {
-        key: getattr(earlier, key) if value is None and earlier else value for key, value in said.items()
-    }
-    splits = earlier.config.get("imported", {}) if earlier else {}
-    record = RunRecord(
-        **provenance(data, device=None),
-        kind="imported",
-        dataset=data.name,
-        method=method,
-        title=name,
-        seed=seed,
-        **kept,
-        config={"imported": {**splits, split: imported}},
-        started=started,
-        ended=now(),
-        ending="finished",
-    )
-    write_record(folder, record)
+    with importing(folder, **identity):
+        earlier = _earlier(folder, name, data.sha256, identity)
+        kept: dict[str, Any] = {
+            key: getattr(earlier, key) if value is None and earlier else value for key, value in said.items()
+        }
+        splits, others = (earlier.config.get("imported", {}), _named(folder, earlier)) if earlier else ({}, {})
+        write_split(folder / split, ranked, made_from={what: file["sha256"] for what, file in imported.items()})
+        record = RunRecord(
+            **facts,
+            kind="imported",
+            dataset=data.name,
+            method=method,
+            title=name,
+            seed=seed,
+            **kept,
+            config={"imported": {**splits, split: imported}},
+            files=others | evaluated_files(folder, (split,)),
+            started=started,
+            ended=now(),
+            ending="finished",
+        )
+        write_record(folder, record)
     return folder
+
+
+def _named(folder: Path, earlier: RunRecord) -> dict[str, str]:
+    """What the record says of the files of all splits; a record of an older version says nothing of them."""
+    return earlier.files or evaluated_files(folder, earlier.config.get("imported", {}))
 
 
 def slug(name: str) -> str:
@@ -150,10 +162,10 @@ def slug(name: str) -> str:
     return words or "imported_" + hashlib.sha256(name.encode()).hexdigest()[:8]
 
 
-def _earlier(folder: Path, name: str, dataset_sha256: str) -> RunRecord | None:
+def _earlier(folder: Path, name: str, dataset_sha256: str, identity: Mapping[str, str]) -> RunRecord | None:
     """The record of what was imported into this folder before; LgsfError if the folder is another run's."""
-    if not (folder / "run.json").is_file():
-        if folder.exists():
+    if not (folder / FILE).is_file():
+        if not is_free(folder, identity):
             raise LgsfError(f"{folder} belongs to a run that is not finished: choose another --name or --seed.")
         return None
     record = read_record(folder)

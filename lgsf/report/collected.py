@@ -50,11 +50,13 @@ class Collected:
         self.tests, self.beyond = read_tests(tables), read_beyond(tables)
         self.effects = read_effects(tables) if experiment.factorial is not None else None
         self.verdicts, self.claims = read_verdicts(tables)
-        albums = {name: read_album(tables / "album" / f"{name}.json") for name in experiment.datasets}
-        self.albums: dict[str, Album] = {name: album for name, album in albums.items() if album is not None}
         self.titles = {method.name: method.title for method in experiment.methods}
         self.subject = subject_of(experiment)
         rows = self.runs[self.runs["status"] == "finished"]
+        folders = rows["dataset"] + "/" + rows["method"] + "/seed" + rows["seed"].astype(str)
+        ranks = dict(zip(folders, rows["ranks_sha256"].astype(str), strict=True))
+        albums = {name: read_album(tables / "album" / f"{name}.json", ranks) for name in experiment.datasets}
+        self.albums: dict[str, Album] = {name: album for name, album in albums.items() if album is not None}
         finished = set(zip(rows["dataset"], rows["method"], rows["seed"], strict=True))
         self._finished = [run for run in experiment.expected() if (run.dataset, run.method, run.seed) in finished]
         self.records: dict[str, RunFacts] = {run.folder: read_facts(results / run.folder) for run in self._finished}

@@ -18,6 +18,7 @@ from lgsf.render.numbers import moment
 from lgsf.report.collected import Collected
 from lgsf.report.environment import environment
 from lgsf.report.first_screen import FirstScreen, first_screen
+from lgsf.report.origin import write_origin
 from lgsf.report.section import Section
 from lgsf.report.sections import absent, cite, cost, gallery, learning, methods, provenance, transductive, verdict
 from lgsf.report.sections.beyond import section as beyond
@@ -68,6 +69,7 @@ def write_report(experiment: Experiment, *, results: Path, tables: Path, out: Pa
     for old in (out / "figures").glob("*.svg"):
         if f"figures/{old.name}" not in files:
             old.unlink()
+    write_origin(out, files, tables)
     return out / "index.html"
 
 

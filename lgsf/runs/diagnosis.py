@@ -13,7 +13,7 @@ from lgsf.config.experiment import Experiment
 from lgsf.config.names import EVAL_INTERACTION
 from lgsf.metrics.names import HEADLINE
 from lgsf.system.errors import LgsfError
-from lgsf.system.files import read_json
+from lgsf.system.files import read_object
 from lgsf.system.hashes import sha256
 from lgsf.system.settings import explain
 
@@ -45,7 +45,7 @@ def read_diagnoses(experiment: Experiment, results: Path, dataset: str) -> list[
         if expected.dataset != dataset or not path.is_file():
             continue
         try:
-            diagnosis = Diagnosis.model_validate(read_json(path, hint=AGAIN))
+            diagnosis = Diagnosis.model_validate(read_object(path, hint=AGAIN))
         except ValidationError as error:
             raise LgsfError(f"{path}: {explain(error).removesuffix('.')}: {AGAIN}.") from None
         if set(diagnosis.modes) != set(EVAL_INTERACTION):

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from lgsf.runs.names import TRAIN_AGAIN
 from lgsf.runs.record import Facts
 from lgsf.system.errors import LgsfError
-from lgsf.system.files import read_json, write_json
+from lgsf.system.files import read_object, write_json
 from lgsf.system.settings import explain
 
 FILE = "failure.json"
@@ -39,6 +39,6 @@ def read_failure(folder: Path) -> Failure | None:
     if not path.is_file():
         return None
     try:
-        return Failure.model_validate(read_json(path, hint=TRAIN_AGAIN))
+        return Failure.model_validate(read_object(path, hint=TRAIN_AGAIN))
     except ValidationError as error:
         raise LgsfError(f"{path}: {explain(error)}") from None

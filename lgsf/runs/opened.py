@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,16 +14,18 @@ from lgsf.data.text import Vocabulary
 from lgsf.models.base import Encoded, Method
 from lgsf.models.build import build_method, check_settings, make_repeatable
 from lgsf.models.scoring import TiledScores, encode_split
-from lgsf.pretrained.read import run_pretrained
-from lgsf.runs.record import RunRecord, read_record
+from lgsf.pretrained.read import RUN_FILES, run_pretrained
+from lgsf.runs.origin import check_file
+from lgsf.runs.record import FILE, RunRecord, read_record
 from lgsf.runs.weights import load_weights
 from lgsf.system.errors import LgsfError
-from lgsf.system.hashes import sha256
+
+BESIDE = ("vocabulary.json", *(f"bert/{name}" for name in RUN_FILES))  # what a run reads beside its weights
 
 
 @dataclass(frozen=True)
 class LoadedRun:
-    """A trained model with the vocabulary it was trained on.
+    """A trained model with the vocabulary it was trained on; weights: sha256 of its weight files by their names.
 
     >>> run = lgsf.load_run("results/scenes/lgsf/seed0", "resources/scenes")
     >>> texts = run.encode_texts(["a red circle left of a blue square"])
@@ -34,6 +36,7 @@ class LoadedRun:
     vocabulary: Vocabulary
     record: RunRecord
     settings: RunSettings
+    weights: Mapping[str, str]
 
     @torch.inference_mode()
     def encode_images(self, regions: torch.Tensor, mask: torch.Tensor, boxes: torch.Tensor | None = None) -> Encoded:
@@ -64,8 +67,8 @@ def run_vocabulary(run: Path, record: RunRecord, dataset: Dataset) -> Vocabulary
     if own.is_file():
         vocabulary = Vocabulary.load(own, remedy="import this run again")
     else:
-        vocabulary = Vocabulary.load(dataset.root / "vocabulary.json")
-    if record.data["vocabulary"]["hash"] != vocabulary.hash:
+        vocabulary = dataset.vocabulary()
+    if record.data.get("vocabulary", {}).get("hash") != vocabulary.hash:
         where = own if own.is_file() else dataset.root
         raise LgsfError(f"{run} was trained with other words than {where} has: name the dataset it was trained on.")
     return vocabulary
@@ -79,13 +82,16 @@ def load_run(run: str | Path, dataset: str | Path) -> LoadedRun:
 def _load(run: Path, record: RunRecord, data: Dataset, *, training_only: bool = False) -> LoadedRun:
     if "model" not in record.config:
         raise LgsfError(f"{run} is of kind {record.kind!r} and has no weights of its own: name a trained run.")
-    settings = check_settings(record.config, source=str(run / "run.json"))
+    settings = check_settings(record.config, source=str(run / FILE))
+    for name in BESIDE:
+        if name in record.files:
+            check_file(run, record, name)
     vocabulary = run_vocabulary(run, record, data)
     method = build_method(
         settings, data, vocabulary_size=len(vocabulary), pretrained=run_pretrained(run, settings.parameters)
     )
-    load_weights(method, run, training_only=training_only)
-    return LoadedRun(method.eval(), vocabulary, record, settings)
+    weights = load_weights(method, run, record, training_only=training_only)
+    return LoadedRun(method.eval(), vocabulary, record, settings, weights)
 
 
 @dataclass(frozen=True)
@@ -111,9 +117,9 @@ def open_run(run: Path, dataset: Path, *, training_only: bool = False) -> OpenRu
     """
     record = read_record(run)
     data = open_dataset(dataset)
-    if "model" in record.config and record.dataset_sha256 != sha256(data.root / "dataset.json"):
+    if "model" in record.config and record.dataset_sha256 != data.sha256:
         raise LgsfError(f"{run} was trained on another version of {dataset}: train it again or name its own dataset.")
     loaded = _load(run, record, data, training_only=training_only)
     device = torch.device(loaded.settings.device)
     make_repeatable(device, loaded.settings.threads)
-    return OpenRun(loaded.method.to(device), loaded.vocabulary, loaded.record, loaded.settings, data, device)
+    return OpenRun(**{**vars(loaded), "method": loaded.method.to(device)}, data=data, device=device)

@@ -13,7 +13,6 @@ from typing import Any
 import torch
 
 from lgsf.data.layout import Dataset
-from lgsf.system.hashes import sha256
 
 RUN_SCHEMA_VERSION = 1
 PACKAGES = (
@@ -36,7 +35,7 @@ def provenance(dataset: Dataset, *, device: torch.device | None) -> dict[str, An
     """The part of run.json that is about the machine, the code and the data."""
     return {
         "schema_version": RUN_SCHEMA_VERSION,
-        "dataset_sha256": sha256(dataset.root / "dataset.json"),
+        "dataset_sha256": dataset.sha256,
         "data": describe_dataset(dataset),
         "git": _git(),
         "packages": _packages(),

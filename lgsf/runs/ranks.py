@@ -16,8 +16,9 @@ from lgsf.data.layout import Split
 from lgsf.metrics.ranking import Ranking
 from lgsf.metrics.recall import metrics
 from lgsf.runs.names import EVALUATE_AGAIN, NO_COMPARISON, SPLIT
+from lgsf.runs.origin import own_arrays, read_evaluated, write_evaluated
 from lgsf.system.errors import LgsfError
-from lgsf.system.files import read_arrays, write_arrays
+from lgsf.system.files import read_arrays
 from lgsf.system.hashes import sha256
 
 RANK_ARRAYS = {
@@ -36,10 +37,15 @@ TWIN = "_twin"
 
 
 def write_ranks(
-    folder: Path, split: Split, ranking: Ranking, fold: npt.NDArray[np.int32], protocol: Mapping[str, Any]
+    folder: Path,
+    split: Split,
+    ranking: Ranking,
+    fold: npt.NDArray[np.int32],
+    protocol: Mapping[str, Any],
+    made_from: Mapping[str, Any],
 ) -> None:
-    """Write ranks.npz and top.npz of one split."""
-    write_arrays(
+    """Write ranks.npz and top.npz of one split; made_from as lgsf.runs.origin has it."""
+    write_evaluated(
         folder / "ranks.npz",
         {
             "image_id": split.images["image_id"].to_numpy().astype(np.str_),
@@ -52,6 +58,7 @@ def write_ranks(
             "t2i_fold": ranking.t2i_fold,
             "protocol": np.array(json.dumps(dict(protocol), sort_keys=True)),
         },
+        made_from,
     )
     top = {
         "i2t": ranking.i2t_top,
@@ -67,7 +74,7 @@ def write_ranks(
             "judged_grade": split.judged["grade"].to_numpy(np.float32),
             "judged_kind": split.judged["kind"].to_numpy().astype(np.str_),
         }
-    write_arrays(folder / "top.npz", top)
+    write_evaluated(folder / "top.npz", top, made_from)
 
 
 @dataclass(frozen=True)
@@ -100,9 +107,12 @@ class Ranks:
 
 
 def read_ranks(folder: Path, split: str = SPLIT) -> Ranks:
-    """The ranks of one split; LgsfError where arrays are missing or do not fit each other."""
+    """The ranks of one split; LgsfError where they are not of this run, are damaged or do not fit each other."""
     path = folder / split / "ranks.npz"
     arrays = read_arrays(path, hint=EVALUATE_AGAIN)
+    if _is_transductive(arrays):
+        raise LgsfError(f"{path} holds ranks {NO_COMPARISON}")
+    arrays = own_arrays(path.parent, path.name, arrays)
     if absent := sorted(RANK_ARRAYS - set(arrays)):
         raise LgsfError(f"{path} lacks the array {absent[0]!r}: {EVALUATE_AGAIN}.")
     n_images, n_captions = len(arrays["image_id"]), len(arrays["caption_id"])
@@ -111,12 +121,12 @@ def read_ranks(folder: Path, split: str = SPLIT) -> Ranks:
     for name, length in lengths.items():
         if arrays[name].shape != (length,):
             raise LgsfError(f"{path}: {name} has shape {arrays[name].shape}, not ({length},): {EVALUATE_AGAIN}.")
+        if arrays[name].dtype.kind not in "iu":
+            raise LgsfError(f"{path}: {name} holds {arrays[name].dtype} and no whole numbers: {EVALUATE_AGAIN}.")
     try:
         protocol = json.dumps(json.loads(str(arrays["protocol"])), sort_keys=True)
-    except json.JSONDecodeError as error:
+    except ValueError as error:
         raise LgsfError(f"{path}: protocol is not JSON ({error}): {EVALUATE_AGAIN}.") from None
-    if "transductive" in json.loads(protocol):
-        raise LgsfError(f"{path} holds ranks {NO_COMPARISON}")
     return Ranks(
         i2t=arrays["i2t"],
         t2i=arrays["t2i"],
@@ -129,6 +139,14 @@ def read_ranks(folder: Path, split: str = SPLIT) -> Ranks:
         queries=_queries(arrays),
         sha256=sha256(path),
     )
+
+
+def _is_transductive(arrays: Mapping[str, npt.NDArray[Any]]) -> bool:
+    """Whether these are ranks of the diagnostic, wherever they lie: their sentence is another than that of strangers."""
+    try:
+        return "transductive" in dict(json.loads(str(arrays.get("protocol"))))
+    except (TypeError, ValueError):
+        return False
 
 
 def _queries(arrays: dict[str, npt.NDArray[Any]]) -> str:
@@ -147,7 +165,7 @@ def twin_accuracy(folder: Path, split: str = SPLIT) -> dict[str, float]:
     A tie counts against the model.
     """
     path = folder / split / "top.npz"
-    arrays = read_arrays(path, hint=EVALUATE_AGAIN)
+    arrays = read_evaluated(path.parent, path.name)
     if JUDGED_ARRAYS[0] not in arrays or not len(arrays[JUDGED_ARRAYS[0]]):
         return {}
     for name in JUDGED_ARRAYS:

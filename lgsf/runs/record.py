@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from lgsf.runs.names import NO_COMPARISON, TRAIN_AGAIN
 from lgsf.system.errors import LgsfError
-from lgsf.system.files import read_json, write_json
+from lgsf.system.files import read_object, write_json
 from lgsf.system.settings import explain
 
 FILE = "run.json"
@@ -71,6 +71,7 @@ class RunRecord(Facts):
 
     text_encoder, features, ensemble  what only the record knows: features and ensemble are given with imported
     scores alone
+    files  sha256 of the run's files that were there when this was written (lgsf.runs.origin); {} of older versions
     """
 
     model_config = ConfigDict(extra="forbid")  # a writer's slip of the pen
@@ -91,6 +92,7 @@ class RunRecord(Facts):
     checkpoint: Checkpoint | None = None
     members: list[Member] = Field(default_factory=list)
     dataset_sha256: str
+    files: dict[str, str] = Field(default_factory=dict)
     data: dict[str, Any] = Field(default_factory=dict)
     git: Git = Git()
     packages: dict[str, str] = Field(default_factory=dict)
@@ -131,9 +133,7 @@ def read_record(folder: Path) -> RunRecord:
 def parsed(folder: Path, model: type[R]) -> R:
     """`run.json` as a record or a model with more to say; keys that this version does not know are left out."""
     path = folder / FILE
-    raw = read_json(path, hint=TRAIN_AGAIN)
-    if not isinstance(raw, dict):
-        raise LgsfError(f"{path} is not a record but a {type(raw).__name__}: {TRAIN_AGAIN}.")
+    raw = read_object(path, hint=TRAIN_AGAIN)
     if raw.get("kind") == "transductive":
         raise LgsfError(f"{path} is a record {NO_COMPARISON}")
     try:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
-from functools import partial
 from pathlib import Path
-from typing import IO
 
 import safetensors.torch
 import torch
 
 from lgsf.models.base import Method
+from lgsf.runs.origin import WEIGHTS, check_file
+from lgsf.runs.record import RunRecord
 from lgsf.system.errors import LgsfError
-from lgsf.system.files import write_atomically
+from lgsf.system.files import write_bytes
+
+TRAINING_ONLY = "training_only.safetensors"
 
 
 def split_weights(method: Method) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
@@ -25,29 +28,43 @@ def split_weights(method: Method) -> tuple[dict[str, torch.Tensor], dict[str, to
     return deployed, training
 
 
-def save_weights(run: Path, deployed: Mapping[str, torch.Tensor], training: Mapping[str, torch.Tensor] | None) -> None:
-    """Write both weight files; None writes no file of what only training uses: it is not known."""
-    for name, tensors in (("model", deployed), ("training_only", training)):
+def save_weights(
+    run: Path, deployed: Mapping[str, torch.Tensor], training: Mapping[str, torch.Tensor] | None
+) -> dict[str, str]:
+    """Write both weight files; None writes no file of what only training uses: it is not known.
+
+    Returns the sha256 of each file by its name, for the record.
+    """
+    digests = {}
+    for name, tensors in ((WEIGHTS, deployed), (TRAINING_ONLY, training)):
         if tensors is not None:
-            write_atomically(run / f"{name}.safetensors", partial(_write, safetensors.torch.save(dict(tensors))))
+            data = safetensors.torch.save(dict(tensors))
+            write_bytes(run / name, data)
+            digests[name] = hashlib.sha256(data).hexdigest()
+    return digests
 
 
-def _write(data: bytes, file: IO[bytes]) -> None:
-    file.write(data)
+def load_weights(method: Method, run: Path, record: RunRecord, *, training_only: bool = False) -> dict[str, str]:
+    """Fill a method from a run; without `training_only` its training modules keep their fresh weights.
 
-
-def load_weights(method: Method, run: Path, *, training_only: bool = False) -> None:
-    """Fill a method from a run; without `training_only` its training modules keep their fresh weights."""
-    path = run / "model.safetensors"
+    Returns the sha256 of each file that was read, by its name. Raises LgsfError where a file is not the one that the
+    record names, or does not fit the method.
+    """
+    names = (WEIGHTS, TRAINING_ONLY) if training_only else (WEIGHTS,)
+    path, digests = run / WEIGHTS, dict[str, str]()
+    tensors: dict[str, torch.Tensor] = {}
+    for name in names:
+        digests[name] = check_file(run, record, name)
+        try:
+            tensors |= safetensors.torch.load_file(run / name)
+        except Exception as error:  # SafetensorError, or whatever torch says of a header that is damaged
+            raise LgsfError(f"{run / name} is not a readable weight file ({error}): train this run again.") from None
     try:
-        tensors = safetensors.torch.load_file(path)
-        if training_only:
-            tensors |= safetensors.torch.load_file(run / "training_only.safetensors")
-    except FileNotFoundError as error:
-        raise LgsfError(f"{error.filename or path} is missing: train this run first.") from None
-    except safetensors.SafetensorError as error:
-        raise LgsfError(f"{path} is not a readable weight file ({error}): train this run again.") from None
-    missing, unexpected = method.load_state_dict(tensors, strict=False)
+        missing, unexpected = method.load_state_dict(tensors, strict=False)
+    except RuntimeError as error:
+        reason = str(error).strip().splitlines()[-1].strip()
+        raise LgsfError(f"{path} does not fit its config ({reason}): train this run again.") from None
     missing = [name for name in missing if name.split(".")[0] not in method.training_only]
     if missing or unexpected:
         raise LgsfError(f"{path} does not fit its config ({[*missing, *unexpected][0]!r}): train this run again.")
+    return digests

@@ -1,86 +1,122 @@
-"""Files that are either whole or absent: write beside, flush to disk, rename."""
+"""Text, JSON and arrays on disk: written whole and sealed; read with the seal checked, every fault one sentence."""
 
 from __future__ import annotations
 
+import io
 import json
-import os
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from lgsf.system.artefacts.atomic import write_atomically as write_atomically
+from lgsf.system.artefacts.seal import BLANK, KEY, BrokenSealError, seal_of, sealed, with_blank_comment
 from lgsf.system.errors import LgsfError
+from lgsf.system.faults import reason
 
 
-def write_atomically(path: Path, write: Callable[[IO[bytes]], object]) -> None:
-    """Let `write` fill a temporary file beside `path`, then put it in place in one step.
-
-    A kill or a full disk at any moment leaves the old file, or none; never half of one.
-    """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("wb") as file:
-            write(file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-        _sync_folder(path.parent)
-    except OSError as error:
-        raise LgsfError(
-            f"{path} could not be written ({error.strerror or error}); what was there before is untouched: "
-            "free space or mend the permissions and run the same command again."
-        ) from error
-    finally:
-        if temporary.is_file():
-            temporary.unlink()
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+def write_bytes(path: Path, data: bytes) -> None:
+    """Atomic bytes."""
+    write_atomically(path, lambda file: file.write(data))
 
 
 def write_text(path: Path, text: str) -> None:
     """Atomic UTF-8 text."""
-    write_atomically(path, lambda file: file.write(text.encode("utf-8")))
+    write_bytes(path, text.encode("utf-8"))
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Atomic JSON, readable and with sorted keys."""
-    write_text(path, json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n")
+    """Atomic JSON, readable and with sorted keys; an object is sealed by its last key."""
+    write_bytes(path, json_bytes(value))
+
+
+def json_bytes(value: Any) -> bytes:
+    """What `write_json` writes."""
+    is_object = isinstance(value, Mapping)
+    content = {key: own for key, own in value.items() if key != KEY} if is_object else value
+    text = json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False)
+    if not is_object:
+        return text.encode() + b"\n"
+    body = text[: text.rindex("}")].rstrip()
+    comma = "," if content else ""
+    return sealed(f'{body}{comma}\n "{KEY}": "{BLANK.decode()}"\n}}\n'.encode())
 
 
 def write_arrays(path: Path, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
-    """Atomic compressed .npz of plain arrays; equal arrays give equal bytes."""
+    """Atomic compressed .npz of plain arrays, sealed by its comment; equal arrays give equal bytes."""
     for name, array in arrays.items():
         if array.dtype.hasobject:
             raise TypeError(f"{name} holds Python objects")
-    write_atomically(path, lambda file: np.savez_compressed(file, allow_pickle=False, **dict(arrays)))
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, allow_pickle=False, **dict(arrays))
+    write_bytes(path, sealed(with_blank_comment(buffer.getvalue())))
+
+
+def read_bytes(path: Path, *, hint: str) -> bytes:
+    """All bytes of a file whose seal holds, if it has one; else an LgsfError that ends with `hint`."""
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        raise LgsfError(f"{path} is missing: {hint}.") from None
+    except OSError as error:
+        raise LgsfError(f"{path} cannot be read ({reason(error)}): {hint}.") from None
+    check_seal(path, data, hint=hint)
+    return data
+
+
+def check_seal(path: Path, data: bytes, *, hint: str) -> str | None:
+    """The seal of `data`, the content of `path`; None without one. LgsfError where it does not hold."""
+    try:
+        return seal_of(data)
+    except BrokenSealError as error:
+        raise LgsfError(f"{path} is not what was written there ({error}): {hint}.") from None
+
+
+def read_text(path: Path, *, hint: str) -> str:
+    """UTF-8 text; a missing or broken file is an LgsfError that ends with `hint`."""
+    try:
+        return read_bytes(path, hint=hint).decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise LgsfError(f"{path} is not UTF-8 ({error}): {hint}.") from None
 
 
 def read_json(path: Path, *, hint: str) -> Any:
-    """Parsed JSON; a missing or broken file is an LgsfError that ends with `hint`."""
+    """Parsed JSON without its seal; a missing or broken file is an LgsfError that ends with `hint`."""
+    data = read_bytes(path, hint=hint)
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise LgsfError(f"{path} is missing: {hint}.") from None
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        value = json.loads(data.decode("utf-8"))
+    except (ValueError, RecursionError) as error:
         raise LgsfError(f"{path} is not valid JSON ({error}): {hint}.") from None
+    if isinstance(value, dict):
+        value.pop(KEY, None)
+    return value
+
+
+def read_object(path: Path, *, hint: str) -> dict[str, Any]:
+    """`read_json` where the file must hold an object."""
+    value = read_json(path, hint=hint)
+    if not isinstance(value, dict):
+        raise LgsfError(f"{path} holds no object but a {type(value).__name__}: {hint}.")
+    return value
 
 
 def read_arrays(path: Path, *, hint: str) -> dict[str, npt.NDArray[Any]]:
     """All arrays of an .npz file; a missing or broken file is an LgsfError that ends with `hint`."""
+    data = read_bytes(path, hint=hint)
+    arrays: dict[str, npt.NDArray[Any]] = {}
     try:
-        with np.load(path, allow_pickle=False) as file:
-            return {name: file[name] for name in file.files}
-    except FileNotFoundError:
-        raise LgsfError(f"{path} is missing: {hint}.") from None
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
-        raise LgsfError(f"{path} is not a readable .npz file ({error}): {hint}.") from None
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            for member in archive.namelist():
+                # Read to its end, or zipfile does not look at the checksum.
+                content = io.BytesIO(archive.read(member))
+                arrays[member.removesuffix(".npy")] = np.lib.format.read_array(content, allow_pickle=False)
+    except Exception as error:  # damage shows in many ways: zlib.error, BadZipFile, SyntaxError of a header, …
+        raise LgsfError(f"{path} is not a readable .npz file ({_short(error)}): {hint}.") from None
+    return arrays
+
+
+def _short(error: Exception) -> str:
+    return (str(error) or type(error).__name__).partition("\n")[0][:160]

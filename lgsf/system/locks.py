@@ -2,36 +2,83 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import filelock
 
 from lgsf.system.errors import LgsfError
+from lgsf.system.faults import reason
+
+
+@dataclass(frozen=True)
+class Held:
+    """A run's folder that is ours, as it was when we took it."""
+
+    run: Path
+    lock: Path
+    identities: tuple[tuple[int, int] | None, ...]
+
+    def check(self) -> None:
+        """LgsfError if the folder or its lock was deleted, or replaced by others of these names."""
+        if tuple(map(_identity, (self.run, self.lock))) != self.identities:
+            raise LgsfError(
+                f"{self.run} was deleted or replaced while it was being made, so it may be somebody else's now: "
+                "nothing was published; see that no other process works there and run the same command again."
+            )
 
 
 @contextmanager
-def run_lock(run: Path) -> Iterator[None]:
+def run_lock(run: Path) -> Iterator[Held]:
     """Hold the run's folder for this process; the system frees it when the process dies, however it dies.
+
+    The lock lies beside the folder, so that it does not go with a folder that somebody deletes. Whoever publishes
+    into the folder checks before that it is still the one that was locked.
 
     Raises LgsfError at once if another trainer holds it.
     """
-    run.mkdir(parents=True, exist_ok=True)
-    owner = run / ".owner"
-    lock = filelock.FileLock(run / ".lock")
+    path = run.resolve().parent / f".{run.resolve().name}.lock"
     try:
+        run.mkdir(parents=True, exist_ok=True)
+        lock = filelock.FileLock(path)
         lock.acquire(timeout=0)
     except filelock.Timeout:
-        who = owner.read_text(encoding="utf-8").strip() if owner.is_file() else "another process"
         raise LgsfError(
-            f"{run} is being trained by {who}: wait for it or stop it, then run the same command again."
+            f"{run} is being trained by {_owner(path)}: wait for it or stop it, then run the same command again."
+        ) from None
+    except OSError as error:
+        raise LgsfError(
+            f"{run} could not be made or locked ({reason(error)}): free space, mend the permissions, or name another "
+            "place and run the same command again."
         ) from None
     try:
-        owner.write_text(f"process {os.getpid()} on {socket.gethostname()}", encoding="utf-8")
-        yield
+        with contextlib.suppress(OSError):  # a courtesy to whoever comes second
+            path.write_text(f"process {os.getpid()} on {socket.gethostname()}", encoding="utf-8")
+        # Open, the folder keeps its inode: one that is made in its place cannot get the same number.
+        folder = os.open(run, os.O_RDONLY)
+        try:
+            yield Held(run, path, tuple(map(_identity, (run, path))))
+        finally:
+            os.close(folder)
     finally:
-        owner.unlink(missing_ok=True)
         lock.release()
+
+
+def _owner(lock: Path) -> str:
+    """Who wrote itself into the lock."""
+    with contextlib.suppress(OSError, UnicodeDecodeError):
+        return lock.read_text(encoding="utf-8").strip() or "another process"
+    return "another process"
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino

@@ -19,11 +19,11 @@ from lgsf.metrics.difficulty import RECALL_AT, found_alone, found_by
 from lgsf.metrics.hubness import hubness
 from lgsf.metrics.relevance import DIRECTIONS, measures
 from lgsf.runs.names import EVALUATE_AGAIN, SPLIT
+from lgsf.runs.origin import read_evaluated
 from lgsf.runs.ranks import JUDGED_ARRAYS, TWIN, Ranks
 from lgsf.runs.relevance import FILE, read_relevance
 from lgsf.statistics.agreement import agreement
 from lgsf.system.errors import LgsfError
-from lgsf.system.files import read_arrays
 from lgsf.tables.finished import Finished
 
 COLUMNS = ("dataset", "method", "title", "kind", "seed", "what", "direction", "metric", "value", "low", "high", "n", "note")  # fmt: skip
@@ -76,7 +76,7 @@ def _relevance(folder: Path) -> Iterator[Row]:
     if not (folder / FILE).is_file():
         yield from ({"what": what, "note": OLDER} for what in SETS)
         return
-    relevance = read_relevance(folder, hint=EVALUATE_AGAIN)
+    relevance = read_relevance(folder)
     yield from ({"what": what, "note": reason} for what, reason in relevance.absent.items())
     for what, sides in relevance.sets.items():
         for direction in DIRECTIONS:
@@ -92,7 +92,7 @@ def _from_top(folder: Path, ranks: Ranks) -> Iterator[Row]:
     if not (folder / "top.npz").is_file():
         yield {"what": "hubs", "note": OLDER}
         return
-    top = read_arrays(folder / "top.npz", hint=EVALUATE_AGAIN)
+    top = read_evaluated(folder, "top.npz")
     candidates = {"i2t": len(ranks.t2i), "t2i": len(ranks.i2t)}
     for direction, n in candidates.items():
         if direction not in top:

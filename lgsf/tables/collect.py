@@ -15,6 +15,7 @@ from lgsf.runs.facts import RunFacts, read_facts
 from lgsf.runs.failure import read_failure
 from lgsf.runs.ranks import twin_accuracy
 from lgsf.system.errors import LgsfError
+from lgsf.system.hashes import sha256
 from lgsf.tables.finished import Finished
 from lgsf.tables.inputs import INPUTS
 
@@ -33,6 +34,7 @@ RUN_COLUMNS = (
     *("images", "captions", "evaluation", "queries_sha256", "source"),
     *(
         "ranks_sha256",
+        "run_sha256",
         "dataset_sha256",
         "config_sha256",
         "git_commit",
@@ -89,7 +91,7 @@ def _read(run: ExpectedRun, finished: Finished) -> list[dict[str, Any]]:
     folder = finished.folder(run.dataset, run.method, run.seed)
     if not (folder / "run.json").is_file() or not (folder / "test" / "ranks.npz").is_file():
         return []
-    facts = read_facts(folder)
+    run_sha256, facts = sha256(folder / "run.json"), read_facts(folder)
     for key, want, have in (
         ("dataset", run.dataset, facts.dataset),
         ("method", run.method, facts.method),
@@ -116,6 +118,7 @@ def _read(run: ExpectedRun, finished: Finished) -> list[dict[str, Any]]:
         | _provenance(facts)
         | {"images": len(ranks.i2t), "captions": len(ranks.t2i), "evaluation": ranks.protocol}
         | {"queries_sha256": ranks.queries, "ranks_sha256": ranks.sha256}
+        | {"run_sha256": run_sha256}
         for protocol, scores in ranks.metrics().items()
     ]
 

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
 
 from lgsf.config.experiment import Experiment
+from lgsf.system.artefacts.parquet import read_table, write_table
 from lgsf.system.errors import LgsfError
-from lgsf.system.files import write_atomically
 from lgsf.tables.collect import GRAPH_CONTROL
 
 TESTS = "comparisons.parquet"  # lgsf.tables.tests
+TABLE = "table"  # the key under which a table says which one it is
 
 
 def read_runs(experiment: Experiment, tables: Path) -> pd.DataFrame:
@@ -37,17 +37,32 @@ def read_beyond(tables: Path) -> pd.DataFrame:
 
 
 def read_parquet(path: Path, step: str = "tables", *, needs: Sequence[str] = ()) -> pd.DataFrame:
-    """A table that an earlier step left; LgsfError where it is absent, or lacks a column of today."""
+    """A table that an earlier step left.
+
+    Raises LgsfError where it is absent or damaged, was not made from the tables beside it, or lacks a column of today.
+    """
     if not path.is_file():
         raise LgsfError(f"{path} is missing: run the {step} step first.")
-    table = pd.read_parquet(path)
-    if absent := [name for name in needs if name not in table.columns]:
-        raise LgsfError(f"{path} has no column {absent[0]!r}, so older code wrote it: run the {step} step again.")
-    return table
+    again = f"run the {step} step again"
+    table = read_table(path, hint=again)
+    if absent := [name for name in needs if name not in table.frame.columns]:
+        raise LgsfError(f"{path} has no column {absent[0]!r}, so older code wrote it: {again}.")
+    if table.made_from.get(TABLE) != path.name:
+        raise LgsfError(f"{path} is not the table of that name, or of an older version: {again}.")
+    for name, seal in table.made_from.items():
+        if name.endswith(".parquet") and read_table(path.with_name(name), hint=again).seal != seal:
+            raise LgsfError(f"{path} was made from another {name} than lies beside it: {again}.")
+    return table.frame
 
 
-def write_parquet(path: Path, table: pd.DataFrame) -> None:
-    """Atomic Parquet; equal tables give equal bytes."""
-    buffer = io.BytesIO()
-    table.to_parquet(buffer, index=False)
-    write_atomically(path, lambda file: file.write(buffer.getvalue()))
+def seals(tables: Path, *names: str) -> dict[str, str]:
+    """Name -> seal of tables, for `made_from` of what is made from them."""
+    return {name: str(read_table(tables / name, hint="run the tables step again").seal) for name in names}
+
+
+def write_parquet(path: Path, table: pd.DataFrame, made_from: Mapping[str, str]) -> str:
+    """Atomic Parquet; equal tables of equal origin give equal bytes. Returns the seal.
+
+    made_from  seals of the tables beside it and checksums of other files that it was made from, by name
+    """
+    return write_table(path, table, {TABLE: path.name, **made_from})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,12 +12,13 @@ import torch
 from torch import Tensor
 
 from lgsf.config.run_settings import RunSettings
-from lgsf.data.layout import Dataset
 from lgsf.models.base import Method
 from lgsf.models.pretrained import Pretrained
-from lgsf.pretrained.read import keep_bert
+from lgsf.pretrained.read import RUN_FILES, keep_bert
+from lgsf.runs.log import NAME as LOG
 from lgsf.runs.log import write_log
-from lgsf.runs.provenance import now, peak_gpu_memory_mb, peak_memory_mb, provenance
+from lgsf.runs.origin import digests
+from lgsf.runs.provenance import now, peak_gpu_memory_mb, peak_memory_mb
 from lgsf.runs.record import RunRecord, write_record
 from lgsf.runs.weights import save_weights, split_weights
 from lgsf.system.closure import ROOT
@@ -56,20 +58,24 @@ def publish(
     done: Done,
     method: Method,
     settings: RunSettings,
-    dataset: Dataset,
     seed: int,
     steps_per_epoch: int,
     device: torch.device,
     pretrained: Pretrained,
+    origin: Mapping[str, Any],
 ) -> None:
-    """Write the weights of the best epoch, the log and the record; `method` takes on those weights."""
+    """Write the weights of the best epoch, the log and the record; `method` takes on those weights.
+
+    origin  what `lgsf.runs.provenance.provenance` said when the inputs were opened
+    """
     method.load_state_dict(done.best)
     deployed, training = split_weights(method)
-    save_weights(out, deployed, training)
+    files = save_weights(out, deployed, training)
     keep_bert(out, pretrained.bert)
     write_log(out, done.log)
     record = RunRecord(
-        **provenance(dataset, device=device),
+        **origin,
+        files=files | digests(out, (LOG, *(f"bert/{name}" for name in RUN_FILES))),
         kind="trained",
         dataset=settings.dataset,
         method=settings.method,

@@ -6,11 +6,12 @@ import logging
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import torch
 
-from lgsf.system.files import write_atomically
+from lgsf.system.artefacts.atomic import write_atomically
+from lgsf.system.artefacts.seal import check_sealed, seal_archive
 
 logger = logging.getLogger(__name__)
 
@@ -29,17 +30,21 @@ class ResumeState:
 
     def save(self, state: Mapping[str, Any]) -> None:
         """Replace the state; after a kill or on a full disk the former one is still whole."""
-        write_atomically(self.path, lambda file: torch.save({"key": self.key, **state}, file))
+        write_atomically(self.path, lambda file: _write({"key": self.key, **state}, file))
 
     def load(self) -> dict[str, Any] | None:
         """The saved state if it belongs to this very run, else None (and the log says why)."""
         if not self.path.is_file():
             return None
         try:
+            with self.path.open("rb") as file:
+                check_sealed(file)
             state: dict[str, Any] = torch.load(self.path, map_location="cpu", weights_only=True)
         except Exception as error:  # torch names many kinds of broken files by many exceptions
             logger.warning(
-                "%s cannot be read (%s): this run starts from the beginning", self.path, type(error).__name__
+                "%s cannot be read (%s): this run starts from the beginning",
+                self.path,
+                str(error) or type(error).__name__,
             )
             return None
         if state.pop("key", None) != self.key:
@@ -50,6 +55,12 @@ class ResumeState:
     def clear(self) -> None:
         """Forget the state."""
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _write(state: Mapping[str, Any], file: IO[bytes]) -> None:
+    """A sealed zip archive of torch."""
+    torch.save(state, file)
+    seal_archive(file)
 
 
 def rng_state(device: torch.device) -> dict[str, torch.Tensor]:

@@ -9,16 +9,16 @@ import torch
 
 from lgsf.config.run_settings import RunSettings
 from lgsf.data.layout import Dataset, open_dataset
-from lgsf.data.text import Vocabulary
 from lgsf.models.build import make_repeatable, read_settings
 from lgsf.models.pretrained import Pretrained
+from lgsf.pretrained.files import local_files
 from lgsf.pretrained.read import read_pretrained
 from lgsf.runs.failure import Failure, forget_failure, write_failure
 from lgsf.runs.provenance import now
 from lgsf.system import places
 from lgsf.system.closure import ROOT
 from lgsf.system.errors import LgsfError
-from lgsf.system.hashes import fingerprint, sha256
+from lgsf.system.hashes import fingerprint
 from lgsf.system.interrupts import Interrupts
 from lgsf.system.locks import run_lock
 from lgsf.training.resume import ResumeState
@@ -39,13 +39,15 @@ def train(*, config: Path, dataset: Path, seed: int, out: Path, interrupts: Inte
     if settings.training.precision == "bfloat16" and device.type != "cuda":
         raise LgsfError(f"{config}: training.precision bfloat16 needs device cuda; use float32 on a CPU.")
     make_repeatable(device, settings.threads)
-    with run_lock(out), nullcontext(interrupts) if interrupts else Interrupts() as stop:
+    with run_lock(out) as held, nullcontext(interrupts) if interrupts else Interrupts() as stop:
+        for path in (config, *local_files(settings.parameters)):
+            data.inputs.add(path)
         pretrained = _pretrained(settings, data)
         resume = ResumeState(out, run_key(settings, data, seed, pretrained))
         forget_failure(out)
         trainer = Trainer(settings, data, pretrained, seed=seed, device=device)
         try:
-            trainer.run(resume, out, stop)
+            trainer.run(resume, held, stop)
         except NotFiniteError as error:
             write_failure(out, Failure(reason=str(error), epoch=error.epoch, when=now()))
             raise
@@ -60,7 +62,7 @@ def run_key(settings: RunSettings, data: Dataset, seed: int, pretrained: Pretrai
     parts = {
         "settings": settings.plain(),
         "pretrained": dict((pretrained or _pretrained(settings, data)).record),
-        "dataset": sha256(data.root / "dataset.json"),
+        "dataset": data.sha256,
         "seed": seed,
         "torch": torch.__version__,
         "device": settings.device,
@@ -69,4 +71,4 @@ def run_key(settings: RunSettings, data: Dataset, seed: int, pretrained: Pretrai
 
 
 def _pretrained(settings: RunSettings, data: Dataset) -> Pretrained:
-    return read_pretrained(settings.parameters, Vocabulary.load(data.root / "vocabulary.json"))
+    return read_pretrained(settings.parameters, data.vocabulary())

@@ -21,7 +21,6 @@ from lgsf.config.run_settings import RunSettings, Training
 from lgsf.data.batches.batch import Batch
 from lgsf.data.batches.training import TrainingBatches
 from lgsf.data.layout import Dataset
-from lgsf.data.text import Vocabulary
 from lgsf.metrics.ranking import NotFiniteScoreError, rank
 from lgsf.metrics.recall import metrics
 from lgsf.models.base import Progress
@@ -30,8 +29,10 @@ from lgsf.models.layers.losses import plateau
 from lgsf.models.pretrained import Pretrained
 from lgsf.models.scoring import TiledScores, encode_split
 from lgsf.runs.log import write_log
+from lgsf.runs.provenance import provenance
 from lgsf.system.errors import LgsfError
 from lgsf.system.interrupts import Interrupts
+from lgsf.system.locks import Held
 from lgsf.system.logs import PROGRESS
 from lgsf.training.finish import Done, publish
 from lgsf.training.optimizer import build_optimizer, set_learning_rate
@@ -72,9 +73,10 @@ class Trainer:
         device: torch.device,
     ) -> None:
         self.settings, self.data, self.seed, self.device = settings, data, seed, device
+        self.origin = provenance(data, device=device)
         self.pretrained = pretrained
         self.options = settings.training
-        self.dev, self.vocabulary = data.split("dev"), Vocabulary.load(data.root / "vocabulary.json")
+        self.dev, self.vocabulary = data.split("dev"), data.vocabulary()
         torch.manual_seed(seed)
         self.method = build_method(settings, data, pretrained=pretrained).to(device)
         self.batches = TrainingBatches(
@@ -90,8 +92,12 @@ class Trainer:
     def name(self) -> str:
         return f"{self.settings.dataset}/{self.settings.method} seed {self.seed}"
 
-    def run(self, resume: ResumeState, out: Path, interrupts: Interrupts) -> None:
-        """Train what is left to train, then publish and forget the resume state."""
+    def run(self, resume: ResumeState, held: Held, interrupts: Interrupts) -> None:
+        """Train what is left to train in the folder that is held, then publish and forget the resume state.
+
+        Raises LgsfError, and publishes nothing, if an input was changed or the folder replaced in the meantime.
+        """
+        out = held.run
         if (state := resume.load()) is not None:
             self._restore(state)
             logger.log(PROGRESS, "%s: resumed after epoch %d", self.name, self.done.epoch)
@@ -100,6 +106,7 @@ class Trainer:
             self.done.log.append(self._epoch(epoch, resume, interrupts))
             self.done.epoch = epoch
             self.done.seconds = time.monotonic() - self.clock
+            held.check()
             resume.save(
                 {
                     "done": vars(self.done),
@@ -110,16 +117,18 @@ class Trainer:
             )
             write_log(out, self.done.log)
             interrupts.check()
+        held.check()
+        self.data.inputs.check()
         publish(
             out,
             done=self.done,
             method=self.method,
             settings=self.settings,
-            dataset=self.data,
             seed=self.seed,
             steps_per_epoch=len(self.batches),
             device=self.device,
             pretrained=self.pretrained,
+            origin=self.origin,
         )
         resume.clear()
         best = f"best epoch {self.done.best_epoch}, dev rSum {self.done.best_rsum:.1f}"

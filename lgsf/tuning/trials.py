@@ -25,7 +25,7 @@ from lgsf.data.layout import Dataset, open_dataset
 from lgsf.models.build import check_settings
 from lgsf.runs.record import read_record
 from lgsf.system.errors import LgsfError
-from lgsf.system.files import read_json, write_json, write_text
+from lgsf.system.files import read_object, write_json, write_text
 from lgsf.system.interrupts import Interrupts
 from lgsf.system.locks import run_lock
 from lgsf.system.logs import PROGRESS
@@ -89,7 +89,7 @@ def _recorded(out: Path, key: str) -> dict[str, Any] | None:
     if not (out / "trial.json").is_file():
         return None
     try:
-        record: dict[str, Any] = read_json(out / "trial.json", hint="")
+        record = read_object(out / "trial.json", hint="the tune step makes it")
     except LgsfError as error:
         logger.warning("%s: the trial is repeated", error)
         return None

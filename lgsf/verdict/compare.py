@@ -13,8 +13,9 @@ from lgsf.config.names import CONTROLS
 from lgsf.runs.facts import read_facts
 from lgsf.system.errors import LgsfError
 from lgsf.system.files import write_text
+from lgsf.system.hashes import sha256
 from lgsf.tables.collect import collect
-from lgsf.tables.files import read_runs, read_tests, write_parquet
+from lgsf.tables.files import TESTS, read_runs, read_tests, seals, write_parquet
 from lgsf.tables.finished import Finished
 from lgsf.tables.tests import experiment_tests
 from lgsf.verdict.files import read_table
@@ -79,8 +80,11 @@ def compare(
     text = verdict_markdown(experiment, verdict_parts(experiment, runs, verdicts, gains))
     if out is None:
         return text
+    origin = {"published.csv": sha256(table)}
+    if tables is not None and tables.resolve() == out.resolve():
+        origin |= seals(tables, "runs.parquet", TESTS)
     for name, frame in (("verdicts", verdicts), ("claims", gains)):
-        write_parquet(out / f"{name}.parquet", frame)
+        write_parquet(out / f"{name}.parquet", frame, origin)
         write_text(out / f"{name}.csv", frame.to_csv(index=False))
     write_text(out / "verdicts.md", text)
     return str(out / "verdicts.md")

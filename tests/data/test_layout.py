@@ -13,6 +13,7 @@ import pytest
 
 from lgsf.data.layout import RowReader, open_dataset
 from lgsf.system.errors import LgsfError
+from lgsf.system.files import write_json
 from lgsf.system.hashes import sha256
 
 
@@ -79,7 +80,7 @@ def test_a_file_that_shrinks_is_noticed(tmp_path: Path) -> None:
 def test_the_remedy_ends_the_sentence(tmp_path: Path) -> None:
     with pytest.raises(LgsfError, match=r"a.npy is missing: fetch it\.$"):
         RowReader(tmp_path / "a.npy", remedy="fetch it")
-    with pytest.raises(LgsfError, match=r"is not a .npy array .*: prepare the dataset again\.$"):
+    with pytest.raises(LgsfError, match=r"cannot be read .*: prepare the dataset again\.$"):
         RowReader(tmp_path)
     np.save(tmp_path / "scalar.npy", np.float32(3))
     with pytest.raises(LgsfError, match="not a C-ordered array"):
@@ -118,6 +119,11 @@ def test_a_split_that_is_not_of_its_manifest_is_refused(copy: Path, file: str) -
         np.save(path, np.load(path)[:-1])
     else:
         pd.read_parquet(path).iloc[:-1].to_parquet(path)
+    with pytest.raises(LgsfError, match=f"{file} does not have the checksum that dataset.json promises"):
+        open_dataset(copy).split("dev")
+    manifest = json.loads((copy / "dataset.json").read_text())
+    manifest["splits"]["dev"]["sha256"][file] = sha256(path)
+    write_json(copy / "dataset.json", manifest)
     with pytest.raises(LgsfError, match=rf"{file} has \d+ rows and dataset.json promises \d+"):
         open_dataset(copy).split("dev")
 
@@ -125,11 +131,11 @@ def test_a_split_that_is_not_of_its_manifest_is_refused(copy: Path, file: str) -
 def test_a_foreign_manifest_is_refused(copy: Path) -> None:
     path = copy / "dataset.json"
     manifest = json.loads(path.read_text())
-    path.write_text(json.dumps({**manifest, "schema_version": 99}))
+    write_json(path, {**manifest, "schema_version": 99})
     with pytest.raises(LgsfError, match="schema version 99"):
         open_dataset(copy)
     path.write_text("[]")
-    with pytest.raises(LgsfError, match="not a manifest"):
+    with pytest.raises(LgsfError, match="holds no object but a list"):
         open_dataset(copy)
     path.write_text("{")
     with pytest.raises(LgsfError, match="not valid JSON"):

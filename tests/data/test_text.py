@@ -13,6 +13,7 @@ import pytest
 
 from lgsf.data.text import SPECIAL_WORDS, Vocabulary, is_bytes_literal, tokenize
 from lgsf.system.errors import LgsfError
+from lgsf.system.files import write_json
 
 
 @pytest.mark.parametrize(
@@ -73,7 +74,7 @@ def test_the_file_keeps_everything_and_its_hash_is_that_of_the_words(tmp_path: P
         (lambda c: {**c, "words": c["words"][:-1]}, "hash differs"),
         (lambda c: {**c, "words": c["words"][1:]}, "not a vocabulary"),
         (lambda c: {k: v for k, v in c.items() if k != "hash"}, "not a vocabulary"),
-        (lambda c: c["words"], "not a vocabulary"),
+        (lambda c: c["words"], "holds no object but a list"),
     ],
     ids=["swapped", "shortened", "no padding", "no hash", "a list"],
 )
@@ -81,7 +82,7 @@ def test_a_tampered_file_is_refused(tmp_path: Path, change: object, said: str) -
     path = tmp_path / "v.json"
     Vocabulary.build(["a b c"], min_count=1).save(path)
     assert callable(change)
-    path.write_text(json.dumps(change(json.loads(path.read_text("utf-8")))), "utf-8")
+    write_json(path, change(json.loads(path.read_text("utf-8"))))
     with pytest.raises(LgsfError, match=said):
         Vocabulary.load(path)
 

@@ -24,6 +24,7 @@ from lgsf.report.sections.methods import method_cards
 from lgsf.runs.facts import read_facts
 from lgsf.runs.ranks import read_ranks
 from lgsf.system.errors import LgsfError
+from lgsf.system.files import write_json
 from lgsf.system.hashes import sha256
 from lgsf.training.train import train
 from tests.conftest import write_config
@@ -138,9 +139,9 @@ def test_its_card_says_what_was_averaged(averaged: Path) -> None:
 def test_mistakes_are_one_sentence(averaged: Path, members: list[Path], tiny_dataset: Path, tmp_path: Path) -> None:
     other = shutil.copytree(members[0], tmp_path / "other_data")
     record = json.loads((other / "run.json").read_text())
-    (other / "run.json").write_text(json.dumps(record | {"dataset_sha256": "0" * 64}))
+    write_json(other / "run.json", record | {"dataset_sha256": "0" * 64})
     control = shutil.copytree(averaged, tmp_path / "control")
-    (control / "run.json").write_text(json.dumps(record | {"kind": "control", "config": {}}))
+    write_json(control / "run.json", record | {"kind": "control", "config": {}})
     for listed, sentence in (
         ([members[0]], "fewer than two"),
         ([members[0], members[1], members[0] / "../seed0"], "twice"),

@@ -86,7 +86,7 @@ def test_scan_words_attend_as_its_equations_say(tiny_dataset: Path, tmp_path: Pa
     split, vocabulary = opened(tiny_dataset)
     torch.manual_seed(0)
     scan = SCAN(SCAN.Parameters(embedding_dim=8, word_dim=8), spec()).eval()
-    write_gallery(tmp_path, scan, "tiny", split, vocabulary, device=torch.device("cpu"))
+    write_gallery(tmp_path, scan, "tiny", split, vocabulary, device=torch.device("cpu"), made_from={})
     stored = read_arrays(tmp_path / "gallery.npz", hint="-")
     for pair, (image, caption) in enumerate(zip(stored["image"], stored["caption"], strict=True)):
         count = split.region_counts[image]
@@ -155,5 +155,5 @@ def test_a_map_that_does_not_fit_is_an_error(
     method = Sums(Parameters(), spec())
     method.given = given  # type: ignore[assignment]
     with pytest.raises(LgsfError, match=complaint):
-        write_gallery(tmp_path, method, "tiny", split, vocabulary, device=torch.device("cpu"))
+        write_gallery(tmp_path, method, "tiny", split, vocabulary, device=torch.device("cpu"), made_from={})
     assert not (tmp_path / "gallery.npz").exists()

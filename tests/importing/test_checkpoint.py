@@ -29,7 +29,7 @@ from lgsf.report.page import write_report
 from lgsf.report.sections.methods import method_cards
 from lgsf.runs.facts import read_facts
 from lgsf.system.errors import LgsfError
-from lgsf.system.files import read_arrays
+from lgsf.system.files import read_arrays, write_json
 from tests.support.golden import Golden
 from tests.support.properties import scatter_statistics
 from tests.support.released_files import CASES, SPECIAL, Files, make_files, write_vocabulary
@@ -287,7 +287,7 @@ def test_importing_again_replaces_the_import_and_nothing_else(
             scores=tmp_path / "scores.npy",
         )  # fmt: skip
     del record["checkpoint"]
-    (files.out / "run.json").write_text(json.dumps(record))
+    write_json(files.out / "run.json", record)
     before = (files.out / "run.json").read_bytes()
     with pytest.raises(SystemExit, match="2"):
         main(files.arguments())

@@ -216,7 +216,7 @@ def test_another_runs_folder_is_left_alone(tmp_path: Path, tiny_dataset: Path, m
     with pytest.raises(LgsfError, match="holds the run 'My model': choose another --name"):
         imported(tmp_path, tiny_dataset, scores=scores, name="my-model!")
     assert (run / "run.json").read_bytes() == before
-    (tmp_path / "results/tiny/busy/seed0").mkdir(parents=True)
+    (tmp_path / "results/tiny/busy/seed0/.resume").mkdir(parents=True)
     with pytest.raises(LgsfError, match="a run that is not finished"):
         imported(tmp_path, tiny_dataset, scores=scores, name="busy")
 

@@ -137,13 +137,13 @@ def test_written_and_read_again(tmp_path: Path) -> None:
     sets = {"true": positives([(0, 0), (0, 1), (1, 1)])}
     watcher = RelevanceRanks(sets, (2, 2))
     rank(MatrixScores(np.eye(2, dtype=np.float32)), np.arange(2), np.zeros(2, int), watchers=[watcher])
-    write_relevance(tmp_path, watcher, sets, {"eccv": "because"})
-    read = read_relevance(tmp_path, hint="evaluate again")
+    write_relevance(tmp_path, watcher, sets, {"eccv": "because"}, {})
+    read = read_relevance(tmp_path)
     assert read.absent == {"eccv": "because"} and list(read.sets) == ["true"]
     assert [side.tolist() for side in read.sets["true"]["i2t"]] == [[0, 0, 1], [0, 1, 0]]
     (tmp_path / "relevance.npz").write_bytes(b"nothing")
-    with pytest.raises(LgsfError, match=r"relevance.npz is not a readable .npz file .*: evaluate again"):
-        read_relevance(tmp_path, hint="evaluate again")
+    with pytest.raises(LgsfError, match=r"relevance.npz is not a readable .npz file .*: evaluate the run again"):
+        read_relevance(tmp_path)
 
 
 def test_a_dataset_that_knows_nothing_says_so(tmp_path: Path) -> None:

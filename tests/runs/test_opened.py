@@ -17,7 +17,8 @@ from lgsf.evaluation.evaluate import evaluate
 from lgsf.runs.opened import run_vocabulary
 from lgsf.runs.record import read_record
 from lgsf.system.errors import LgsfError
-from lgsf.system.files import read_arrays
+from lgsf.system.files import read_arrays, write_json
+from lgsf.system.hashes import sha256
 from lgsf.training.train import train
 
 
@@ -38,8 +39,9 @@ def renumber(run: Path, dataset: Path) -> Vocabulary:
     safetensors.torch.save_file(weights, run / "model.safetensors")
     own.save(run / "vocabulary.json")
     record = json.loads((run / "run.json").read_text())
+    record["files"]["model.safetensors"] = sha256(run / "model.safetensors")
     record["data"]["vocabulary"] = {"size": len(own), "min_count": 1, "hash": own.hash}
-    (run / "run.json").write_text(json.dumps(record))
+    write_json(run / "run.json", record)
     return own
 
 

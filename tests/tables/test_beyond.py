@@ -44,7 +44,7 @@ def rich(folder: Path, seed: int, *, coco: bool = False) -> tuple[np.ndarray, np
         sets |= dict.fromkeys(("eccv", "cxc"), Positives(tuple(few[0].T), tuple(few[1].T[::-1]), {}))
     watcher = RelevanceRanks(sets, scores.shape)
     ranking = rank(MatrixScores(scores), caption_image, np.zeros(IMAGES, int), watchers=[watcher])
-    write_relevance(folder / "test", watcher, sets, {} if coco else ABSENT)
+    write_relevance(folder / "test", watcher, sets, {} if coco else ABSENT, {})
     image, caption = rng.integers(0, IMAGES, 400), rng.integers(0, CAPTIONS, 400)
     image[:40] = caption_image[caption[:40]]  # own pairs, which must not count
     judged = {

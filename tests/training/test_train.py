@@ -19,6 +19,7 @@ from lgsf.data.batches.batch import Batch
 from lgsf.evaluation.evaluate import evaluate
 from lgsf.models.base import DataSpec, Encoded, Method, Parameters, Progress
 from lgsf.system.errors import LgsfError
+from lgsf.system.files import write_json
 from lgsf.system.locks import run_lock
 from lgsf.training.resume import ResumeState
 from lgsf.training.train import train
@@ -240,7 +241,7 @@ def test_evaluation_refuses_other_data(tmp_path, tiny_dataset, tiny_config) -> N
     other = tmp_path / "other"
     shutil.copytree(tiny_dataset, other)
     manifest = json.loads((other / "dataset.json").read_text())
-    (other / "dataset.json").write_text(json.dumps({**manifest, "note": 1}))
+    write_json(other / "dataset.json", {**manifest, "note": 1})
     with pytest.raises(LgsfError, match="trained on another version"):
         evaluate(run=tmp_path / "run", dataset=other, memory_mb=64)
 

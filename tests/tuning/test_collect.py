@@ -13,6 +13,7 @@ import yaml
 from lgsf.cli import main
 from lgsf.config.file import Config
 from lgsf.system.errors import LgsfError
+from lgsf.system.files import write_json
 from lgsf.system.settings import deep_merge
 from lgsf.tuning.collect import write_config
 from lgsf.tuning.trials import tune
@@ -61,7 +62,7 @@ def test_an_arm_does_not_inherit_what_its_parent_was_tuned_to(tuned: Path, tmp_p
     """`wide` sets its margin itself; with a margin that only `small` has, it keeps the one it was tuned with."""
     changed = json.loads((tuned / "small/tuned.json").read_text())
     changed["values"]["parameters.margin"] = 0.3
-    (tmp_path / "tuned.json").write_text(json.dumps(changed))
+    write_json(tmp_path / "tuned.json", changed)
     (tmp_path / "trials.jsonl").write_bytes((tuned / "small/trials.jsonl").read_bytes())
     write_config([tmp_path / "tuned.json", tuned / "wide/tuned.json"], ABOUT, out=tmp_path / "x.yaml")
     written = yaml.safe_load((tmp_path / "x.yaml").read_text())["methods"]
@@ -93,7 +94,7 @@ def test_tuning_again_adds_its_looks(tuned: Path, tmp_path: Path, tiny_dataset: 
 def _changed(tuned: Path, folder: Path, change: Any) -> list[Path]:
     raw = json.loads((tuned / "wide/tuned.json").read_text())
     change(raw)
-    (folder / "tuned.json").write_text(json.dumps(raw))
+    write_json(folder / "tuned.json", raw)
     (folder / "trials.jsonl").write_bytes((tuned / "wide/trials.jsonl").read_bytes())
     return [tuned / "small/tuned.json", folder / "tuned.json"]
 

@@ -12,6 +12,7 @@ import yaml
 
 from lgsf.config.file import Config
 from lgsf.system.errors import LgsfError
+from lgsf.system.files import write_json
 from lgsf.system.settings import deep_merge
 from lgsf.tuning.plan import parse_plan, read_plan
 from tests.support.planning import METHODS, plan_of, raw_config
@@ -59,7 +60,7 @@ def test_choices_may_be_lists(tmp_path: Path) -> None:
 def test_a_broken_plan_is_one_sentence(tmp_path: Path) -> None:
     path = plan_of(tmp_path)
     raw = json.loads(path.read_text())
-    path.write_text(json.dumps({**raw, "ranges": {}}))
+    write_json(path, {**raw, "ranges": {}})
     with pytest.raises(LgsfError, match=r"plan.json: ranges: .*at least 1"):
         read_plan(path)
     path.write_text("{")

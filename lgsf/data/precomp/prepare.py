@@ -10,8 +10,8 @@ from lgsf.data.precomp.pack import REMEDY, Pack, open_pack
 from lgsf.data.precomp.settings import PrecompSource
 from lgsf.data.text import Vocabulary
 from lgsf.data.writer import DatasetWriter
+from lgsf.system.artefacts.inputs import Inputs
 from lgsf.system.errors import LgsfError
-from lgsf.system.hashes import sha256
 
 
 def prepare(settings: PrecompSource, *, name: str, root: Path) -> None:
@@ -20,7 +20,8 @@ def prepare(settings: PrecompSource, *, name: str, root: Path) -> None:
     Raises LgsfError, and leaves nothing new in `root`, for everything that is wrong with the pack.
     """
     packs = _open_splits(settings)
-    test = packs["test"]
+    test, inputs = packs["test"], Inputs()
+    sums = {file.name: inputs.add(file) for pack in packs.values() for file in pack.files}
     judged, judgement_files = read_judgements(Path(settings.path), test.image_table(), test.caption_table())
     with DatasetWriter(root, name=name, source={}, protocol={"folds": settings.folds}) as writer:
         writer.vocabulary(Vocabulary.build(packs["train"].captions, min_count=settings.min_count))
@@ -35,14 +36,15 @@ def prepare(settings: PrecompSource, *, name: str, root: Path) -> None:
                 boxes=pack.boxes is not None,
                 judged=judged if split == "test" else None,
             )
-        files = [file for pack in packs.values() for file in pack.files]
+        sums |= {file.name: inputs.add(file) for file in judgement_files}
+        inputs.check()
         writer.note(
             source={
                 "kind": "precomp",
                 "licence": settings.licence,
                 "features": settings.features,
                 "layout": {split: pack.layout for split, pack in packs.items()},
-                "sha256": {file.name: sha256(file) for file in (*files, *judgement_files)},
+                "sha256": sums,
             }
         )
 

@@ -1,0 +1,1 @@
+"""Follow numbers back to the data: report, tables, ranks, run, weights, dataset."""
