@@ -7,11 +7,11 @@ arguments must not wait for torch.
 from __future__ import annotations
 
 import argparse
-import json
 import logging
 import os
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -70,12 +70,16 @@ MEMORY = option(type=int, default=512, help="MiB of scores that are held during 
 PUBLISHED = option(type=Path, default=own_or_shipped("config/published.csv"), help="the table of published numbers")
 
 
-@verb("check one method's settings and write them", settings=TEXT, out=PATH)
+@verb("check one method's settings and write them", settings=TEXT, experiment=MAYBE_TEXT, out=PATH)
 def configure(a: Arguments) -> None:
-    from lgsf.models.build import check_settings
+    from lgsf.config.replaced import note_owner
+    from lgsf.models.sizing import configured
     from lgsf.system.files import write_json
 
-    write_json(a.out, check_settings(_json(a.settings, "--settings"), source="the configuration").plain())
+    settings = configured(_json(a.settings, "--settings"), source="the configuration").plain()
+    if a.experiment is not None:
+        note_owner(a.out, settings, a.experiment)
+    write_json(a.out, settings)
 
 
 @verb("turn a source into a dataset", name=TEXT, settings=TEXT, out=PATH)
@@ -257,10 +261,9 @@ def deploy(a: Arguments) -> None:
 
 
 def _json(text: str, name: str) -> Any:
-    try:
-        return json.loads(text)
-    except json.JSONDecodeError as error:
-        raise LgsfError(f"{name} is not valid JSON ({error}); quote it as one argument.") from None
+    from lgsf.config.loading import read_json_argument
+
+    return read_json_argument(text, name)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -278,9 +281,8 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Run a verb; exit with 2 on a user's mistake, 128 + n on signal n."""
-    from lgsf.system.faults import sentence
-    from lgsf.system.interrupts import Interrupted
+    """Run a verb; exit with 2 on a mistake or a fault that the user can mend, 128 + n on signal n, 1 on a bug."""
+    from lgsf.system.failures import ending
     from lgsf.system.logs import setup
 
     arguments = parser().parse_args(argv)
@@ -289,17 +291,20 @@ def main(argv: Sequence[str] | None = None) -> None:
         # cuBLAS reads this once, when CUDA starts; without it deterministic matrix products are refused.
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     try:
+        setup(None)  # until the log is open
         setup(arguments.log)
         chosen.function(arguments)
-    except LgsfError as error:
-        logger.error("lgsf: error: %s", error)
-        sys.exit(2)
-    except Interrupted as error:
-        logger.error("lgsf: %s; run the same command again to go on.", error)
-        sys.exit(128 + error.signal_number)
-    except Exception as error:
-        if (text := sentence(error)) is not None:
-            logger.error("lgsf: error: %s", text)
-            sys.exit(2)
-        logger.exception("lgsf: unexpected failure; please report it with this log")
-        sys.exit(1)
+        sys.stdout.flush()  # so that a full disk or a closed pipe is noticed here
+    except (Exception, KeyboardInterrupt) as error:
+        known = ending(error)
+        if known is None:
+            logger.exception("lgsf: unexpected failure; please report it with this log")
+            sys.exit(1)
+        if known.sentence is None:
+            with suppress(OSError):  # the interpreter flushes once more
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            sys.exit(known.status)
+        logger.error("lgsf: %s", known.sentence)
+        if arguments.log is not None and not isinstance(error, LgsfError):
+            logger.info("where it happened", exc_info=error)  # in the file alone
+        sys.exit(known.status)

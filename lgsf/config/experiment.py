@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Any, Literal
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from lgsf.config.factorial import Factorial
-from lgsf.config.names import ENSEMBLE_MARK, ensemble_title
+from lgsf.config.loading import read_json_argument
+from lgsf.config.names import CONTROLS, ENSEMBLE_MARK, RESERVED_DATASETS, ensemble_title
 from lgsf.system.errors import LgsfError
-from lgsf.system.settings import Name, Settings, explain
+from lgsf.system.settings import Name, Seed, Settings, Title, explain
 
 SUBJECT = "lgsf"
 BASE = "base"
@@ -31,7 +31,7 @@ class MethodEntry(Settings):
     """
 
     name: Name
-    title: str = Field(min_length=1)
+    title: Title
     ensemble: bool = False
     published: Name | None = None
     choices: dict[str, str] = Field(default_factory=dict)
@@ -44,28 +44,57 @@ class MethodEntry(Settings):
         return self
 
 
-class Experiment(Settings):
+class Listed(Settings):
+    """Datasets, controls and seeds that are run: what the configuration and the list of a table's runs share."""
+
+    datasets: tuple[Name, ...] = Field(min_length=1)
+    controls: tuple[Literal["random", "oracle", "truth"], ...] = ()
+    seeds: tuple[Seed, ...] = Field(min_length=1)
+
+    @field_validator("datasets", "methods", "controls", "seeds", mode="before", check_fields=False)
+    @classmethod
+    def _as_tuple(cls, value: Any) -> Any:
+        return tuple(value) if isinstance(value, list) else value
+
+    @field_validator("datasets", "methods", "controls", "seeds", mode="after", check_fields=False)
+    @classmethod
+    def _each_once(cls, value: tuple[Any, ...]) -> tuple[Any, ...]:
+        """A run that is counted twice is no replicate."""
+        entries = [getattr(entry, "name", entry) for entry in value]
+        if twice := [entry for entry in entries if entries.count(entry) > 1]:
+            raise ValueError(f"{twice[0]!r} is listed twice; name each once")
+        return value
+
+    @field_validator("datasets", mode="after")
+    @classmethod
+    def _no_folder_of_ours(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if taken := sorted(set(value) & set(RESERVED_DATASETS)):
+            raise ValueError(f"{taken[0]!r} is a folder that stands beside those of the datasets; choose another name")
+        return value
+
+
+class Experiment(Listed):
     """The list of runs that tables and report expect; whatever is not there is shown as missing."""
 
     experiment: Name
     title: str = ""
-    datasets: tuple[Name, ...] = Field(min_length=1)
     methods: tuple[MethodEntry, ...] = Field(min_length=1)
-    controls: tuple[Literal["random", "oracle", "truth"], ...] = ()
-    seeds: tuple[Annotated[int, Field(ge=0)], ...] = Field(min_length=1)
     reference: Name
     factorial: Factorial | None = None
     sources: dict[Name, str] = Field(default_factory=dict, description="dataset -> what its source is, in words")
+
+    @field_validator("methods", mode="after")
+    @classmethod
+    def _no_control(cls, value: tuple[MethodEntry, ...]) -> tuple[MethodEntry, ...]:
+        if taken := [method.name for method in value if method.name in CONTROLS]:
+            raise ValueError(f"{taken[0]!r} is the name of a control; list it under controls")
+        return value
 
     @classmethod
     def parse(cls, json_text: str) -> Experiment:
         """Read the JSON that the workflow hands over; LgsfError of one sentence otherwise."""
         try:
-            json.loads(json_text)
-        except json.JSONDecodeError as error:
-            raise LgsfError(f"--experiment is not valid JSON ({error}); give the object in one argument.") from None
-        try:
-            return cls.model_validate_json(json_text)
+            return cls.model_validate(read_json_argument(json_text, "--experiment"))
         except ValidationError as error:
             raise LgsfError(f"--experiment: {explain(error)}") from None
 

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, TypeAdapter, ValidationError, model_validator
 
+from lgsf.config.experiment import Listed
 from lgsf.config.factorial import Factorial
+from lgsf.config.loading import Place, load
 from lgsf.config.methods import EnsembleSettings, MethodSettings
-from lgsf.config.names import CONTROLS, ensemble_title
-from lgsf.config.run_settings import TUNED_TRAINING, RunSettings, Training
+from lgsf.config.names import CONTROLS, RESERVED_DATASETS, ensemble_title
+from lgsf.config.parameter_keys import known_keys, unknown_key
+from lgsf.config.run_settings import MOST_THREADS, TUNED_TRAINING, RunSettings, Training
 from lgsf.config.tuning import Range, Tuning, check_shared, ranges_of_method
 from lgsf.data.settings import DatasetSettings
+from lgsf.system.closure import ROOT
 from lgsf.system.errors import LgsfError
-from lgsf.system.settings import Name, Settings, deep_merge, explain, plain_dicts
+from lgsf.system.names import shown
+from lgsf.system.settings import Name, PlainPath, Settings, Title, deep_merge, explain, place_of, plain_dicts
 
 Folder = Literal["results", "resources", "reports", "logs", "benchmarks"]
 
@@ -22,34 +28,25 @@ Folder = Literal["results", "resources", "reports", "logs", "benchmarks"]
 class Transductive(Settings):
     """The diagnostic of batch-dependent evaluation; the comparison never uses it."""
 
-    batch_size: int | None = Field(None, ge=1, description="pairs that hear each other; the training batch if null")
+    batch_size: int | None = Field(
+        None, ge=1, le=2**20, description="pairs that hear each other; the training batch if null"
+    )
 
 
-class Run(Settings):
+class Run(Listed):
     """What this experiment runs: every listed dataset x method x seed."""
 
-    datasets: tuple[Name, ...] = Field(min_length=1)
     methods: tuple[Name, ...] = Field(min_length=1)
     controls: tuple[Literal["random", "oracle", "truth"], ...] = ("random", "oracle")
-    seeds: tuple[Annotated[int, Field(ge=0)], ...] = Field(min_length=1)
     reference: Name = Field("vsepp", description="the method that differences are taken against")
-
-    @field_validator("datasets", "methods", "controls", "seeds", mode="before")
-    @classmethod
-    def _as_tuple(cls, value: Any) -> Any:
-        if isinstance(value, list):
-            if len(set(map(str, value))) != len(value):
-                raise ValueError("an entry is listed twice")
-            return tuple(value)
-        return value
 
 
 class Config(Settings):
     """The configuration of one experiment."""
 
     experiment: Name = Field(description="names the report's folder")
-    title: str = ""
-    pathvars: dict[Folder, str] = Field(default_factory=dict, description="where Snakemake puts things")
+    title: Title = ""
+    pathvars: dict[Folder, PlainPath] = Field(default_factory=dict, description="where Snakemake puts things")
     run: Run
     datasets: dict[Name, DatasetSettings]
     training: Training = Training()
@@ -59,8 +56,13 @@ class Config(Settings):
     factorial: Factorial | None = Field(None, description="main effects and interactions of parts, from their methods")
     transductive: Transductive = Transductive()
     device: Literal["cpu", "cuda"] = Field("cpu", description="where training and scoring happen")
-    threads: int = Field(1, ge=1, description="CPU threads of one trainer; part of what makes a run repeatable")
-    memory_mb: int = Field(512, ge=16, description="memory for scores that are held during ranking")
+    threads: int = Field(
+        1, ge=1, le=MOST_THREADS, description="CPU threads of one trainer; part of what makes a run repeatable"
+    )
+    memory_mb: int = Field(512, ge=16, le=2**24, description="memory for scores that are held during ranking")
+    replace_runs: bool = Field(
+        False, description="whether runs that another experiment made in the same results may be replaced"
+    )
 
     @model_validator(mode="after")
     def _references(self) -> Config:
@@ -79,12 +81,19 @@ class Config(Settings):
             raise ValueError(
                 f"run.reference names {self.run.reference!r}, which is not among run.methods; name one of them"
             )
+        for name, source in self.datasets.items():
+            if name in RESERVED_DATASETS:
+                raise ValueError(f"datasets.{name}: a folder of this name stands beside the datasets'; choose another")
+            for path in source.files():
+                _check_watched(f"datasets.{name}", path)
         for name in self.methods:
             if name in CONTROLS:
                 raise ValueError(f"methods.{name}: this name belongs to a control; choose another")
             try:
                 self.training_of(name)
                 self.ranges_of(name)
+                for key, path in named_files(self.method(name).parameters).items():
+                    _check_watched(f"methods.{name}.parameters.{key}", path)
             except LgsfError as error:
                 raise ValueError(str(error).removesuffix(".")) from None
         for name in self.ensembles:
@@ -105,15 +114,53 @@ class Config(Settings):
                 raise ValueError(f"ensembles.{name}.members names {member!r}, which is not a method; known are {known}")
 
     @classmethod
-    def parse(cls, raw: Mapping[str, Any], *, source: str = "the configuration") -> Config:
+    def parse(
+        cls,
+        raw: Mapping[str, Any],
+        *,
+        source: str = "the configuration",
+        places: Mapping[Place, str] | None = None,
+    ) -> Config:
         """Check a plain mapping; every problem becomes one sentence.
 
-        Raises LgsfError naming the key, what is wrong and what is allowed.
+        places  path of a key -> where it was set, as lgsf.config.loading gives it
+
+        Raises LgsfError naming the key, what is wrong, what is allowed and, where it is known, file and line.
         """
         try:
             return cls.model_validate(plain_dicts(raw))
         except ValidationError as error:
-            raise LgsfError(f"{source}: {explain(error)}") from None
+            sentence = f"{source}: {explain(error)}"
+            where = _where_set(error, places or {})
+            raise LgsfError(f"{sentence.removesuffix('.')} ({where})." if where else sentence) from None
+
+    @classmethod
+    def read(cls, files: Iterable[Path | str], arguments: Sequence[str] = ()) -> Config:
+        """The configuration of files in order, each laid over those before, and of `key=value` on top.
+
+        Raises LgsfError as lgsf.config.loading.load and `parse` do, and for a key under `parameters` that the method's
+        class does not have, as far as that can be read without importing torch.
+        """
+        loaded = load((Path(file) for file in files), arguments)
+        config = cls.parse(loaded.values, places=loaded.places)
+        config._check_parameters(loaded.places)
+        return config
+
+    def _check_parameters(self, places: Mapping[Place, str]) -> None:
+        """LgsfError for a parameter that a method's class does not know, with the place where it was set."""
+        for name in self.methods:
+            method = self.method(name)
+            keys = known_keys(str(method.model), root=ROOT)
+            found = None if keys is None else unknown_key(method.parameters, keys)
+            if found is None:
+                continue
+            path, known = found
+            setter = next(link for link in self.lineage(name) if _holds(self.methods[link].parameters, path))
+            where = places.get(("methods", setter, "parameters", *path))
+            raise LgsfError(
+                f"the configuration: unknown key 'methods.{setter}.parameters.{'.'.join(path)}': {method.model} knows "
+                f"{', '.join(known)} there; check its spelling or remove it{f' ({where})' if where else ''}."
+            )
 
     def lineage(self, name: str) -> list[str]:
         """The method `name` and what it extends, itself first."""
@@ -203,3 +250,42 @@ class Config(Settings):
             "shared": sorted(self.tuning.ranges),
             "ranges": {path: range_.model_dump(mode="json", exclude_defaults=True) for path, range_ in ranges.items()},
         }
+
+
+def _holds(tree: Any, path: Sequence[str]) -> bool:
+    """Whether a nested mapping has a key at `path`."""
+    for key in path:
+        if not isinstance(tree, Mapping) or key not in tree:
+            return False
+        tree = tree[key]
+    return True
+
+
+def named_files(parameters: Mapping[str, Any]) -> dict[str, str]:
+    """Key -> path of the files that any method's parameters may name: word vectors, and the folder of a BERT."""
+    text = parameters.get("text")
+    found = {
+        "word_vectors": parameters.get("word_vectors"),
+        "text.path": text.get("path") if isinstance(text, Mapping) else None,
+    }
+    return {key: path for key, path in found.items() if isinstance(path, str)}
+
+
+def _check_watched(key: str, path: str) -> None:
+    """Raise ValueError for a path that Snakemake, which watches it, would read as a pattern."""
+    try:
+        TypeAdapter(PlainPath).validate_python(path)
+    except ValidationError as error:
+        raise ValueError(f"{key}: {error.errors()[0]['ctx']['error']}, not {shown(path)}") from None
+
+
+def _where_set(error: ValidationError, places: Mapping[Place, str]) -> str | None:
+    """Where the key of an error's first problem, or the nearest key around it, was set."""
+    first = error.errors()[0]
+    place = place_of(first["loc"])
+    if not place:  # of the whole: the sentence begins with the key
+        place = tuple(first["msg"].removeprefix("Value error, ").partition(" ")[0].rstrip(":,").split("."))
+    for length in range(len(place), 0, -1):
+        if place[:length] in places:
+            return places[place[:length]]
+    return None

@@ -8,13 +8,13 @@ from pydantic import Field, field_validator
 
 from lgsf.config.tuned import Tuned
 from lgsf.config.tuning import Range
-from lgsf.system.settings import Name, Settings
+from lgsf.system.settings import Name, Settings, Title
 
 
 class MethodSettings(Settings):
     """One method: a class, its parameters, and where its training differs from the default."""
 
-    title: str | None = Field(None, description="how tables call it")
+    title: Title | None = Field(None, description="how tables call it")
     published: Name | None = Field(None, description="its key in config/published.csv; never taken over by `extends`")
     extends: Name | None = Field(None, description="take everything from this method and change what is given here")
     model: str | None = Field(None, pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$", description="package.module:Class")
@@ -35,7 +35,7 @@ class EnsembleSettings(Settings):
     They differ by their training seeds; see `Config.members`.
     """
 
-    title: str | None = Field(None, description="how tables call it; ' (ensemble)' is added")
+    title: Title | None = Field(None, description="how tables call it; ' (ensemble)' is added")
     published: Name | None = Field(None, description="its key in config/published.csv")
     members: tuple[Name, ...] = Field(min_length=2, description="names of methods; the same twice is two seeds of it")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from typing import Any, Literal
 
@@ -11,25 +12,31 @@ from lgsf.config.tuned import Tuned
 from lgsf.system.settings import Name, Settings
 
 CONFIG_SCHEMA_VERSION: Literal[1] = 1
+MOST_THREADS = 256  # of one trainer; more than that no machine runs two of, and OpenMP ends the process
+MOST_STEPS = 10**9  # of a run; a larger number is a slip, and floats no longer count in ones
 
 
 class Training(Settings):
     """How a model is trained. The same for every method unless a method overrides it."""
 
-    batch_size: int = Field(128, ge=2, description="image-caption pairs per step")
-    epochs: int = Field(15, ge=1, description="passes over the training captions")
+    batch_size: int = Field(128, ge=2, le=2**20, description="image-caption pairs per step")
+    epochs: int = Field(15, ge=1, le=100_000, description="passes over the training captions")
     optimizer: Literal["adamw", "adam"] = "adamw"
-    learning_rate: float = Field(5e-4, gt=0)
-    weight_decay: float = Field(1e-4, ge=0)
-    warmup_steps: int = Field(0, ge=0, description="steps over which the learning rate grows linearly from zero")
+    learning_rate: float = Field(5e-4, gt=0, le=1000)
+    weight_decay: float = Field(1e-4, ge=0, le=1000)
+    warmup_steps: int = Field(
+        0, ge=0, le=MOST_STEPS, description="steps over which the learning rate grows linearly from zero"
+    )
     decay_epochs: tuple[int, ...] = Field((), description="epochs after which the learning rate is multiplied")
     decay_factor: float = Field(0.1, gt=0, le=1)
     clip_norm: float = Field(2.0, gt=0, description="limit of the gradient norm")
-    sum_steps: int = Field(300, ge=0, description="steps with the sum of all violations before hardest negatives")
+    sum_steps: int = Field(
+        300, ge=0, le=MOST_STEPS, description="steps with the sum of all violations before hardest negatives"
+    )
     region_drop: float = Field(0.0, ge=0, lt=1, description="chance to drop a region in training")
     word_drop: float = Field(0.0, ge=0, lt=1, description="chance to drop or mask a word in training")
     length_buckets: int = Field(
-        0, ge=0, description="batches at a time that are made up of captions of like length; 0 is off"
+        0, ge=0, le=100_000, description="batches at a time that are made up of captions of like length; 0 is off"
     )
     precision: Literal["float32", "bfloat16"] = Field("float32", description="bfloat16 autocast needs CUDA")
 
@@ -37,6 +44,13 @@ class Training(Settings):
     @classmethod
     def _as_tuple(cls, value: Any) -> Any:
         return tuple(value) if isinstance(value, list) else value
+
+    @field_validator("decay_epochs", mode="after")
+    @classmethod
+    def _in_order(cls, value: tuple[int, ...]) -> tuple[int, ...]:
+        if any(epoch < 1 for epoch in value) or any(a >= b for a, b in itertools.pairwise(value)):
+            raise ValueError(f"epochs from 1 up, each later than the one before, are needed, not {list(value)}")
+        return value
 
 
 # The budget of tuning is trials x epochs, the same for every method; precision is a matter of the machine.
@@ -56,7 +70,7 @@ class RunSettings(Settings):
     parameters: dict[str, Any]
     training: Training
     device: Literal["cpu", "cuda"]
-    threads: int = Field(ge=1)
+    threads: int = Field(ge=1, le=MOST_THREADS)
     tuned: Tuned | None = None
 
     @model_validator(mode="before")

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, PlainValidator, WithJsonSchema, field_validator, model_validator
 
-from lgsf.system.settings import Settings
+from lgsf.system.settings import Seed, Settings
 
 SECTIONS = ("training", "parameters")
 
@@ -72,9 +72,11 @@ class Range(Settings):
 class Budget(Settings):
     """How often tuning may look, the same for every method."""
 
-    trials: int = Field(8, ge=1, description="trainings per method; the first has the configured values")
-    seed: int = Field(0, ge=0, description="decides what is tried; trials train with a seed that no run has")
-    epochs: int | None = Field(None, ge=1, description="shorter schedule for trials; null: the method's own")
+    trials: int = Field(8, ge=1, le=100_000, description="trainings per method; the first has the configured values")
+    seed: Seed = Field(0, description="decides what is tried; trials train with a seed that no run has")
+    epochs: int | None = Field(
+        None, ge=1, le=100_000, description="shorter schedule for trials; null: the method's own"
+    )
     sampler: Literal["tpe", "random"] = Field("tpe", description="tpe learns from earlier trials; random does not")
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar
 
 import torch
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, model_validator
 from torch import Tensor, nn
 
 from lgsf.data.batches.batch import Batch as Batch
@@ -17,10 +17,28 @@ if TYPE_CHECKING:
     from lgsf.data.text import Tokenizer, Vocabulary
 
 
-class Parameters(BaseModel):
-    """Base of every method's parameters: frozen, unknown keys are errors."""
+WIDEST = 2**17  # of a layer; a square matrix of this width is the largest that a machine of today holds
+MOST_STEPS = 10**9
+DEEPEST = 100  # blocks, or rounds, one after the other
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+
+class Parameters(BaseModel):
+    """Base of every method's parameters: frozen, unknown keys are errors, numbers finite and of a size that can be.
+
+    What counts steps may be large (`*_step`, `*_steps`); `layers` and `steps` say how often something is built; every
+    other whole number is a width, or smaller than one.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    @model_validator(mode="after")
+    def _in_bounds(self) -> Parameters:
+        for name, value in self:
+            most = DEEPEST if name in ("layers", "steps") else WIDEST
+            most = MOST_STEPS if name.endswith(("_step", "_steps")) else most
+            if isinstance(value, int) and abs(value) > most:
+                raise ValueError(f"{name} is larger than {most}, which no model needs; lower it")
+        return self
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import importlib
+import os
+import threading
+import traceback
 from pathlib import Path
 from typing import Any
 
 import torch
 from pydantic import ValidationError
 
-from lgsf.config.run_settings import RunSettings
+from lgsf.config.run_settings import MOST_THREADS, RunSettings
 from lgsf.data.layout import Dataset
 from lgsf.models.base import DataSpec, Method, Parameters
 from lgsf.models.pretrained import Pretrained
@@ -51,11 +54,30 @@ def method_class(spec: str, *, source: str) -> type[Method]:
         found = getattr(importlib.import_module(module_name), class_name)
     except ModuleNotFoundError as error:
         raise LgsfError(f"{source}: model {spec!r} cannot be imported ({error}); check its spelling.") from None
-    except AttributeError:
+    except AttributeError as error:
+        if error.name != class_name:
+            raise _broken_module(spec, error, source) from error
         raise LgsfError(f"{source}: module {module_name!r} has no class {class_name!r}; check its spelling.") from None
+    except LgsfError:
+        raise
+    except (Exception, SystemExit) as error:
+        raise _broken_module(spec, error, source) from error
     if not (isinstance(found, type) and issubclass(found, Method)):
         raise LgsfError(f"{source}: {spec!r} is not a subclass of lgsf.models.base.Method; make it one.")
     return found
+
+
+def _broken_module(spec: str, error: BaseException, source: str) -> LgsfError:
+    """The sentence for a module that fails while it is imported, with the file and line of the last step."""
+    if isinstance(error, SyntaxError):
+        place = f"{error.filename}, line {error.lineno}"
+    else:
+        frames = traceback.extract_tb(error.__traceback__)
+        place = f"{frames[-1].filename}, line {frames[-1].lineno}"
+    reason = " ".join(str(error).split())[:200]
+    return LgsfError(
+        f"{source}: model {spec!r} cannot be imported ({type(error).__name__} in {place}: {reason}); mend the code there."
+    )
 
 
 def data_spec(
@@ -90,6 +112,32 @@ def make_repeatable(device: torch.device, threads: int) -> None:
 
     CPU kernels repeat themselves with a fixed number of threads; asking torch to enforce that as well
     would load its compiler, a second of every start.
+
+    Raises LgsfError where the machine does not give as many threads: OpenMP would end the process.
     """
+    _check_threads(threads)
     torch.set_num_threads(threads)
     torch.use_deterministic_algorithms(device.type == "cuda")
+
+
+def _check_threads(threads: int) -> None:
+    if not 1 <= threads <= MOST_THREADS:
+        raise LgsfError(f"threads: {threads} is not between 1 and {MOST_THREADS}; lower it in the configuration.")
+    if threads <= (os.cpu_count() or 1):
+        return
+    stop = threading.Event()
+    held: list[threading.Thread] = []
+    try:
+        for _ in range(threads - 1):
+            held.append(threading.Thread(target=stop.wait))
+            held[-1].start()
+    except RuntimeError:
+        started = len(held)
+        raise LgsfError(
+            f"threads: {threads} are asked for and this machine gave {started}; lower threads in the configuration."
+        ) from None
+    finally:
+        stop.set()
+        for thread in held:
+            if thread.ident is not None:
+                thread.join()

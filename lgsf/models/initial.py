@@ -20,7 +20,7 @@ class Initializer:
     """Takes one number from torch's global generator and derives a stream for every named block from it."""
 
     def __init__(self) -> None:
-        self._base = int(torch.randint(2**62, ()))
+        self._base = int(torch.randint(2**62, (), device="cpu"))  # also where the model is only sized
 
     def build(self, name: str, make: Callable[[], M]) -> M:
         """`make()` under the block's own random stream; the global one is left as it was."""

@@ -41,12 +41,12 @@ def sources(*modules: str, root: Path, elsewhere: Folders = NOWHERE) -> list[Pat
     seen = set(waiting)
     while waiting:
         name = waiting.pop()
-        file = _file(name, _folder(name, root, elsewhere))
+        file = module_file(name, _folder(name, root, elsewhere))
         if file is None:
             continue
         found.add(file)
         package = name if file.name == "__init__.py" else name.rpartition(".")[0]
-        for imported in _imports(ast.parse(file.read_bytes(), filename=str(file)), package):
+        for imported in _imports(parse_source(file), package):
             for candidate in _with_parents(imported):
                 if candidate not in seen:
                     seen.add(candidate)
@@ -60,12 +60,12 @@ def require(module: str, *, root: Path, elsewhere: Folders = NOWHERE) -> Path | 
     Raises LgsfError for a module that belongs under these folders and is absent or holds no code.
     """
     root = _folder(module, root, elsewhere)
-    if _file(module.split(".")[0], root) is None and not (root / module.split(".")[0]).is_dir():
+    if module_file(module.split(".")[0], root) is None and not (root / module.split(".")[0]).is_dir():
         return None
-    file = _file(module, root)
+    file = module_file(module, root)
     if file is None:
         raise LgsfError(f"module {module!r} does not exist under {root}; check its spelling.")
-    if all(isinstance(node, ast.Expr) for node in ast.parse(file.read_bytes(), filename=str(file)).body):
+    if all(isinstance(node, ast.Expr) for node in parse_source(file).body):
         raise LgsfError(f"{file} holds no code: name a module of this package instead of {module!r}.")
     return file
 
@@ -80,13 +80,23 @@ def _with_parents(module: str) -> list[str]:
     return [".".join(parts[: end + 1]) for end in range(len(parts))]
 
 
-def _file(module: str, root: Path) -> Path | None:
+def module_file(module: str, root: Path) -> Path | None:
     """The file of a module, or None for what is not under `root` (or has no code, as a bare folder)."""
     place = root.joinpath(*module.split("."))
     for file in (place / "__init__.py", place.with_name(place.name + ".py")):
         if file.is_file():
             return file
     return None
+
+
+def parse_source(file: Path) -> ast.Module:
+    """A file's syntax tree; LgsfError with the line where it is no Python."""
+    try:
+        return ast.parse(file.read_bytes(), filename=str(file))
+    except SyntaxError as error:
+        raise LgsfError(f"{file}, line {error.lineno or 1}: {error.msg}; mend the code there.") from None
+    except (ValueError, RecursionError, MemoryError) as error:  # null bytes; nesting that no person writes
+        raise LgsfError(f"{file} is no Python ({error}); mend or remove it.") from None
 
 
 def _imports(tree: ast.Module, package: str) -> Iterator[str]:

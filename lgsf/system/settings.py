@@ -2,25 +2,52 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+
+from lgsf.system.names import name_problem, shown
+
+LARGEST_SEED = 2**31 - 1  # leaves room for the seeds that ensembles, controls and trials make of one
 
 
 def _name(value: str) -> str:
-    if not value or not all(c in "abcdefghijklmnopqrstuvwxyz0123456789_" for c in value):
-        raise ValueError("a name has only small letters, digits and underscores")
+    if (problem := name_problem(value)) is not None:
+        raise ValueError(problem)
+    return value
+
+
+def _title(value: str) -> str:
+    if not value.strip():
+        raise ValueError("a title needs at least one letter; leave the key out for the name itself")
+    if any(unicodedata.category(letter) in ("Cc", "Zl", "Zp", "Cs") for letter in value):
+        raise ValueError("a title stands on one line, without control characters")
+    return value
+
+
+def _plain_path(value: str) -> str:
+    if not value.strip() or any(ord(letter) < 32 for letter in value):
+        raise ValueError("a path is needed")
+    if found := sorted(set(value) & set("{}<>")):
+        raise ValueError(
+            f"the path holds {' and '.join(found)}, which Snakemake reads as a pattern; rename the folder, or make a "
+            "link to it and give the link"
+        )
     return value
 
 
 Name = Annotated[str, AfterValidator(_name)]
+Title = Annotated[str, Field(max_length=200), AfterValidator(_title)]
+PlainPath = Annotated[str, AfterValidator(_plain_path)]
+Seed = Annotated[int, Field(ge=0, le=LARGEST_SEED)]
 
 
 class Settings(BaseModel):
-    """Base: frozen, unknown keys are errors, no silent conversion between types."""
+    """Base: frozen, unknown keys are errors, no silent conversion between types, no infinity and no NaN."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
 def plain_dicts(value: Any) -> Any:
@@ -41,30 +68,47 @@ def deep_merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, An
     return out
 
 
-def _where(location: tuple[int | str, ...]) -> str:
-    """Dotted place of a problem, without the tag that a choice between sources adds to it."""
+def place_of(location: tuple[int | str, ...]) -> tuple[str, ...]:
+    """The keys that lead to a problem, without the tag that a choice between sources adds to them."""
     parts = list(location)
     if parts[:1] == ["datasets"] and len(parts) > 2:
         del parts[2]
-    return ".".join(str(p) for p in parts if p != "[key]") or "top level"
+    return tuple(str(part) for part in parts if part != "[key]")
+
+
+# What is needed, where pydantic's own words speak of Python.
+NEEDED = {
+    **dict.fromkeys(("tuple_type", "list_type"), "a list is needed, such as [0, 1]"),
+    **dict.fromkeys(("dict_type", "model_type", "model_attributes_type", "mapping_type"), "keys and values are needed"),
+    "string_type": "text is needed",
+    "finite_number": "a finite number is needed",
+}
 
 
 def explain(error: ValidationError) -> str:
     """One sentence for the first problem of a validation error, with a count of the others."""
     problems = error.errors()
     first = problems[0]
-    where = _where(first["loc"])
-    given = first.get("input")
-    if first["type"] == "extra_forbidden":
+    where = ".".join(place_of(first["loc"])) or "top level"
+    kind, given = first["type"], first.get("input")
+    if kind == "extra_forbidden":
         text = f"unknown key '{where}'; check its spelling or remove it"
-    elif first["type"] == "missing":
+    elif kind == "missing":
         text = f"key '{where}' is missing; add it"
-    elif first["type"] == "value_error":
+    elif kind == "union_tag_not_found" and isinstance(given, Mapping):
+        tag = first["ctx"]["discriminator"].strip("'")
+        text = f"key '{where}.{tag}' is missing; add it, it says of what kind this is"
+    elif kind == "union_tag_invalid":
+        tag = first["ctx"]["discriminator"].strip("'")
+        text = f"{where}.{tag}: must be one of {first['ctx']['expected_tags']}, not {shown(first['ctx']['tag'])}"
+    elif kind == "value_error":
         text = f"{where}: {first['ctx']['error']!s}" if where != "top level" else str(first["ctx"]["error"])
         if isinstance(given, str):
-            text += f", not {given!r}"
+            text += f", not {shown(given)}"
+    elif kind == "union_tag_not_found" or kind in NEEDED:
+        text = f"{where}: {NEEDED.get(kind, NEEDED['dict_type'])}, not {shown(given)}"
     else:
-        text = f"{where}: {first['msg'][0].lower()}{first['msg'][1:]}, not {given!r}"
+        text = f"{where}: {first['msg'][0].lower()}{first['msg'][1:]}, not {shown(given)}"
     if len(problems) > 1:
         text += f" (and {len(problems) - 1} more)"
     return text + "."
