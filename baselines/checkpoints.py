@@ -58,7 +58,7 @@ def _widths(released: Released, *, first: str = "img_enc.fc.weight") -> dict[str
         released.expect(option, False, default=False)
     released.expect("num_layers", 1, default=1)
     released.size(first, 1, "img_dim")
-    shared = {"embedding_dim": released.size(first, 0, "embed_size"), "margin": float(released.option("margin"))}
+    shared = {"embedding_dim": released.size(first, 0, "embed_size"), "margin": released.number("margin")}
     if reads_bert(released):
         return shared
     released.size("txt_enc.embed.weight", 0, "vocab_size")
@@ -80,15 +80,15 @@ def _scan(released: Released) -> dict[str, Any]:
         **_widths(released),
         "direction": released.expect("cross_attn", "t2i", "i2t"),
         "aggregation": aggregation[released.expect("agg_func", *aggregation)],
-        "lambda_softmax": float(released.option("lambda_softmax")),
-        "lambda_lse": float(released.option("lambda_lse")),
+        "lambda_softmax": released.number("lambda_softmax"),
+        "lambda_lse": released.number("lambda_lse"),
     }
 
 
 def _sgraf(released: Released) -> dict[str, Any]:
     released.expect("bi_gru", True)
     module = released.expect("module_name", "SGR", "SAF")
-    steps = {"steps": int(released.option("sgr_step"))} if module == "SGR" else {}
+    steps = {"steps": released.count("sgr_step")} if module == "SGR" else {}
     return {
         **_widths(released),
         **steps,
@@ -115,9 +115,9 @@ def _hrem(released: Released) -> dict[str, Any]:
     released.size("txt_enc.bert.embeddings.word_embeddings.weight", 1)  # the published code has no other encoder
     return {
         **_widths(released, first="img_enc.fc.fc.weight"),
-        "heads": int(released.option("nhead")),
-        "dropout": float(released.option("dropout")),
-        "residual_weight": float(released.option("residual_weight")),
+        "heads": released.count("nhead"),
+        "dropout": released.number("dropout"),
+        "residual_weight": released.number("residual_weight"),
     }
 
 

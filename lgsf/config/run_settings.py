@@ -22,8 +22,8 @@ class Training(Settings):
     batch_size: int = Field(128, ge=2, le=2**20, description="image-caption pairs per step")
     epochs: int = Field(15, ge=1, le=100_000, description="passes over the training captions")
     optimizer: Literal["adamw", "adam"] = "adamw"
-    learning_rate: float = Field(5e-4, gt=0, le=1000)
-    weight_decay: float = Field(1e-4, ge=0, le=1000)
+    learning_rate: float = Field(5e-4, gt=0)
+    weight_decay: float = Field(1e-4, ge=0)
     warmup_steps: int = Field(
         0, ge=0, le=MOST_STEPS, description="steps over which the learning rate grows linearly from zero"
     )

@@ -34,6 +34,7 @@ from lgsf.system.errors import LgsfError
 from lgsf.system.faults import reason
 from lgsf.system.files import read_object
 from lgsf.system.hashes import sha256 as sha256
+from lgsf.system.names import check_file_name, check_name
 
 SCHEMA_VERSION = 1
 SPLITS = ("train", "dev", "test")
@@ -201,7 +202,15 @@ class Dataset:
         for file, (rows, expected) in lengths.items():
             if rows != expected:
                 raise LgsfError(f"{folder / file} has {rows} rows and dataset.json promises {expected}: {REMEDY}.")
+        self._check_names(split)
         return split
+
+    def _check_names(self, split: Split) -> None:
+        """File names are data: LgsfError for one that leads out of the dataset, where a report would look for it."""
+        table = self.root / split.name / "images.parquet"
+        for row, name in enumerate(split.images["file_name"].tolist() if "file_name" in split.images else ()):
+            if name:
+                check_file_name(name, what=f"{table}, row {row}")
 
 
 def _all_rows(path: Path) -> npt.NDArray[Any]:
@@ -223,5 +232,6 @@ def open_dataset(root: Path) -> Dataset:
             f"{SCHEMA_VERSION}: {REMEDY}."
         )
     check_manifest(path, manifest)
+    check_name(manifest["name"], what=f"{path}: 'name'")
     inputs.check()  # the bytes that were parsed are those of the checksum
     return Dataset(root, manifest, digest, inputs)

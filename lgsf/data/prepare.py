@@ -11,11 +11,13 @@ from pydantic import ValidationError
 
 from lgsf.data.settings import parse_source
 from lgsf.system.errors import LgsfError
+from lgsf.system.names import check_name
 from lgsf.system.settings import explain
 
 
 def prepare(settings: Mapping[str, Any], *, name: str, root: Path) -> None:
     """Write the dataset `name` into `root` by its source's own `prepare`; a failure leaves nothing new there."""
+    check_name(name, what="--name")
     try:
         source = parse_source(settings)
     except ValidationError as error:

@@ -7,9 +7,12 @@ Treebank rules, `<start>` and `<end>` around it, `<unk>` for what training did n
 from __future__ import annotations
 
 import hashlib
+import os
 import re
+import tempfile
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -33,9 +36,27 @@ _BYTES_LITERAL = re.compile(r"""b(['"]).*\1""", re.DOTALL)
 @cache
 def _tokenizer() -> TreebankWordTokenizer:
     # Imported on first use: nltk takes half a second, and most verbs never tokenise.
-    from nltk.tokenize import TreebankWordTokenizer
+    with _some_home():
+        from nltk.tokenize import TreebankWordTokenizer
 
     return TreebankWordTokenizer()
+
+
+@contextmanager
+def _some_home() -> Iterator[None]:
+    """A home folder, where the user has none: nltk asks for one when it is imported, for data that we never use."""
+    try:
+        Path.home()
+    except RuntimeError:
+        pass
+    else:
+        yield
+        return
+    os.environ["HOME"] = tempfile.gettempdir()
+    try:
+        yield
+    finally:
+        del os.environ["HOME"]
 
 
 def tokenize(caption: str) -> list[str]:

@@ -23,6 +23,7 @@ from lgsf.system.errors import LgsfError
 from lgsf.system.faults import os_error, reason
 from lgsf.system.files import write_arrays, write_json
 from lgsf.system.hashes import sha256
+from lgsf.system.names import check_name
 
 # regions (n, n_regions, dim), counts (n,), boxes (n, n_regions, 4) or None
 Block = tuple[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any] | None]
@@ -35,6 +36,7 @@ class DatasetWriter:
     """
 
     def __init__(self, root: Path, *, name: str, source: Mapping[str, Any], protocol: Mapping[str, Any]) -> None:
+        check_name(name, what="the name of a dataset")
         self.root = root
         self._partial = root / f".partial-{os.getpid()}"
         self._manifest: dict[str, Any] = {

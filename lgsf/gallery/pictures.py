@@ -41,6 +41,10 @@ def find_pictures(data: Dataset, split: Split, photos: Path | None) -> dict[int,
     """
     if data.manifest["source"].get("kind") == "scenes":
         files = {row: data.root / name for row, name in enumerate(split.images["file_name"])}
+        home = data.root.resolve()
+        for file in files.values():
+            if not file.resolve().is_relative_to(home):  # a link; names were checked when the split was opened
+                raise LgsfError(f"{file} is a link out of its dataset: prepare the dataset again.")
         return {row: file for row, file in files.items() if file.is_file()}
     if photos is None:
         return {}

@@ -218,20 +218,26 @@ def _fill(
             "name the dataset with the features that it was trained on."
         )
     size = None if words is None else len(words)
-    model = build_method(settings, data, vocabulary_size=size, pretrained=Pretrained(bert=encoder))
+
+    def build() -> Method:
+        return build_method(settings, data, vocabulary_size=size, pretrained=Pretrained(bert=encoder))
+
+    with torch.device("meta"):  # shapes without memory: the widths were told by a stranger's file
+        sketch = build()
     try:
         ours = recipe.rename(released.weights)
     except LgsfError as error:
         raise LgsfError(f"{path}: {error}") from None
-    own = model.state_dict()
+    own = sketch.state_dict()
     # Checkpoints of torch before 0.4.1 do not count batches, and evaluation does not use the count.
-    ours |= {k: v for k, v in own.items() if k.endswith(".num_batches_tracked") and k not in ours}
-    needed = {k: v for k, v in own.items() if k.split(".")[0] not in model.training_only}
+    uncounted = {k for k in own if k.endswith(".num_batches_tracked") and k not in ours}
+    needed = {k: v for k, v in own.items() if k.split(".")[0] not in sketch.training_only and k not in uncounted}
     if wrong := sorted(set(needed) ^ set(ours)):
         raise LgsfError(f"{path} and {recipe.title} do not have the same weights ({wrong[0]!r}); check --method.")
     if unlike := [k for k, v in needed.items() if ours[k].shape != v.shape]:
         given, wanted = tuple(ours[unlike[0]].shape), tuple(needed[unlike[0]].shape)
         raise LgsfError(f"{path}: {unlike[0]!r} has shape {given}, not {wanted}; check --method.")
+    model = build()
     with torch.no_grad():
         model.load_state_dict(ours, strict=False)
     return model

@@ -9,31 +9,30 @@ file that names anything else is refused. The vocabulary is a JSON file of its o
 from __future__ import annotations
 
 import argparse
-import re
-import warnings
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
 from torch import Tensor
 
 from lgsf.data.text import Vocabulary
+from lgsf.pretrained.untrusted import (
+    check_size,
+    check_total,
+    plain_options,
+    plain_weight,
+    read_untrusted,
+    stored_number,
+)
 from lgsf.system.errors import LgsfError
 from lgsf.system.files import read_json
 from lgsf.system.hashes import sha256
+from lgsf.system.names import shown
 
 PARTS = ("img_enc", "txt_enc", "sim_enc")
 _REQUIRED: Any = object()
-_SCALAR = np.float64(0).__reduce__()[0]  # what makes a numpy number of its bytes
-_HARMLESS: list[Any] = [
-    argparse.Namespace,
-    *((_SCALAR, f"numpy.{module}.multiarray.scalar") for module in ("core", "_core")),
-    np.dtype,
-    *(type(np.dtype(kind)) for kind in ("float64", "float32", "int64", "int32", "bool")),
-]
 
 
 @dataclass(frozen=True)
@@ -66,7 +65,7 @@ class Released:
         if value not in allowed:
             known = " or ".join(map(repr, allowed))
             raise LgsfError(
-                f"{self.path} was trained with {name} = {value!r}, and our rebuild of the method knows {known} alone: "
+                f"{self.path} was trained with {name} = {shown(value)}, and our rebuild of the method knows {known} alone: "
                 "its scores could not be repeated, so it is not imported."
             )
         return value
@@ -80,7 +79,7 @@ class Released:
         size = self.weights[tensor].shape[axis]
         if option is not None and self.options.get(option, size) != size:
             raise LgsfError(
-                f"{self.path}: its options say {option} = {self.options[option]!r} and its weights {size}: "
+                f"{self.path}: its options say {option} = {shown(self.options[option])} and its weights {size}: "
                 "the file is mixed from two models; get it from its authors again."
             )
         return size
@@ -90,10 +89,24 @@ class Released:
         if any(name.startswith(prefix) for name in self.weights):
             raise LgsfError(f"{self.path} holds {prefix}*: {why}.")
 
+    def number(self, name: str) -> float:
+        """An option that is a finite number."""
+        value = self.option(name)
+        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+            raise LgsfError(f"{self.path}: its option {name} is {shown(value)} and must be a number; check the file.")
+        return float(value)
+
+    def count(self, name: str) -> int:
+        """An option that is a whole number of at least one."""
+        value = self.number(name)
+        if value != int(value) or value < 1:
+            raise LgsfError(f"{self.path}: its option {name} is {shown(value)} and must be a count; check the file.")
+        return int(value)
+
 
 def read_released(path: Path) -> Released:
     """Open a checkpoint; LgsfError, and nothing of it was run, where it is anything but weights and plain options."""
-    content = _load(path)
+    content = read_untrusted(path)
     if not isinstance(content, dict) or not isinstance(content.get("opt"), argparse.Namespace):
         raise LgsfError(f"{path} is not a checkpoint with 'model' and 'opt' (argparse.Namespace): check its name.")
     parts = content.get("model")
@@ -101,53 +114,40 @@ def read_released(path: Path) -> Released:
         raise LgsfError(
             f"{path}: 'model' is not the list [img_enc, txt_enc] or [img_enc, txt_enc, sim_enc] of the field."
         )
-    weights = {}
+    return Released(
+        path=path,
+        sha256=sha256(path),
+        weights=_weights(path, parts),
+        options=plain_options(path, vars(content["opt"])),
+        epoch=stored_number(path, "epoch", content.get("epoch"), int),
+        best_score=stored_number(path, "best_rsum", content.get("best_rsum"), float),
+        steps=stored_number(path, "Eiters", content.get("Eiters"), int),
+    )
+
+
+def _weights(path: Path, parts: Sequence[Any]) -> dict[str, Tensor]:
+    """The tensors of all parts under the authors' names, each with its part in front."""
+    stored: dict[str, Tensor] = {}
     for part, state in zip(PARTS, parts, strict=False):
         if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
             raise LgsfError(f"{path}: the part {part} of 'model' is not a state dict of tensors.")
         for name, tensor in state.items():
+            if not isinstance(name, str):
+                raise LgsfError(
+                    f"{path}: the part {part} of 'model' has a weight whose name is no text; check the file."
+                )
             # DataParallel puts "module" in front of the names of what it wraps.
-            plain = ".".join([part, *(word for word in str(name).split(".") if word != "module")])
-            weights[plain] = tensor.float() if tensor.is_floating_point() else tensor
-            if not weights[plain].isfinite().all():
-                raise LgsfError(f"{path}: {name!r} holds a value that is not finite: such a model cannot be ranked.")
-    return Released(
-        path=path,
-        sha256=sha256(path),
-        weights=weights,
-        options=vars(content["opt"]),
-        epoch=_number(content.get("epoch"), int),
-        best_score=_number(content.get("best_rsum"), float),
-        steps=_number(content.get("Eiters"), int),
-    )
-
-
-def _load(path: Path) -> Any:
-    if not path.is_file():
-        raise LgsfError(f"{path} is missing: check its name.")
-    try:
-        with torch.serialization.safe_globals(_HARMLESS), warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of the old format
-            return torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # a damaged file may fail anywhere in the reader
-        if named := re.search(r"GLOBAL (\S+)", str(error)):
-            raise LgsfError(
-                f"{path} names {named[1]}, which is neither weights nor plain options; nothing of the file was run, "
-                "and it is refused: get it from its authors, or let them save tensors and argparse.Namespace alone."
-            ) from None
-        reason = str(error).strip().split("\n")[-1].strip()
-        raise LgsfError(
-            f"{path} cannot be read as torch weights ({type(error).__name__}: {reason[:160]}): copy it again."
-        ) from None
-
-
-def _number(value: Any, kind: type) -> Any:
-    """A stored number as plain `kind`, or None."""
-    if isinstance(value, Tensor) and value.numel() == 1:
-        value = value.item()
-    if not isinstance(value, int | float | np.number) or not np.isfinite(value):
-        return None
-    return kind(value)
+            plain = ".".join([part, *(word for word in name.split(".") if word != "module")])
+            if plain in stored:
+                raise LgsfError(f"{path}: the weights {shown(plain)} stand there twice; check the file.")
+            stored[plain] = tensor
+    plain_weights = {}
+    for name, tensor in stored.items():
+        check_size(path, name, tensor)
+    check_total(path, stored)
+    for name, tensor in stored.items():
+        plain_weights[name] = plain_weight(path, name, tensor)
+    return plain_weights
 
 
 def read_vocabulary(path: Path, *, size: int, mask_word: bool) -> Vocabulary:

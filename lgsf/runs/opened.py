@@ -19,6 +19,7 @@ from lgsf.runs.origin import check_file
 from lgsf.runs.record import FILE, RunRecord, read_record
 from lgsf.runs.weights import load_weights
 from lgsf.system.errors import LgsfError
+from lgsf.system.names import shown
 
 BESIDE = ("vocabulary.json", *(f"bert/{name}" for name in RUN_FILES))  # what a run reads beside its weights
 
@@ -40,12 +41,34 @@ class LoadedRun:
 
     @torch.inference_mode()
     def encode_images(self, regions: torch.Tensor, mask: torch.Tensor, boxes: torch.Tensor | None = None) -> Encoded:
-        """(n, n_regions, dim) float32 and (n, n_regions) bool -> n encoded images."""
+        """(n, n_regions, dim) float32 and (n, n_regions) bool -> n encoded images; LgsfError for other shapes."""
+        width = self.method.spec.region_dim
+        if regions.ndim != 3 or regions.shape[2] != width or not regions.is_floating_point():
+            raise LgsfError(
+                f"encode_images takes regions of shape (n, n_regions, {width}) in floating point and was given "
+                f"{tuple(regions.shape)} {regions.dtype}: one image is regions[None]."
+            )
+        if mask.shape != regions.shape[:2] or mask.dtype != torch.bool:
+            raise LgsfError(
+                f"encode_images takes a mask of shape {tuple(regions.shape[:2])} bool, true where a region is valid, and "
+                f"was given {tuple(mask.shape)} {mask.dtype}."
+            )
         return self.method.encode_images(regions, mask, boxes)
 
     @torch.inference_mode()
     def encode_texts(self, captions: Sequence[str]) -> Encoded:
-        """Encode captions as they are written."""
+        """Encode captions as they are written; none give none. LgsfError for anything but a list of texts."""
+        if isinstance(captions, str | bytes):
+            raise LgsfError(
+                f"encode_texts takes a list of captions and was given the text {shown(captions)}: write [caption]."
+            )
+        captions = list(captions)
+        if foreign := [caption for caption in captions if not isinstance(caption, str)]:
+            raise LgsfError(
+                f"encode_texts takes captions as text, not {type(foreign[0]).__name__} {shown(foreign[0])}."
+            )
+        if not captions:
+            return self.encode_texts(["."]).select(slice(0, 0))
         tokenizer = self.method.tokenizer(self.vocabulary)
         rows = [torch.tensor(tokenizer.pieces(caption)[0]) for caption in captions]
         tokens = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True)
@@ -54,7 +77,11 @@ class LoadedRun:
 
     @torch.inference_mode()
     def search(self, texts: Encoded, images: Encoded, *, k: int) -> torch.Tensor:
-        """(n_texts, k) int64: rows of the best images for each text, best first."""
+        """(n_texts, k) int64: rows of the best images for each text, best first; fewer where there are no k images."""
+        if k < 1:
+            raise LgsfError(f"search gives the best k images of at least 1, not {k}.")
+        if not len(texts) or not len(images):
+            return torch.empty((len(texts), min(k, len(images))), dtype=torch.int64)
         return self.method.similarity(images, texts).T.topk(min(k, len(images)), dim=1).indices
 
 

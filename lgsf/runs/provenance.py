@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import resource
 import subprocess
@@ -66,18 +67,25 @@ def peak_gpu_memory_mb(device: torch.device) -> float | None:
 
 
 def _git() -> dict[str, Any]:
-    """Commit and whether files differ from it; nulls where the code is installed, be it within a user's repository."""
-    file = Path(__file__)
+    """Commit and whether files differ from it; nulls where no repository knows this very code.
+
+    A repository around the folder is not enough: an archive that was unpacked inside of it is not its code.
+    """
+    here = Path(__file__).resolve()
+    # GIT_DIR and its like, as git's own hooks set them, would name another repository.
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
 
     def ask(*arguments: str) -> str | None:
         try:
-            done = subprocess.run(["git", *arguments], cwd=file.parent, capture_output=True, text=True, timeout=20)
-        except (FileNotFoundError, subprocess.TimeoutExpired):
+            done = subprocess.run(
+                ["git", *arguments], cwd=here.parent, env=environment, capture_output=True, text=True, timeout=20
+            )
+        except (OSError, subprocess.TimeoutExpired):
             return None
         return done.stdout.strip() if done.returncode == 0 else None
 
-    tracked = ask("ls-files", "--error-unmatch", file.name) is not None
-    commit = ask("rev-parse", "HEAD") if tracked else None
+    ours = ask("ls-files", "--error-unmatch", "--", here.name)
+    commit = ask("rev-parse", "--verify", "HEAD^{commit}") if ours else None
     status = ask("status", "--porcelain", "--untracked-files=no") if commit else None
     return {"commit": commit, "dirty": None if status is None else bool(status)}
 

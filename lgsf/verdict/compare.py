@@ -6,14 +6,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
-import yaml
+from pydantic import ValidationError
 
 from lgsf.config.experiment import SUBJECT, Experiment
+from lgsf.config.loading import load_file
 from lgsf.config.names import CONTROLS
 from lgsf.runs.facts import read_facts
 from lgsf.system.errors import LgsfError
 from lgsf.system.files import write_text
 from lgsf.system.hashes import sha256
+from lgsf.system.names import check_name
+from lgsf.system.settings import explain
 from lgsf.tables.collect import collect
 from lgsf.tables.files import TESTS, read_runs, read_tests, seals, write_parquet
 from lgsf.tables.finished import Finished
@@ -97,7 +100,7 @@ def found_experiment(
 
     keys  method -> its key in published.csv;  only  this method and the reference alone
     """
-    folder = results / dataset
+    folder = results / check_name(dataset, what="--dataset")
     found: dict[str, dict[str, Any]] = {}
     seeds: set[int] = set()
     for record in sorted(folder.glob("*/seed*/run.json")):
@@ -112,26 +115,24 @@ def found_experiment(
             raise LgsfError(f"{folder} holds no evaluated run of {name!r}; train and evaluate it, or mend the name.")
     if not found:
         raise LgsfError(f"{folder} holds no evaluated run; name the folder of the results and one of its datasets.")
-    return Experiment.model_validate(
-        {
-            **{"experiment": "by_hand", "title": dataset, "datasets": (dataset,), "seeds": tuple(sorted(seeds))},
-            "methods": tuple({**entry, "published": keys.get(name)} for name, entry in found.items()),
-            "reference": reference or next(iter(found)),
-        }
-    )
+    try:
+        return Experiment.model_validate(
+            {
+                **{"experiment": "by_hand", "title": dataset, "datasets": (dataset,), "seeds": tuple(sorted(seeds))},
+                "methods": tuple({**entry, "published": keys.get(name)} for name, entry in found.items()),
+                "reference": reference or next(iter(found)),
+            }
+        )
+    except ValidationError as error:
+        raise LgsfError(f"the runs in {folder}: {explain(error)}") from None
 
 
 def published_keys(config: Path) -> dict[str, str]:
     """Method -> its key in published.csv, as a configuration file says it."""
-    try:
-        raw = yaml.safe_load(config.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise LgsfError(
-            f"{config} is missing: name a configuration with --config, or --method and --published."
-        ) from None
-    except yaml.YAMLError as error:
-        raise LgsfError(f"{config} is not valid YAML ({' '.join(str(error).split())}); mend it.") from None
-    methods = raw.get("methods") if isinstance(raw, dict) else None
+    if not config.is_file():
+        raise LgsfError(f"{config} is missing: name a configuration with --config, or --method and --published.")
+    raw = load_file(config).values
+    methods = raw.get("methods")
     if not isinstance(methods, dict):
         raise LgsfError(f"{config} has no section 'methods'; name the configuration that defines them.")
     methods |= raw.get("ensembles") or {}

@@ -264,7 +264,7 @@ def test_keys_stand_in_the_configuration(config: Path) -> None:
         (["--dataset", "coco", "--results", "r", "--method", "x"], "give --method and --published together"),
         (["--dataset", "coco", "--tables", "t"], "--dataset needs --results"),
         (["--dataset", "coco", "--results", "nowhere"], "nowhere/coco holds no evaluated run"),
-        (["--experiment", "{}", "--results", "r"], "--experiment: key 'experiment' is missing"),
+        (["--experiment", "{}", "--results", "r"], "--experiment: key 'datasets' is missing"),
     ],
 )
 def test_mistakes_are_one_sentence(
