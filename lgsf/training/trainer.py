@@ -86,6 +86,11 @@ class Trainer:
         )  # fmt: skip
         self.optimizer = build_optimizer(self.method, self.options)
         self.total_steps = len(self.batches) * self.options.epochs
+        if self.options.warmup_steps >= self.total_steps:
+            raise LgsfError(
+                f"training.warmup_steps of {self.name} is {self.options.warmup_steps} and the run has {self.total_steps} "
+                "steps, so the learning rate would never be reached: lower it."
+            )
         self.done = Done()
 
     @property
