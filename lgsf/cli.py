@@ -72,13 +72,13 @@ PUBLISHED = option(type=Path, default=own_or_shipped("config/published.csv"), he
 
 @verb("check one method's settings and write them", settings=TEXT, experiment=MAYBE_TEXT, out=PATH)
 def configure(a: Arguments) -> None:
-    from lgsf.config.replaced import note_owner
+    from lgsf.config.replaced import OWNER, owner_record
     from lgsf.models.sizing import configured
     from lgsf.system.files import write_json
 
     settings = configured(_json(a.settings, "--settings"), source="the configuration").plain()
     if a.experiment is not None:
-        note_owner(a.out, settings, a.experiment)
+        write_json(a.out.parent / OWNER, owner_record(a.out, settings, a.experiment))
     write_json(a.out, settings)
 
 

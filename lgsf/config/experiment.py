@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -94,7 +95,7 @@ class Experiment(Listed):
     def parse(cls, json_text: str) -> Experiment:
         """Read the JSON that the workflow hands over; LgsfError of one sentence otherwise."""
         try:
-            return cls.model_validate(read_json_argument(json_text, "--experiment"))
+            return cls.model_validate_json(json.dumps(read_json_argument(json_text, "--experiment")))
         except ValidationError as error:
             raise LgsfError(f"--experiment: {explain(error)}") from None
 

@@ -84,7 +84,7 @@ def load_argument(argument: str) -> Loaded:
     key, equals, text = argument.partition("=")
     if not equals or not key:
         raise LgsfError(f"--config {argument!r}: give key=value.")
-    loaded = parse(text, source=f"--config {key}")
+    loaded = parse(text or "null", source=f"--config {key}")
     places = {(key, *place): where for place, where in loaded.places.items()}
     return Loaded({key: loaded.values}, {(key,): f"--config {key}", **places})
 

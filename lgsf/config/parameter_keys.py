@@ -15,6 +15,7 @@ from typing import Any
 
 from lgsf.system.closure import module_file, parse_source
 
+EMPTY: Mapping[str, Any] = {"dict": {}, "list": [], "tuple": []}  # as JSON has it
 UNREADABLE: Any = object()  # a default that is computed
 
 
@@ -145,6 +146,9 @@ def _key(found: _Class, item: ast.AnnAssign, root: Path) -> Key | None:
         named = {keyword.arg: keyword.value for keyword in value.keywords}
         if set(named) & {"alias", "validation_alias", None}:
             return None
+        factory = named.get("default_factory")
+        if isinstance(factory, ast.Name) and factory.id in EMPTY:
+            return Key(default=EMPTY[factory.id])
         value = value.args[0] if value.args else named.get("default")
     nested = found.resolve(item.annotation, root)
     if nested is not None:

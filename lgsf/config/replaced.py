@@ -18,19 +18,17 @@ from lgsf.config.run_settings import RunSettings
 from lgsf.config.tuning import leaves
 from lgsf.system.closure import ROOT
 from lgsf.system.errors import LgsfError
-from lgsf.system.files import write_json
 from lgsf.system.names import check_name
 
 OWNER = "planned_by.json"
 SHOWN = 3  # runs and settings that the sentence names
 
 
-def note_owner(out: Path, settings: Mapping[str, Any], experiment: str) -> None:
-    """Say beside `out`, where a config.json goes, whose it is; equal settings stay whose they were."""
+def owner_record(out: Path, settings: Mapping[str, Any], experiment: str) -> dict[str, Any]:
+    """What `planned_by.json` beside `out`, a config.json, is to hold; equal settings stay whose they were."""
     check_name(experiment, what="--experiment")
-    if owner_of(out.parent) is not None and _read(out) == json.loads(json.dumps(settings)):
-        return
-    write_json(out.parent / OWNER, {"schema_version": 1, "experiment": experiment})
+    same = _read(out) == json.loads(json.dumps(settings))
+    return {"schema_version": 1, "experiment": (owner_of(out.parent) if same else None) or experiment}
 
 
 def owner_of(folder: Path) -> str | None:
