@@ -23,6 +23,7 @@ from lgsf.importing.unfinished import importing, is_free
 from lgsf.models.base import Method
 from lgsf.models.build import build_method, check_settings
 from lgsf.models.pretrained import Pretrained, PretrainedBert
+from lgsf.models.sizing import sketched
 from lgsf.pretrained.bert import bert_folder, read_bert
 from lgsf.pretrained.files import bert_files
 from lgsf.pretrained.read import RUN_FILES, keep_bert
@@ -222,8 +223,7 @@ def _fill(
     def build() -> Method:
         return build_method(settings, data, vocabulary_size=size, pretrained=Pretrained(bert=encoder))
 
-    with torch.device("meta"):  # shapes without memory: the widths were told by a stranger's file
-        sketch = build()
+    sketch = sketched(build)  # without memory: a stranger's file told the widths
     try:
         ours = recipe.rename(released.weights)
     except LgsfError as error:

@@ -3,19 +3,55 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
+from torch.overrides import TorchFunctionMode
 
 from lgsf.config.run_settings import RunSettings
-from lgsf.models.base import DataSpec
+from lgsf.models.base import DataSpec, Method
 from lgsf.models.build import check_settings, method_class, parameters_of
 from lgsf.system.errors import LgsfError
 
 logger = logging.getLogger(__name__)
 MOST_WEIGHTS = 10**10
 USUAL = DataSpec(region_dim=2048, vocabulary_size=10_000, has_boxes=True)
+
+
+class _WithoutValues(TorchFunctionMode):
+    """Leaves out what fills tensors: on `meta` there is nothing to fill, and torch would load its compiler for it."""
+
+    FILLS = frozenset(
+        [
+            "uniform_",
+            "normal_",
+            "trunc_normal_",
+            "xavier_uniform_",
+            "xavier_normal_",
+            "kaiming_uniform_",
+            "kaiming_normal_",
+            "orthogonal_",
+            "zero_",
+            "fill_",
+            "copy_",
+            "mul_",
+            "add_",
+            "clamp_",
+            "erfinv_",
+        ]
+    )
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if getattr(func, "__name__", "") in self.FILLS:
+            return args[0] if args else kwargs["tensor"]
+        return func(*args, **(kwargs or {}))
+
+
+def sketched(build: Callable[[], Method]) -> Method:
+    """The model that `build` makes, with shapes and without memory or values."""
+    with torch.device("meta"), _WithoutValues():
+        return build()
 
 
 def configured(raw: Any, *, source: str) -> RunSettings:
@@ -40,8 +76,7 @@ def count_weights(settings: RunSettings, *, source: str) -> int | None:
         return None  # its file gives the sizes
     options, kind = parameters_of(settings, source=source), method_class(settings.model, source=source)
     try:
-        with torch.device("meta"):
-            model = kind(options, USUAL)
+        model = sketched(lambda: kind(options, USUAL))
     except LgsfError as error:
         raise LgsfError(f"{source}: {settings.method!r}: {error}") from None
     except Exception as error:  # a class from elsewhere may need real numbers when it is built
