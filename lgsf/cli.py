@@ -18,6 +18,8 @@ from typing import Any
 
 from lgsf.config.names import CONTROLS
 from lgsf.system.errors import LgsfError
+from lgsf.system.failures import ending
+from lgsf.system.logs import setup
 from lgsf.system.places import own_or_shipped
 from lgsf.system.version import __version__
 
@@ -282,17 +284,16 @@ def parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run a verb; exit with 2 on a mistake or a fault that the user can mend, 128 + n on signal n, 1 on a bug."""
-    from lgsf.system.failures import ending
-    from lgsf.system.logs import setup
-
     arguments = parser().parse_args(argv)
     chosen = VERBS[arguments.verb]
     if chosen.on_device:
         # cuBLAS reads this once, when CUDA starts; without it deterministic matrix products are refused.
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    setup(None)  # until the log is open
+    in_file = False
     try:
-        setup(None)  # until the log is open
         setup(arguments.log)
+        in_file = arguments.log is not None
         chosen.function(arguments)
         sys.stdout.flush()  # so that a full disk or a closed pipe is noticed here
     except (Exception, KeyboardInterrupt) as error:
@@ -305,6 +306,6 @@ def main(argv: Sequence[str] | None = None) -> None:
                 os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             sys.exit(known.status)
         logger.error("lgsf: %s", known.sentence)
-        if arguments.log is not None and not isinstance(error, LgsfError):
-            logger.info("where it happened", exc_info=error)  # in the file alone
+        if in_file and not isinstance(error, LgsfError):
+            logger.info("where it happened", exc_info=error)  # for the file alone
         sys.exit(known.status)

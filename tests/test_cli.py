@@ -83,3 +83,100 @@ def test_an_unexpected_failure_keeps_its_traceback_in_the_log(tmp_path: Path, mo
 def test_help_and_configuration_need_no_torch(repository: Path) -> None:
     code = "import sys, lgsf.cli, lgsf.config.file, lgsf.system.closure; lgsf.cli.parser(); sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=repository).returncode == 0
+
+
+FAULTS = [
+    (
+        OSError(28, "No space left on device", "results/x/run.json"),
+        2,
+        "results/x/run.json: the disk is full; free space",
+    ),
+    (OSError(30, "Read-only file system", "results"), 2, "results: the disk can only be read"),
+    (OSError(24, "Too many open files", "a.npy"), 2, "a.npy: this process has too many files open"),
+    (PermissionError(13, "Permission denied", "a"), 2, "a: access is refused"),
+    (MemoryError(), 2, "the memory of this machine does not suffice"),
+    (KeyboardInterrupt(), 130, "stopped by SIGINT; run the same command again"),
+]
+
+
+@pytest.mark.parametrize(("error", "status", "said"), FAULTS, ids=repr)
+@pytest.mark.parametrize("verb", ["schema", "tables", "import-scores", "prepare"])
+def test_faults_end_with_a_sentence_whatever_the_verb(
+    tmp_path: Path, monkeypatch, capsys, verb: str, error: BaseException, status: int, said: str
+) -> None:
+    import lgsf.cli
+
+    def broken(_: object) -> None:
+        raise error
+
+    arguments = {
+        "schema": ["--out", "x"],
+        "tables": ["--experiment", "{}", "--results", "r", "--out", "x"],
+        "import-scores": ["--dataset", "d", "--split", "test", "--name", "n", "--results", "r"],
+        "prepare": ["--name", "n", "--settings", "{}", "--out", "x"],
+    }[verb]
+    monkeypatch.setitem(lgsf.cli.VERBS, verb, replace(lgsf.cli.VERBS[verb], function=broken))
+    with pytest.raises(SystemExit) as stopped:
+        run(verb, *arguments, "--log", tmp_path / "log")
+    assert stopped.value.code == status
+    (line,) = capsys.readouterr().err.splitlines()
+    assert said in line
+    assert "Traceback" in (tmp_path / "log").read_text()  # where it happened, for who looks
+
+
+def ended(repository: Path, *arguments: object, limits: str = "", code: str = "") -> subprocess.CompletedProcess[str]:
+    """The command line in a process of its own, under limits of the shell, or after some code."""
+    command = [sys.executable, "-c", f"{code}\nimport sys\nfrom lgsf.cli import main\nmain(sys.argv[1:])"]
+    shell = f'{limits}\nexec "$@"'
+    return subprocess.run(
+        ["bash", "-c", shell, "bash", *command, *map(str, arguments)],
+        cwd=repository, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+
+def test_ctrl_c_while_a_verb_works(repository: Path, tmp_path: Path) -> None:
+    """The signal comes from within, when the module of the verb is imported: there is no moment to wait for."""
+    code = (
+        "import os, signal, sys\n"
+        "class Press:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name == 'lgsf.config.schema':\n"
+        "            os.kill(os.getpid(), signal.SIGINT)\n"
+        "sys.meta_path.insert(0, Press())"
+    )
+    done = ended(repository, "schema", "--out", tmp_path / "x", code=code)
+    assert (done.returncode, done.stderr) == (130, "lgsf: stopped by SIGINT; run the same command again to go on.\n")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_disk_that_takes_no_more_and_files_that_are_too_many(repository: Path, tmp_path: Path) -> None:
+    large = ended(repository, "schema", "--out", tmp_path / "x", limits="ulimit -f 1; trap '' XFSZ")
+    assert large.returncode == 2 and large.stderr.count("\n") == 1
+    assert "File too large" in large.stderr or "larger than the system allows" in large.stderr
+    assert not list(tmp_path.iterdir())
+    code = (
+        "import os, resource, lgsf.cli\n"
+        "lgsf.cli.parser()\n"  # argparse imports as it goes
+        "resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))\n"
+        "files = []\n"
+        "try:\n"
+        "    while True:\n"
+        "        files.append(os.open('/dev/null', 0))\n"
+        "except OSError:\n"
+        "    pass"
+    )
+    many = ended(repository, "schema", "--out", tmp_path / "x", code=code)
+    assert many.returncode == 2 and "too many files open" in many.stderr.lower(), many.stderr
+    assert "Traceback" not in many.stderr
+
+
+@pytest.mark.parametrize("log", ["folder", "file/log"])
+def test_a_log_that_cannot_be_written(tmp_path: Path, capsys, log: str) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").touch()
+    with pytest.raises(SystemExit) as stopped:
+        run("schema", "--out", tmp_path / "x", "--log", tmp_path / log)
+    assert stopped.value.code == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "lgsf: error: " in line and str(tmp_path) in line
+    assert not (tmp_path / "x").exists()

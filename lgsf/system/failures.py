@@ -45,7 +45,7 @@ MEMORY = (
     f"or close other programs, {AGAIN}"
 )
 _NO_MEMORY = re.compile(r"can't allocate memory|not enough memory|CUDA out of memory|CUBLAS_STATUS_ALLOC_FAILED")
-_ASKED = re.compile(r"(?:allocate|Tried to allocate) ([\d.]+ ?(?:bytes|[KMGT]iB))", re.IGNORECASE)
+_ASKED = re.compile(r"(?:allocate|Tried to allocate) ([\d.]+ ?(?:bytes|[KMGTPE]iB))", re.IGNORECASE)
 
 
 @dataclass(frozen=True)

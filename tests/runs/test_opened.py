@@ -82,3 +82,48 @@ def test_words_that_the_record_does_not_name_are_refused(run: Path, tiny_dataset
     (run / "vocabulary.json").write_text("{}")
     with pytest.raises(LgsfError, match=r"not a vocabulary .*import this run again"):
         run_vocabulary(run, read_record(run), open_dataset(tiny_dataset))
+
+
+@pytest.mark.parametrize(
+    ("captions", "said"),
+    [
+        ("a red dog", "takes a list of captions and was given the text 'a red dog': write [caption]"),
+        (b"a red dog", "was given the text"),
+        ([b"a red dog"], "takes captions as text, not bytes"),
+        (["a", None], "takes captions as text, not NoneType"),
+        ([["a", "b"]], "takes captions as text, not list"),
+    ],
+)
+def test_captions_that_are_none(run: Path, tiny_dataset: Path, captions: object, said: str) -> None:
+    with pytest.raises(LgsfError) as caught:
+        lgsf.load_run(run, tiny_dataset).encode_texts(captions)  # type: ignore[arg-type]
+    assert said in str(caught.value)
+
+
+def test_no_captions_give_no_answers(run: Path, tiny_dataset: Path) -> None:
+    opened = lgsf.load_run(run, tiny_dataset)
+    some, none = opened.encode_texts(["a red star"]), opened.encode_texts([])
+    assert (len(some), len(none)) == (1, 0)
+    images = opened.encode_images(torch.rand(3, 5, 10), torch.ones(3, 5, dtype=torch.bool))
+    assert opened.search(none, images, k=2).shape == (0, 2)
+    assert opened.search(some, images, k=7).shape == (1, 3)
+    assert torch.equal(opened.encode_texts(("a red star",)).vector, some.vector)  # any sequence, and any iterator
+    with pytest.raises(LgsfError, match="at least 1, not 0"):
+        opened.search(some, images, k=0)
+
+
+@pytest.mark.parametrize(
+    ("regions", "mask", "said"),
+    [
+        (torch.rand(5, 10), torch.ones(1, 5, dtype=torch.bool), r"shape \(n, n_regions, 10\).*one image is regions\[None\]"),
+        (torch.rand(1, 5, 9), torch.ones(1, 5, dtype=torch.bool), r"\(n, n_regions, 10\) in floating point and was given \(1, 5, 9\)"),
+        (torch.ones(1, 5, 10, dtype=torch.int64), torch.ones(1, 5, dtype=torch.bool), "in floating point"),
+        (torch.rand(1, 5, 10), torch.ones(1, 5), r"mask of shape \(1, 5\) bool.*was given \(1, 5\) torch.float32"),
+        (torch.rand(1, 5, 10), torch.ones(5, dtype=torch.bool), r"mask of shape \(1, 5\) bool.*was given \(5,\)"),
+    ],
+)  # fmt: skip
+def test_regions_of_another_shape(
+    run: Path, tiny_dataset: Path, regions: torch.Tensor, mask: torch.Tensor, said: str
+) -> None:
+    with pytest.raises(LgsfError, match=said):
+        lgsf.load_run(run, tiny_dataset).encode_images(regions, mask)

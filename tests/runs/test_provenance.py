@@ -1,0 +1,62 @@
+"""The commit in a record is that of a repository that knows this code, not of one that happens to lie around it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from lgsf.runs import provenance
+from lgsf.runs.provenance import _git
+
+
+def git(folder: Path, *arguments: str) -> str:
+    identity = ["-c", "user.name=t", "-c", "user.email=t@example.org"]
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    done = subprocess.run(
+        ["git", *identity, *arguments], cwd=folder, env=clean, capture_output=True, text=True, check=True
+    )
+    return done.stdout.strip()
+
+
+def test_an_archive_inside_a_foreign_repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    foreign = tmp_path / "foreign"
+    unpacked = foreign / "vendor/lgsf-benchmark/lgsf/runs/provenance.py"
+    unpacked.parent.mkdir(parents=True)
+    shutil.copy(provenance.__file__, unpacked)
+    monkeypatch.setattr(provenance, "__file__", str(unpacked))
+    git(foreign, "init", "-q")
+    assert _git() == {"commit": None, "dirty": None}  # without any commit
+    (foreign / "thesis.tex").write_text("x")
+    git(foreign, "add", "thesis.tex")
+    git(foreign, "commit", "-q", "-m", "x")
+    assert _git() == {"commit": None, "dirty": None}
+    (foreign / ".gitignore").write_text("vendor\n")
+    assert _git() == {"commit": None, "dirty": None}
+
+    (foreign / ".gitignore").unlink()
+    git(foreign, "add", "vendor")  # who keeps our code has a commit for it
+    git(foreign, "commit", "-q", "-m", "y")
+    commit = git(foreign, "rev-parse", "HEAD")
+    assert _git() == {"commit": commit, "dirty": False}
+    unpacked.write_text("changed")
+    assert _git() == {"commit": commit, "dirty": True}
+
+    git(tmp_path, "init", "-q", "other")  # as git's hooks and some editors name another one
+    monkeypatch.setenv("GIT_DIR", str(tmp_path / "other/.git"))
+    monkeypatch.setenv("GIT_WORK_TREE", str(tmp_path / "other"))
+    assert _git() == {"commit": commit, "dirty": True}
+
+
+def test_no_git(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert _git() == {"commit": None, "dirty": None}
+
+
+def test_this_checkout(repository: Path) -> None:
+    if not (repository / ".git").exists():
+        pytest.skip("this is no checkout")
+    assert _git()["commit"] == git(repository, "rev-parse", "HEAD")
