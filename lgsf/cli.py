@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import logging
 import os
+import re
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -20,6 +21,7 @@ from lgsf.config.names import CONTROLS
 from lgsf.system.errors import LgsfError
 from lgsf.system.failures import ending
 from lgsf.system.logs import setup
+from lgsf.system.names import LARGEST_SEED
 from lgsf.system.places import own_or_shipped
 from lgsf.system.version import __version__
 
@@ -62,19 +64,30 @@ def argument(**settings: Any) -> Option:
     return settings
 
 
+def whole(low: int, high: int) -> Callable[[str], int]:
+    """The type of an option that is a whole number between two others."""
+
+    def read(text: str) -> int:
+        if not re.fullmatch("[0-9]{1,18}", text) or not low <= int(text) <= high:
+            raise argparse.ArgumentTypeError(f"a whole number from {low} to {high} is needed, not {text[:40]!r}")
+        return int(text)
+
+    return read
+
+
 TEXT = option()
 PATH = option(type=Path)
 PATHS = option(type=Path, nargs="+", metavar="RUN")
-SEED = option(type=int)
+SEED = option(type=whole(0, LARGEST_SEED))
 MAYBE_TEXT = option(default=None)
 MAYBE_PATH = option(type=Path, default=None)
-MEMORY = option(type=int, default=512, help="MiB of scores that are held during ranking")
+MEMORY = option(type=whole(16, 2**24), default=512, help="MiB of scores that are held during ranking")
 PUBLISHED = option(type=Path, default=own_or_shipped("config/published.csv"), help="the table of published numbers")
 
 
 @verb("check one method's settings and write them", settings=TEXT, experiment=MAYBE_TEXT, out=PATH)
 def configure(a: Arguments) -> None:
-    from lgsf.config.replaced import OWNER, owner_record
+    from lgsf.config.checks.replaced import OWNER, owner_record
     from lgsf.models.sizing import configured
     from lgsf.system.files import write_json
 
@@ -136,7 +149,7 @@ def ensemble(a: Arguments) -> None:
 
 
 @verb("what batch-dependent evaluation would do to a run of LGSF", on_device=True, run=PATH, dataset=PATH, out=PATH,
-      batch_size=option(type=int, default=None), memory_mb=MEMORY)  # fmt: skip
+      batch_size=option(type=whole(1, 2**20), default=None), memory_mb=MEMORY)  # fmt: skip
 def diagnose_interaction(a: Arguments) -> None:
     from lgsf.evaluation.transductive import diagnose
 
@@ -209,7 +222,7 @@ def report(a: Arguments) -> None:
     print(write_report(Experiment.parse(a.experiment), results=a.results, tables=a.tables, out=a.out))
 
 
-@verb("turn the scores of any code into a run", dataset=PATH, split=TEXT, name=TEXT, seed=option(type=int, default=0),
+@verb("turn the scores of any code into a run", dataset=PATH, split=TEXT, name=TEXT, seed=option(type=whole(0, LARGEST_SEED), default=0),
       results=PATH, scores=MAYBE_PATH, images=MAYBE_PATH, captions=MAYBE_PATH, ids=MAYBE_PATH, text_encoder=MAYBE_TEXT,
       features=MAYBE_TEXT, ensemble=option(choices=("yes", "no"), default=None))  # fmt: skip
 def import_scores(a: Arguments) -> None:
@@ -226,8 +239,8 @@ def import_scores(a: Arguments) -> None:
 
 
 @verb("turn a checkpoint that authors released into a run", method=TEXT, checkpoint=PATH, vocab=MAYBE_PATH,
-      bert=MAYBE_TEXT, dataset=PATH, out=PATH, name=MAYBE_TEXT, title=MAYBE_TEXT, seed=option(type=int, default=None),
-      device=option(choices=("cpu", "cuda"), default="cpu"), threads=option(type=int, default=1))  # fmt: skip
+      bert=MAYBE_TEXT, dataset=PATH, out=PATH, name=MAYBE_TEXT, title=MAYBE_TEXT, seed=option(type=whole(0, LARGEST_SEED), default=None),
+      device=option(choices=("cpu", "cuda"), default="cpu"), threads=option(type=whole(1, 256), default=1))  # fmt: skip
 def import_checkpoint(a: Arguments) -> None:
     from lgsf.importing.checkpoint import import_checkpoint
 

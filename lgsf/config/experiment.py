@@ -52,11 +52,6 @@ class Listed(Settings):
     controls: tuple[Literal["random", "oracle", "truth"], ...] = ()
     seeds: tuple[Seed, ...] = Field(min_length=1)
 
-    @field_validator("datasets", "methods", "controls", "seeds", mode="before", check_fields=False)
-    @classmethod
-    def _as_tuple(cls, value: Any) -> Any:
-        return tuple(value) if isinstance(value, list) else value
-
     @field_validator("datasets", "methods", "controls", "seeds", mode="after", check_fields=False)
     @classmethod
     def _each_once(cls, value: tuple[Any, ...]) -> tuple[Any, ...]:

@@ -6,18 +6,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, TypeAdapter, ValidationError, model_validator
+from pydantic import Field, TypeAdapter, ValidationError, field_validator, model_validator
 
+from lgsf.config.checks.parameter_keys import known_keys, unknown_key
 from lgsf.config.experiment import Listed
 from lgsf.config.factorial import Factorial
-from lgsf.config.loading import Place, load
+from lgsf.config.loading import Loaded, Place, load
 from lgsf.config.methods import EnsembleSettings, MethodSettings
 from lgsf.config.names import CONTROLS, RESERVED_DATASETS, ensemble_title
-from lgsf.config.parameter_keys import known_keys, unknown_key
 from lgsf.config.run_settings import MOST_THREADS, TUNED_TRAINING, RunSettings, Training
 from lgsf.config.tuning import Range, Tuning, check_shared, ranges_of_method
 from lgsf.data.settings import DatasetSettings
-from lgsf.system.closure import ROOT
 from lgsf.system.errors import LgsfError
 from lgsf.system.names import shown
 from lgsf.system.settings import Name, PlainPath, Settings, Title, deep_merge, explain, place_of, plain_dicts
@@ -39,6 +38,11 @@ class Run(Listed):
     methods: tuple[Name, ...] = Field(min_length=1)
     controls: tuple[Literal["random", "oracle", "truth"], ...] = ("random", "oracle")
     reference: Name = Field("vsepp", description="the method that differences are taken against")
+
+    @field_validator("datasets", "methods", "controls", "seeds", mode="before")
+    @classmethod
+    def _as_tuple(cls, value: Any) -> Any:
+        return tuple(value) if isinstance(value, list) else value
 
 
 class Config(Settings):
@@ -136,12 +140,16 @@ class Config(Settings):
 
     @classmethod
     def read(cls, files: Iterable[Path | str], arguments: Sequence[str] = ()) -> Config:
-        """The configuration of files in order, each laid over those before, and of `key=value` on top.
+        """The configuration of files in order, each laid over those before, and of `key=value` on top."""
+        return cls.of(load((Path(file) for file in files), arguments))
 
-        Raises LgsfError as lgsf.config.loading.load and `parse` do, and for a key under `parameters` that the method's
-        class does not have, as far as that can be read without importing torch.
+    @classmethod
+    def of(cls, loaded: Loaded) -> Config:
+        """What lgsf.config.loading read, checked.
+
+        Raises LgsfError as `parse` does, and for a key under `parameters` that the method's class does not have, as far
+        as that can be read without importing torch.
         """
-        loaded = load((Path(file) for file in files), arguments)
         config = cls.parse(loaded.values, places=loaded.places)
         config._check_parameters(loaded.places)
         return config
@@ -150,7 +158,7 @@ class Config(Settings):
         """LgsfError for a parameter that a method's class does not know, with the place where it was set."""
         for name in self.methods:
             method = self.method(name)
-            keys = known_keys(str(method.model), root=ROOT)
+            keys = known_keys(str(method.model))
             found = None if keys is None else unknown_key(method.parameters, keys)
             if found is None:
                 continue

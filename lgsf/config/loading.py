@@ -19,7 +19,7 @@ import yaml
 
 from lgsf.system.errors import LgsfError
 from lgsf.system.names import shown
-from lgsf.system.settings import deep_merge
+from lgsf.system.settings import deep_merge, plain_dicts
 
 DEEPEST = 40  # levels of nesting; the configuration has eight
 Place = tuple[str, ...]
@@ -58,6 +58,25 @@ def load(files: Iterable[Path], arguments: Sequence[str] = ()) -> Loaded:
     for argument in arguments:
         loaded = load_argument(argument).over(loaded)
     return loaded
+
+
+def reread(
+    config: Mapping[str, Any], files: Iterable[str | Path], last: Sequence[Path], arguments: Sequence[str]
+) -> Loaded:
+    """The configuration that Snakemake merged, read again from where it came from; as it is where that is another's.
+
+    files      all that Snakemake read, its own defaults among them;  last  those of the command line, which come last
+    arguments  of --config
+
+    A workflow that takes this one as a module may hand over a part of its configuration, or one that it made itself:
+    then no file can be held to the rules here.
+    """
+    order = [*(Path(file) for file in files if Path(file) not in last), *last]
+    keys = {argument.partition("=")[0] for argument in arguments}
+    for file in order:
+        found = yaml.safe_load(file.read_bytes())
+        keys |= set(found) if isinstance(found, dict) else set()
+    return load(order, arguments) if keys == set(config) else Loaded(plain_dicts(config))
 
 
 def load_file(path: Path) -> Loaded:

@@ -6,6 +6,7 @@ from pathlib import PurePosixPath, PureWindowsPath
 
 from lgsf.system.errors import LgsfError
 
+LARGEST_SEED = 2**31 - 1  # leaves room for the seeds that ensembles, controls and trials make of one
 LONGEST = 100  # characters; file systems stop at 255 bytes, and other words join a name on the way
 LETTERS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789_")
 

@@ -8,9 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
-from lgsf.system.names import name_problem, shown
-
-LARGEST_SEED = 2**31 - 1  # leaves room for the seeds that ensembles, controls and trials make of one
+from lgsf.system.names import LARGEST_SEED, name_problem, shown
 
 
 def _name(value: str) -> str:

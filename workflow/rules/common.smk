@@ -13,7 +13,9 @@ BESIDE = [str(p) for p in Path(str(workflow.current_basedir)).parents if (p / "l
 sys.path[:0] = BESIDE
 try:
     from lgsf.config.file import Config
+    from lgsf.config.loading import reread
     from lgsf.config.names import CONTROLS
+    from lgsf.config.checks.replaced import refuse_to_replace
     from lgsf.config.study import Study
     from lgsf.pretrained.files import local_files
     from lgsf.system import places
@@ -41,7 +43,12 @@ PUBLISHED = [
 ]
 
 try:
-    CONFIG = Config.parse(config)
+    # Snakemake keeps the last of two equal keys and takes `no` for false: the files are read again, strictly.
+    CONFIG = Config.of(
+        reread(
+            config, workflow.configfiles, workflow.overwrite_configfiles, workflow.config_settings.config_args
+        )
+    )
     places.check_models({name: str(CONFIG.method(name).model) for name in CONFIG.methods})
     check_keys({m: CONFIG.published_key(m) for m in [*CONFIG.methods, *CONFIG.ensembles]}, Path(PUBLISHED[0]))
 except LgsfError as error:
@@ -55,6 +62,10 @@ RESULTS, RESOURCES, LOGS = (workflow.pathvars.apply(f"<{name}>") for name in ("r
 REPORT = workflow.pathvars.apply(f"<reports>/{CONFIG.experiment}")
 SPLITS = ("train", "dev", "test")
 SPLIT_FILES = ("regions.npy", "region_counts.npy", "images.parquet", "captions.parquet")
+try:
+    refuse_to_replace(CONFIG, Path(RESULTS), STUDY.trained(CONFIG.run.methods))
+except LgsfError as error:
+    sys.exit(f"Error: {error}")
 TEMPLATES = sorted(str(places.near(path)) for path in places.PACKAGE.glob("report/templates/**/*.*"))
 
 

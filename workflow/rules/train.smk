@@ -3,7 +3,7 @@
 
 rule configure:
     input:
-        code=method_code("lgsf.models.build"),
+        code=method_code("lgsf.models.sizing"),
     output:
         "<method>/config.json",
     log:
@@ -17,7 +17,8 @@ rule configure:
     message:
         "Check the settings of {wildcards.method} on {wildcards.dataset}"
     shell:
-        f"{LGSF} configure" " --settings {params.settings:q} --out {output:q} --log {log:q}"
+        f"{LGSF} configure"
+        " --settings {params.settings:q} --experiment {CONFIG.experiment} --out {output:q} --log {log:q}"
 
 
 # An interrupted training leaves its state in <run>/.resume, which is no output: Snakemake removes

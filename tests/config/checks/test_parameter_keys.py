@@ -10,9 +10,8 @@ from typing import Any
 
 import pytest
 
-from lgsf.config.parameter_keys import filled, known_keys, unknown_key
+from lgsf.config.checks.parameter_keys import filled, known_keys, unknown_key
 from lgsf.models.base import Parameters
-from lgsf.system.closure import ROOT
 from lgsf.system.errors import LgsfError
 from tests.support.every_method import all_method_classes
 
@@ -21,7 +20,7 @@ def test_keys_and_defaults_are_those_of_every_method() -> None:
     classes = all_method_classes()
     assert len(classes) >= 7
     for found in classes:
-        keys = known_keys(f"{found.__module__}:{found.__name__}", root=ROOT)
+        keys = known_keys(f"{found.__module__}:{found.__name__}")
         assert keys is not None, found
         assert filled({}, keys) == found.Parameters().model_dump(mode="json")
         assert set(keys) == set(found.Parameters.model_fields)
@@ -30,7 +29,7 @@ def test_keys_and_defaults_are_those_of_every_method() -> None:
 def test_nothing_is_imported(repository: Path) -> None:
     code = (
         "import sys\nfrom lgsf.config.file import Config\nConfig.read(['config/config.yaml', 'config/flickr8k.yaml'])\n"
-        "import lgsf.config.replaced\nsys.exit('torch' in sys.modules or 'numpy' in sys.modules)"
+        "import lgsf.config.checks.replaced\nsys.exit('torch' in sys.modules or 'numpy' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], cwd=repository).returncode == 0
 
@@ -71,7 +70,6 @@ class E:
 @pytest.fixture
 def package(tmp_path: Path) -> Path:
     (tmp_path / "mine.py").write_text(MODULE)
-    (tmp_path / "lgsf").symlink_to(ROOT / "lgsf")
     return tmp_path
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from lgsf.system.closure import module_file, parse_source
+from lgsf.system.places import PACKAGES
 
 EMPTY: Mapping[str, Any] = {"dict": {}, "list": [], "tuple": []}  # as JSON has it
 UNREADABLE: Any = object()  # a default that is computed
@@ -30,11 +31,14 @@ class Key:
 Keys = Mapping[str, Key]
 
 
-def known_keys(model: str, *, root: Path) -> Keys | None:
+def known_keys(model: str, *, root: Path | None = None) -> Keys | None:
     """The keys that `parameters` of the class `package.module:Class` may have; None where they cannot be read.
 
-    Raises LgsfError for a file under `root` that is no Python.
+    root  folder of a user's own modules: the working directory, if it is not given
+
+    Raises LgsfError for a file that is no Python.
     """
+    root = root or Path.cwd()
     module, _, name = model.partition(":")
     method = _find(module, name, root)
     for _ in range(10):  # the class itself, then what it derives from
@@ -90,7 +94,7 @@ def _tree(file: Path, _changed: int) -> ast.Module:
 
 def _find(module: str, name: str, root: Path, depth: int = 0) -> _Class | None:
     """The class `name` of a module, followed over `from x import name`."""
-    file = module_file(module, root)
+    file = module_file(module, PACKAGES.get(module.split(".")[0], root))
     if file is None or depth > 10:
         return None
     tree = _tree(file, file.stat().st_mtime_ns)

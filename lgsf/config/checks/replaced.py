@@ -12,11 +12,10 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from lgsf.config.checks.parameter_keys import filled, known_keys
 from lgsf.config.file import Config
-from lgsf.config.parameter_keys import filled, known_keys
 from lgsf.config.run_settings import RunSettings
 from lgsf.config.tuning import leaves
-from lgsf.system.closure import ROOT
 from lgsf.system.errors import LgsfError
 from lgsf.system.names import check_name
 
@@ -86,7 +85,7 @@ def changed_settings(path: Path, planned: RunSettings) -> list[str]:
         return [f"{path.name} cannot be read"]
     for word in ("title", "choices"):  # which runs of before 0.2 hold, and which decide nothing
         existing.pop(word, None)
-    keys = known_keys(planned.model, root=ROOT)
+    keys = known_keys(planned.model)
     wanted = planned.plain()
     if keys is not None:
         wanted["parameters"] = filled(planned.parameters, keys)

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from lgsf.cli import main
+from lgsf.config.checks.replaced import OWNER, changed_settings, finished_runs, owner_of, refuse_to_replace
 from lgsf.config.file import Config
-from lgsf.config.replaced import OWNER, changed_settings, finished_runs, owner_of, refuse_to_replace
 from lgsf.system.errors import LgsfError
 from lgsf.system.settings import deep_merge
 
