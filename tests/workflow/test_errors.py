@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.workflow.conftest import Outcome, Overlay, Tree
+from tests.workflow.conftest import SMOKE, Outcome, Overlay, Tree
 
 
 def sentence(outcome: Outcome) -> str:
@@ -21,7 +21,19 @@ def sentence(outcome: Outcome) -> str:
         ("methodes: {}", ["unknown key 'methodes'"]),
         ("training: {epoch: 3}", ["unknown key 'training.epoch'"]),
         ("training: {epochs: many}", ["training.epochs", "integer", "'many'"]),
-        ("training: {learning_rate: 5e-4}", ["training.learning_rate", "number", "'5e-4'"]),
+        ("training: {learning_rate: 5e-4}", ["line 1: training.learning_rate: 5e-4", "a number", "write 5.0e-4"]),
+        ("training:\n  epochs: 1\n  epochs: 2", ["line 3: the key 'training.epochs' stands in line 2 already"]),
+        ("training: {clip_norm: no}", ["line 1: training.clip_norm: no is a truth value"]),
+        ("\ntraining: {epochs: 0}", ["training.epochs", "overlay.yaml, line 2)."]),
+        (
+            "methods: {lgsf: {parameters: {graph: {head: 4}}}}",
+            ["'methods.lgsf.parameters.graph.head'", "heads", "line 1"],
+        ),
+        ("datasets: {mine: {path: data/x}}", ["key 'datasets.mine.source' is missing"]),
+        ("datasets: {mine: {source: precomp, path: 'data/{x}'}}", ["datasets.mine", "{ and }", "Snakemake"]),
+        ("datasets: {mine: {source: precomp, path: 'data/<x>'}}", ["datasets.mine", "< and >", "Snakemake"]),
+        ("run: {seeds: 0}", ["run.seeds: a list is needed"]),
+        ("threads: 1000", ["threads", "256"]),
         ("methods: {no_gat: {training: {epoch: 3}}}", ["methods.no_gat.training", "epoch"]),
         ("methods: {'my method': {extends: lgsf}}", ["methods", "small letters", "'my method'"]),
         ('methods: {"it\'s": {extends: lgsf}}', ["methods", "small letters", "it's"]),
@@ -40,7 +52,7 @@ def sentence(outcome: Outcome) -> str:
 def test_config(tree: Tree, overlay: Overlay, change: str, words: list[str]) -> None:
     before = tree.files()
     line = sentence(tree.snakemake("--cores", "1", *overlay(change)))
-    assert line.startswith("Error in the configuration: ") and line.endswith(".")
+    assert line.startswith(("Error in the configuration: ", "Error in /")) and line.endswith(".")
     for word in words:
         assert word in line
     assert tree.files() == before
@@ -58,3 +70,23 @@ def test_missing_pack(tree: Tree, overlay: Overlay) -> None:
     assert lines and all(line.endswith(".") for line in lines), outcome.text
     left = {name for name in tree.files() - before if not name.startswith("logs/")}
     assert not left
+
+
+def test_numbers_inside_arguments_are_numbers(tree: Tree) -> None:
+    outcome = tree.plan(*SMOKE, "--config", "run={seeds: [4], methods: [vsepp], reference: vsepp}", "title='12'")
+    assert outcome.trained == {("vsepp", 4)}
+    line = sentence(tree.snakemake("--dry-run", *SMOKE, "--config", "run={seeds: [4, 4]}"))
+    assert "run.seeds: 4 is listed twice" in line and "--config run" in line
+
+
+def test_runs_of_another_experiment_are_not_replaced_without_a_word(finished: Tree, overlay: Overlay) -> None:
+    other = overlay("experiment: other\ntraining: {epochs: 1}\nrun: {methods: [vsepp], reference: vsepp}\n")
+    line = sentence(finished.snakemake("--dry-run", *other))
+    for words in ("scenes/vsepp holds 2 runs of experiment 'smoke' (seed0, seed1)", "training.epochs 2 -> 1",
+                  "'other' would train them anew", "replace_runs: true"):  # fmt: skip
+        assert words in line
+    assert finished.plan(*other, "--config", "replace_runs=true").trained == {("vsepp", 0), ("vsepp", 1)}
+    same = overlay("experiment: other\nrun: {methods: [vsepp], reference: vsepp}\n")
+    assert not finished.plan(*same).trained  # with equal settings they are shared
+    elsewhere = (*other, "--config", "pathvars={results: results/other}")
+    assert finished.plan(*elsewhere).trained == {("vsepp", 0), ("vsepp", 1)}
