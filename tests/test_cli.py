@@ -89,11 +89,11 @@ FAULTS = [
     (
         OSError(28, "No space left on device", "results/x/run.json"),
         2,
-        "results/x/run.json: the disk is full; free space",
+        "results/x/run.json: the disk is full (No space left on device); free space",
     ),
-    (OSError(30, "Read-only file system", "results"), 2, "results: the disk can only be read"),
-    (OSError(24, "Too many open files", "a.npy"), 2, "a.npy: this process has too many files open"),
-    (PermissionError(13, "Permission denied", "a"), 2, "a: access is refused"),
+    (OSError(30, "Read-only file system", "results"), 2, "results: the place is read-only"),
+    (OSError(24, "Too many open files", "a.npy"), 2, "a.npy: too many files are open"),
+    (PermissionError(13, "Permission denied", "a"), 2, "a: permission is denied"),
     (MemoryError(), 2, "the memory of this machine does not suffice"),
     (KeyboardInterrupt(), 130, "stopped by SIGINT; run the same command again"),
 ]
@@ -166,7 +166,7 @@ def test_a_disk_that_takes_no_more_and_files_that_are_too_many(repository: Path,
         "    pass"
     )
     many = ended(repository, "schema", "--out", tmp_path / "x", code=code)
-    assert many.returncode == 2 and "too many files open" in many.stderr.lower(), many.stderr
+    assert many.returncode == 2 and "too many files are open" in many.stderr.lower(), many.stderr
     assert "Traceback" not in many.stderr
 
 

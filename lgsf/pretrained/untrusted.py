@@ -40,7 +40,7 @@ NAMED = re.compile(
 )
 MEMBERS = 100_000  # of an archive
 PICKLE = 8 * 2**20  # bytes; the names and options of a model of this field are a hundredth of that
-STEPS = 1_000_000  # of a pickle
+STEPS = 300_000  # of a pickle; a BERT has twenty thousand
 SPREAD = 100_000  # items of a nested tuple, counted as often as they are reached
 LONGEST_TEXT = 2**20
 LEGACY_PICKLES = 5  # of a file in torch's older format: magic, version, system, content, keys

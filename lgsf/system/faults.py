@@ -28,6 +28,9 @@ USUAL = {
     errno.ENFILE: ("too many files are open on this machine", "end other programs and run the same command again"),
     errno.EIO: ("the disk answered with an error", "check the disk, and make the file again"),
     errno.ESTALE: ("the file went away under the network file system", "run the same command again"),
+    errno.EAGAIN: ("the machine gives no more processes or threads", "lower threads, or end other programs"),
+    errno.ETIMEDOUT: ("the disk does not answer", "check the mount and run the same command again"),
+    errno.EXDEV: ("it lies on another disk", "name a place on the same one"),
     errno.ENOMEM: ("there is no memory left", "end other programs, or use a machine with more memory"),
     errno.EPIPE: ("the reader of the output has gone", "run the command again without it"),
 }

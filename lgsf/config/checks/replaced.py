@@ -16,6 +16,7 @@ from lgsf.config.checks.parameter_keys import filled, known_keys
 from lgsf.config.file import Config
 from lgsf.config.run_settings import RunSettings
 from lgsf.config.tuning import leaves
+from lgsf.system.artefacts.seal import KEY as SEAL
 from lgsf.system.errors import LgsfError
 from lgsf.system.names import check_name
 
@@ -100,11 +101,12 @@ def changed_settings(path: Path, planned: RunSettings) -> list[str]:
 
 
 def _read(path: Path) -> Any:
-    """Parsed JSON; None for what cannot be read: nobody can say then whose it is."""
+    """Parsed JSON without its seal; None for what cannot be read: nobody can say then whose it is."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        found = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
         return None
+    return {key: value for key, value in found.items() if key != SEAL} if isinstance(found, dict) else found
 
 
 def _value(tree: Mapping[str, Any], name: str) -> str:
