@@ -17,6 +17,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from lgsf.report.dataset import Collected
+from lgsf.runs.finished import Finished
 
 from lgsf.data.layout import open_dataset
 from lgsf.data.positives import positives_of
@@ -24,8 +26,6 @@ from lgsf.evaluation.evaluate import evaluate
 from lgsf.gallery.album import read_album
 from lgsf.gallery.collect import collect_album
 from lgsf.models.build import read_settings
-from lgsf.report.dataset import Collected
-from lgsf.runs.finished import Finished
 from lgsf.runs.log import read_log
 from lgsf.runs.ranks import read_ranks
 from lgsf.system.errors import LgsfError

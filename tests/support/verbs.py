@@ -30,7 +30,7 @@ MODULES = (
     "lgsf.evaluation.ensemble", "lgsf.evaluation.transductive", "lgsf.evaluation.controls", "lgsf.tables.write",
     "lgsf.gallery.collect", "lgsf.verdict.compare", "lgsf.report.page", "lgsf.report.transductive",
     "lgsf.tuning.trials", "lgsf.tuning.collect", "lgsf.importing.scores", "lgsf.importing.checkpoint",
-    "lgsf.verification.verify", "nltk.tokenize", "optuna",
+    "lgsf.verification.verify", "nltk.tokenize", "optuna", "baselines.vsepp", "lgsf.models.lgsf", "torch._dynamo",
 )  # fmt: skip
 LGSF = {"embedding_dim": 16, "word_dim": 8, "graph": {"heads": 2, "ff": 8}, "interaction": {"heads": 2, "start": 0.0}}
 PUBLISHED = str(Path(__file__).parents[2] / "config" / "published.csv")
@@ -73,7 +73,7 @@ def chain(root: Path) -> dict[str, list[str]]:
     experiment = json.dumps(
         {"experiment": "w", "title": "W", "datasets": ["tiny"], "seeds": [0], "reference": "tried",
          "methods": [{"name": "tried", "title": "Tried"}, {"name": "graph", "title": "Graph"},
-                     {"name": "mean", "title": "Mean", "ensemble": True}], "controls": ["random"]}
+                     {"name": "mean", "title": "Mean (ensemble)", "ensemble": True}], "controls": ["random"]}
     )  # fmt: skip
     graph = json.loads((root / "graph.json").read_text()) | {"method": "graph"}
     (root / "graph.json").write_text(json.dumps(graph))
