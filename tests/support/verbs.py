@@ -35,7 +35,18 @@ MODULES = (
 LGSF = {"embedding_dim": 16, "word_dim": 8, "graph": {"heads": 2, "ff": 8}, "interaction": {"heads": 2, "start": 0.0}}
 PUBLISHED = str(Path(__file__).parents[2] / "config" / "published.csv")
 # What says when, how long and how often, and not what.
-VOLATILE = {"started", "ended", "seconds", "peak_memory_mb", "when", "resumed", "files", "run_sha256", "lgsf_seal"}
+VOLATILE = {
+    "started",
+    "ended",
+    "seconds",
+    "peak_memory_mb",
+    "when",
+    "resumed",
+    "files",
+    "run_sha256",
+    "lgsf_seal",
+    "git",
+}
 
 
 @dataclass(frozen=True)
