@@ -75,6 +75,12 @@ def check_seal(path: Path, data: bytes, *, hint: str) -> str | None:
         raise LgsfError(f"{path} is not what was written there ({error}): {hint}.") from None
 
 
+def require_seal(path: Path, data: bytes, *, hint: str) -> None:
+    """LgsfError unless `data` are sealed: for a file that has a place for its seal, so it was damaged in that place."""
+    if check_seal(path, data, hint=hint) is None:
+        raise LgsfError(f"{path} is not what was written there (its seal was changed or damaged): {hint}.")
+
+
 def read_text(path: Path, *, hint: str) -> str:
     """UTF-8 text; a missing or broken file is an LgsfError that ends with `hint`."""
     try:
@@ -90,8 +96,8 @@ def read_json(path: Path, *, hint: str) -> Any:
         value = json.loads(data.decode("utf-8"))
     except (ValueError, RecursionError) as error:
         raise LgsfError(f"{path} is not valid JSON ({error}): {hint}.") from None
-    if isinstance(value, dict):
-        value.pop(KEY, None)
+    if isinstance(value, dict) and value.pop(KEY, None) is not None:
+        require_seal(path, data, hint=hint)
     return value
 
 
@@ -109,12 +115,15 @@ def read_arrays(path: Path, *, hint: str) -> dict[str, npt.NDArray[Any]]:
     arrays: dict[str, npt.NDArray[Any]] = {}
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            comment = archive.comment
             for member in archive.namelist():
                 # Read to its end, or zipfile does not look at the checksum.
                 content = io.BytesIO(archive.read(member))
                 arrays[member.removesuffix(".npy")] = np.lib.format.read_array(content, allow_pickle=False)
     except Exception as error:  # damage shows in many ways: zlib.error, BadZipFile, SyntaxError of a header, …
         raise LgsfError(f"{path} is not a readable .npz file ({_short(error)}): {hint}.") from None
+    if comment:
+        require_seal(path, data, hint=hint)
     return arrays
 
 

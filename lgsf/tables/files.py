@@ -45,10 +45,12 @@ def read_parquet(path: Path, step: str = "tables", *, needs: Sequence[str] = ())
         raise LgsfError(f"{path} is missing: run the {step} step first.")
     again = f"run the {step} step again"
     table = read_table(path, hint=again)
+    if table.made_from.get(TABLE, path.name) != path.name:
+        raise LgsfError(f"{path} is not the table of that name but {table.made_from[TABLE]}: {again}.")
     if absent := [name for name in needs if name not in table.frame.columns]:
         raise LgsfError(f"{path} has no column {absent[0]!r}, so older code wrote it: {again}.")
-    if table.made_from.get(TABLE) != path.name:
-        raise LgsfError(f"{path} is not the table of that name, or of an older version: {again}.")
+    if TABLE not in table.made_from:
+        raise LgsfError(f"{path} does not say what it was made from, so older code wrote it: {again}.")
     for name, seal in table.made_from.items():
         if name.endswith(".parquet") and read_table(path.with_name(name), hint=again).seal != seal:
             raise LgsfError(f"{path} was made from another {name} than lies beside it: {again}.")

@@ -151,3 +151,19 @@ def test_a_dataset_without_all_its_splits_is_a_bug(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="train, dev, test"), _writer(tmp_path / "out") as writer:
         _split(writer, "train")
     assert not (tmp_path / "out").exists()
+
+
+def test_a_folder_that_only_looks_like_a_killed_writers_stays(tmp_path: Path) -> None:
+    (tmp_path / "out" / ".partial-old").mkdir(parents=True)
+    _write(tmp_path / "out")
+    assert (tmp_path / "out" / ".partial-old").is_dir() and (tmp_path / "out" / "dataset.json").is_file()
+
+
+@pytest.mark.parametrize("place", ["file/data", "/proc/self/lgsf/data"])
+def test_a_place_that_cannot_be_written_is_a_sentence(tmp_path: Path, place: str) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with (
+        pytest.raises(LgsfError, match=r"data could not be written .*prepare the dataset again"),
+        _writer(tmp_path / place),
+    ):
+        pass

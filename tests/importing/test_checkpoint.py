@@ -28,12 +28,14 @@ from lgsf.pretrained.bert import read_bert
 from lgsf.report.page import write_report
 from lgsf.report.sections.methods import method_cards
 from lgsf.runs.facts import read_facts
+from lgsf.runs.ranks import read_ranks
 from lgsf.system.errors import LgsfError
 from lgsf.system.files import read_arrays, write_json
 from tests.support.golden import Golden
 from tests.support.properties import scatter_statistics
 from tests.support.released_files import CASES, SPECIAL, Files, make_files, write_vocabulary
 from tests.support.synthetic import write_tables_and_verdicts
+from tests.support.world import flip
 
 
 def imported(files: Files, **changes: Any) -> Path:
@@ -293,3 +295,21 @@ def test_importing_again_replaces_the_import_and_nothing_else(
         main(files.arguments())
     assert "holds another run" in capsys.readouterr().err
     assert (files.out / "run.json").read_bytes() == before
+
+
+def test_a_stopped_import_is_taken_up_by_the_same_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    files = make_files(tmp_path, "vsepp_max")
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("lgsf.importing.checkpoint.write_record", killed)
+        with pytest.raises(KeyboardInterrupt):
+            main(files.arguments())
+    assert (files.out / "model.safetensors").is_file() and not (files.out / "run.json").exists()
+    imported(files)
+    assert read_ranks(files.out).metrics()
+    flip(files.out / "model.safetensors", 8 * 2000)
+    with pytest.raises(LgsfError, match=r"model.safetensors is not the file that run.json"):
+        lgsf.load_run(files.out, files.dataset)

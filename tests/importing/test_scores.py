@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,9 @@ from lgsf.data.layout import Split, open_dataset
 from lgsf.importing.scores import import_scores, slug
 from lgsf.metrics.ranking import MatrixScores, contiguous_folds, rank
 from lgsf.runs.facts import read_facts
+from lgsf.runs.origin import read_evaluated
 from lgsf.runs.ranks import read_ranks
+from lgsf.runs.record import read_record
 from lgsf.system.errors import LgsfError
 
 
@@ -258,3 +261,49 @@ def test_the_verb(
     with pytest.raises(SystemExit) as stopped:
         main([*arguments, "--ids", str(tmp_path / "gone.json")])
     assert stopped.value.code == 2
+
+
+def test_a_stopped_import_is_known_by_the_same_command_alone(
+    tmp_path: Path, tiny_dataset: Path, matrix: npt.NDArray[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scores = saved(tmp_path, matrix)
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("lgsf.importing.scores.write_record", killed)
+        with pytest.raises(KeyboardInterrupt):
+            imported(tmp_path, tiny_dataset, scores=scores)
+    folder = next((tmp_path / "results/tiny").glob("*/seed0"))
+    assert (folder / "test/ranks.npz").is_file() and not (folder / "run.json").exists()
+    with pytest.raises(LgsfError, match="a run that is not finished"):
+        imported(tmp_path, tiny_dataset, scores=scores, name="My  model")  # another name of the same folder
+    run = imported(tmp_path, tiny_dataset, scores=scores)
+    assert run == folder and not (run / ".importing.json").exists()
+    assert read_ranks(run).metrics()
+
+
+def test_scores_that_change_while_they_are_ranked_are_not_published(
+    tmp_path: Path, tiny_dataset: Path, matrix: npt.NDArray[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scores = saved(tmp_path, matrix)
+    monkeypatch.setattr("lgsf.importing.scores._warn_of_distances", lambda *_: np.save(scores, matrix[::-1]))
+    with pytest.raises(LgsfError, match="was changed while this was made from it"):
+        imported(tmp_path, tiny_dataset, scores=scores)
+    assert not list((tmp_path / "results").rglob("ranks.npz"))
+
+
+def test_the_other_split_of_an_import_stays_tied(tmp_path: Path, tiny_dataset: Path, matrix: npt.NDArray[Any]) -> None:
+    run = imported(tmp_path, tiny_dataset, scores=saved(tmp_path, matrix))
+    shape = [len(table) for table in (open_dataset(tiny_dataset).split("dev").images,
+                                      open_dataset(tiny_dataset).split("dev").captions)]  # fmt: skip
+    dev = tmp_path / "dev.npy"
+    np.save(dev, np.random.default_rng(0).random(shape))
+    imported(tmp_path, tiny_dataset, scores=dev, split="dev")
+    assert set(read_record(run).files) == {
+        f"{s}/{n}.npz" for s in ("dev", "test") for n in ("ranks", "top", "relevance")
+    }
+    shutil.copy(run / "dev/top.npz", run / "test/top.npz")
+    with pytest.raises(LgsfError, match=r"top.npz is not the file that run.json names"):
+        read_evaluated(run / "test", "top.npz")

@@ -12,7 +12,9 @@ from lgsf.config.experiment import Experiment
 from lgsf.evaluation.controls import control
 from lgsf.evaluation.evaluate import evaluate
 from lgsf.gallery.collect import write_albums
+from lgsf.models.build import check_settings
 from lgsf.report.page import write_report
+from lgsf.system.files import write_json
 from lgsf.tables.write import write_tables
 from lgsf.training.train import train
 from lgsf.verdict.compare import compare
@@ -83,7 +85,8 @@ class World:
         evaluate(run=self.run(seed), dataset=self.dataset, memory_mb=64)
 
     def train(self, seed: int, **training: object) -> None:
-        write_config(self.config, epochs=1, **training)
+        raw = json.loads(write_config(self.config, epochs=1, **training).read_text())
+        write_json(self.config, check_settings(raw, source="the test").plain())  # as the configure step does
         train(config=self.config, dataset=self.dataset, seed=seed, out=self.run(seed))
 
 

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from lgsf.system.artefacts.seal import BLANK, KEY, sealed
 from lgsf.system.errors import LgsfError
-from lgsf.system.files import check_seal, read_bytes, write_bytes
+from lgsf.system.files import check_seal, read_bytes, require_seal, write_bytes
 
 MADE_FROM = b"lgsf_made_from"
 
@@ -46,8 +46,12 @@ def read_table(path: Path, *, hint: str) -> Table:
     try:
         table = pq.read_table(io.BytesIO(data))
         frame = table.to_pandas()
-        made_from = json.loads((table.schema.metadata or {}).get(MADE_FROM, b"{}"))
-        return Table(frame, seal, {str(name): str(digest) for name, digest in made_from.items()})
+        about = table.schema.metadata or {}
+        made_from = json.loads(about.get(MADE_FROM, b"{}"))
+        found = Table(frame, seal, {str(name): str(digest) for name, digest in made_from.items()})
     except Exception as error:  # Arrow and pandas name damage by many exceptions
         text = (str(error) or type(error).__name__).partition("\n")[0][:160]
         raise LgsfError(f"{path} is not a readable Parquet file ({text}): {hint}.") from None
+    if KEY.encode() in about:
+        require_seal(path, data, hint=hint)
+    return found
