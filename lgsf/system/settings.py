@@ -23,6 +23,10 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
+# Keys of datasets whose value is one of several models, told apart by its `format`.
+TAGGED = ("annotations", "features")
+
+
 def plain_dicts(value: Any) -> Any:
     """Plain dicts all the way down (Snakemake hands over its own mapping types)."""
     if isinstance(value, Mapping):
@@ -42,10 +46,13 @@ def deep_merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, An
 
 
 def _where(location: tuple[int | str, ...]) -> str:
-    """Dotted place of a problem, without the tag that a choice between sources adds to it."""
+    """Dotted place of a problem, without the tags that choices between sources and between formats add to it."""
     parts = list(location)
     if parts[:1] == ["datasets"] and len(parts) > 2:
         del parts[2]
+    for choice in TAGGED:
+        if choice in parts[:-1]:
+            del parts[parts.index(choice) + 1]
     return ".".join(str(p) for p in parts if p != "[key]") or "top level"
 
 
