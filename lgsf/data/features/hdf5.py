@@ -129,7 +129,7 @@ class Hdf5Reader:
             raise LgsfError(
                 f"{path} has no dataset {features!r}, only {_listing(file)}; correct features.features_key."
             )
-        boxes = boxes if boxes in file else None
+        boxes = boxes if boxes is not None and boxes in file else None
         bounds = np.asarray(file[BOUNDS][()]) if BOUNDS in file else None
         n_images = len(file[features]) if bounds is None else len(bounds)
         if bounds is not None:
@@ -177,18 +177,19 @@ def _layout(path: Path, file: h5py.File) -> tuple[tuple[str, str | None], bool]:
 
 def _keys(file: h5py.File, pattern: str, *, few: bool = False) -> Iterator[str]:
     """Ids for which a dataset of the pattern's name exists; among the first hundred names alone if `few`."""
-    group, _, inner = pattern.partition("/")
-    form = re.compile(re.escape(group).replace(re.escape("{id}"), "(.+)"))
-    for number, name in enumerate(file):
+    parts = pattern.split("/")
+    place = next(k for k, part in enumerate(parts) if "{id}" in part)
+    before, inner = "/".join(parts[:place]), "/".join(parts[place + 1 :])
+    form = re.compile(re.escape(parts[place]).replace(re.escape("{id}"), "(.+)", 1))
+    group = file.get(before) if before else file
+    for number, name in enumerate(group if isinstance(group, h5py.Group) else ()):
         if few and number == 100:
             return
         match = form.fullmatch(name)
-        if match is None:
-            continue
-        found = file.get(name)
-        if inner and isinstance(found, h5py.Group):
-            found = found.get(inner)
-        if isinstance(found, h5py.Dataset):
+        found = group.get(name) if match else None
+        if inner:
+            found = found.get(inner) if isinstance(found, h5py.Group) else None
+        if match and isinstance(found, h5py.Dataset):
             yield match[1]
 
 
@@ -198,11 +199,13 @@ def _per_image(
     empty = True
     for key in _keys(file, features):
         empty = False
-        own = boxes.replace("{id}", key) if boxes else None
-        folder = features.replace("{id}", key).rpartition("/")[0]
+        own = features.replace("{id}", key)
+        own_boxes = boxes.replace("{id}", key) if boxes else None
+        folder = own.rpartition("/")[0]
         sizes = (f"{folder}/img_w", f"{folder}/img_h")
         known = bool(folder) and all(name in file for name in sizes)
-        yield key, _Entry(number, features.replace("{id}", key), own if own in file else None, sizes if known else None)
+        has_boxes = own_boxes is not None and own_boxes in file
+        yield key, _Entry(number, own, own_boxes if has_boxes else None, sizes if known else None)
     if empty:
         raise LgsfError(f"{path} has nothing like {features!r}, only {_listing(file)}; correct features.features_key.")
 

@@ -19,7 +19,7 @@ def match(
 
     Raises LgsfError where no rule serves, with the best one and the images that it leaves without features.
     """
-    rules = _rules(aliases)
+    rules = _rules(keys, aliases)
     best = ("", -1, "")
     for words, rule in rules.items():
         found: dict[str, str] = {}
@@ -42,15 +42,16 @@ def match(
     )
 
 
-def _rules(aliases: Mapping[str, str]) -> dict[str, Callable[[Image], str | None]]:
+def _rules(keys: Collection[str], aliases: Mapping[str, str]) -> dict[str, Callable[[Image], str | None]]:
     """Words -> what an image's features are called by this rule."""
     by_photo = {name: key for key, name in aliases.items()}
+    by_number = _by_number(keys)
     rules: dict[str, Callable[[Image], str | None]] = {
         "image id": lambda image: image.image_id,
         "file name": lambda image: PurePosixPath(image.file_name).name,
         "file name without ending": lambda image: PurePosixPath(image.file_name).stem,
-        "image id of twelve digits": lambda image: image.image_id.zfill(12) if image.image_id.isdecimal() else None,
-        "number at the end of the file name": lambda image: _number(image.file_name),
+        "image id as a number": lambda image: by_number.get(_number(image.image_id)),
+        "number at the end of the file name": lambda image: by_number.get(_number(image.file_name)),
     }
     if aliases:
         rules["id of the mapping"] = lambda image: by_photo.get(PurePosixPath(image.file_name).name)
@@ -58,7 +59,19 @@ def _rules(aliases: Mapping[str, str]) -> dict[str, Callable[[Image], str | None
     return rules
 
 
-def _number(file_name: str) -> str | None:
-    """COCO's number in COCO_val2014_000000391895.jpg or 000000391895.jpg."""
-    digits = PurePosixPath(file_name).stem.rpartition("_")[2]
-    return str(int(digits)) if digits.isdecimal() else None
+def _by_number(keys: Collection[str]) -> dict[int | None, str]:
+    """Number that a key ends in -> key, for numbers that only one key ends in."""
+    found: dict[int | None, str] = {}
+    shared: set[int | None] = {None}
+    for key in keys:
+        number = _number(key)
+        if number in found:
+            shared.add(number)
+        found[number] = key
+    return {number: key for number, key in found.items() if number not in shared}
+
+
+def _number(name: str) -> int | None:
+    """391895 for COCO_val2014_000000391895.jpg, 000000391895.jpg and 391895; None for what has no such end."""
+    digits = PurePosixPath(name).name.partition(".")[0].rpartition("_")[2]
+    return int(digits) if digits.isdecimal() and digits.isascii() else None
