@@ -44,6 +44,8 @@ def prepare(settings: PrecompSource, *, name: str, root: Path) -> None:
                 "licence": settings.licence,
                 "features": settings.features,
                 "layout": {split: pack.layout for split, pack in packs.items()},
+                "ids": {split: pack.ids_form for split, pack in packs.items()},
+                **({"boxes_dtype": test.boxes.dtype.name} if test.boxes is not None else {}),
                 "sha256": sums,
             }
         )
