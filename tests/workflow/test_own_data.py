@@ -53,7 +53,7 @@ def test_a_changed_table_or_folder_is_prepared_again(own: tuple[Tree, tuple[str,
     np.save(tmp_path / "features" / "7.npy", regions(7))
     with (tmp_path / "captions.csv").open("a") as table:
         table.write("shots/391895.png,a dog again,test\n")
-    again = prepared(tree, options)
+    again = prepared(tree, ("--quiet", "host", *options))
     assert again.jobs["prepare"] == 1
     reason = next(line for line in again.text.splitlines() if "Updated input files" in line)
     assert {"captions.csv", "features"} <= {Path(word.strip(",;")).name for word in reason.split()}
