@@ -42,7 +42,6 @@ class Pack:
     n_images: int
     copies: int
     captions_per_image: int
-    ids_form: str  # "none", "once" per image, or "repeated" per caption
 
     @property
     def layout(self) -> str:
@@ -136,9 +135,9 @@ def open_pack(folder: Path, prefix: str, captions_per_image: int, limit: int | N
     files = [regions_path, captions_path]
     copies = _copies(regions, captions_path, len(captions), captions_per_image)
     n_images = len(captions) // captions_per_image
-    ids, ids_form = [str(row) for row in range(n_images)], "none"
+    ids = [str(row) for row in range(n_images)]
     if ids_path.is_file():
-        ids, ids_form = _read_ids(ids_path, n_images, captions_per_image)
+        ids = _read_ids(ids_path, n_images, captions_per_image)
         files.append(ids_path)
     boxes = None
     if boxes_path.is_file():
@@ -154,7 +153,6 @@ def open_pack(folder: Path, prefix: str, captions_per_image: int, limit: int | N
         n_images=kept,
         copies=copies,
         captions_per_image=captions_per_image,
-        ids_form=ids_form,
     )
 
 
@@ -184,8 +182,8 @@ def _copies(regions: RowReader, captions_path: Path, n_captions: int, captions_p
     )
 
 
-def _read_ids(path: Path, n_images: int, captions_per_image: int) -> tuple[list[str], str]:
-    """One id per image, from a file with a line per image ("once") or per caption ("repeated")."""
+def _read_ids(path: Path, n_images: int, captions_per_image: int) -> list[str]:
+    """One id per image, from a file with a line per image or per caption."""
     ids = read_lines(path, "image id")
     if len(ids) not in (n_images, n_images * captions_per_image):
         raise LgsfError(
@@ -208,7 +206,7 @@ def _read_ids(path: Path, n_images: int, captions_per_image: int) -> tuple[list[
                 f"{image * copies + 1}); ids must be unique."
             )
         first_line[id_] = image
-    return ids, "once" if copies == 1 else "repeated"
+    return ids
 
 
 def _open_boxes(path: Path, regions: RowReader) -> RowReader:
