@@ -63,7 +63,7 @@ def _in_split(image: Image, split: Any) -> Image:
 
 def _index(path: Path, expected: str) -> COCO:
     """The file in pycocotools' index, checked first: it takes what it is given, and prints."""
-    content = load_json(path, without=("segmentation",))
+    content = load_json(path, without=("segmentation", "categories"))
     seen: set[int] = set()
     for key, needed in (("images", {"id": int}), ("annotations", {"id": int, "image_id": int})):
         seen.clear()
@@ -81,14 +81,17 @@ def _index(path: Path, expected: str) -> COCO:
 
 
 def _images(path: Path, index: COCO) -> Iterator[Image]:
-    licences = {entry.get("id"): str(entry.get("name")) for entry in index.dataset.get("licenses") or ()}
+    licences = {}
+    for place, entry in entries(path, index.dataset, "licenses", CAPTIONS) if "licenses" in index.dataset else ():
+        licences[member(path, place, entry, "id", int)] = member(path, place, entry, "name", str)
     for image_id, entry in index.imgs.items():
         place = f"image {image_id}"
         file_name = member(path, place, entry, "file_name", str)
         size = None
         if "width" in entry or "height" in entry:
             size = (member(path, place, entry, "width", int), member(path, place, entry, "height", int))
-        yield Image(str(image_id), file_name, "train", size, licences.get(entry.get("license")))
+        licence = licences.get(member(path, place, entry, "license", int)) if "license" in entry else None
+        yield Image(str(image_id), file_name, "train", size, licence)
 
 
 def _captions(path: Path, index: COCO, images: Mapping[str, Image]) -> Iterator[Caption]:

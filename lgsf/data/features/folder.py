@@ -89,7 +89,16 @@ class FolderReader:
                 if {"image_w", "image_h"} <= set(archive.files):
                     size = (float(archive["image_w"]), float(archive["image_h"]))
                 return archive[wanted], archive[found] if found else None, size
-        except (OSError, ValueError, TypeError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        except (
+            OSError,
+            ValueError,
+            TypeError,
+            EOFError,
+            RuntimeError,
+            MemoryError,
+            zipfile.BadZipFile,
+            zlib.error,
+        ) as error:
             raise LgsfError(f"{path} is not a readable .npz file ({error}); {AGAIN}.") from None
 
 
