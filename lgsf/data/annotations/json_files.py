@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from lgsf.system.errors import LgsfError
+from lgsf.system.faults import reason
 
 REMEDY = "copy or download the file again"
 Value = TypeVar("Value")
@@ -30,7 +31,7 @@ def load_json(path: Path, *, without: Collection[str] = ()) -> dict[str, Any]:
     except FileNotFoundError:
         raise LgsfError(f"{path} is missing: check the path in the configuration.") from None
     except OSError as error:
-        raise LgsfError(f"{path} could not be read ({error.strerror}): check the path and its permissions.") from None
+        raise LgsfError(f"{path} could not be read ({reason(error)}): check the path and its permissions.") from None
     except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
         raise LgsfError(f"{path} is not valid JSON ({error}): {REMEDY}.") from None
     if not isinstance(content, dict):

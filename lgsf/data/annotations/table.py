@@ -21,6 +21,7 @@ from lgsf.data.annotations.lists import split_by_lists
 from lgsf.data.annotations.model import Annotations, Caption, Image, SplitName, assemble
 from lgsf.data.annotations.settings import TableAnnotations
 from lgsf.system.errors import LgsfError
+from lgsf.system.faults import reason
 
 SPLIT_OF: dict[str, SplitName] = {"train": "train", "dev": "dev", "val": "dev", "validation": "dev", "test": "test"}
 COLUMNS = ("image", "caption", "split", "image_id", "caption_id", "licence")
@@ -84,7 +85,7 @@ def _text(path: Path) -> str:
     except FileNotFoundError:
         raise LgsfError(f"{path} is missing: check the path in the configuration.") from None
     except OSError as error:
-        raise LgsfError(f"{path} could not be read ({error.strerror}): check the path and its permissions.") from None
+        raise LgsfError(f"{path} could not be read ({reason(error)}): check the path and its permissions.") from None
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:

@@ -6,11 +6,13 @@ import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 
-from lgsf.data.annotations.model import SPLIT_NAMES
+import pandas as pd
+
+from lgsf.data.annotations.model import SPLIT_NAMES, Annotations
 from lgsf.data.annotations.read import read_annotations
 from lgsf.data.features.folder import FolderReader
 from lgsf.data.features.hdf5 import Hdf5Reader
-from lgsf.data.features.image import FeatureReader
+from lgsf.data.features.image import FeatureReader, named
 from lgsf.data.features.join import Join
 from lgsf.data.features.match import match
 from lgsf.data.features.settings import FeaturesSource, FolderFeatures, Hdf5Features, TsvFeatures
@@ -18,8 +20,8 @@ from lgsf.data.features.tsv import TsvReader
 from lgsf.data.precomp.judgements import read_judgements
 from lgsf.data.text import Vocabulary
 from lgsf.data.writer import DatasetWriter
+from lgsf.system.artefacts.inputs import Inputs
 from lgsf.system.errors import LgsfError
-from lgsf.system.hashes import sha256
 
 MANY = 50  # files: beyond it, one checksum stands for all of them
 
@@ -29,7 +31,8 @@ def prepare(settings: FeaturesSource, *, name: str, root: Path) -> None:
 
     Raises LgsfError, and leaves nothing new in `root`, for everything that is wrong with either.
     """
-    annotations = read_annotations(settings.annotations)
+    inputs, annotations = Inputs(), read_annotations(settings.annotations)
+    sums = {name: inputs.add(path) for name, path in named(annotations.files).items()}
     annotations = annotations.limited(train=settings.limit_train, rest=settings.limit_eval)
     splits = {split: annotations.split(split) for split in SPLIT_NAMES}
     if (n_test := len(splits["test"].images)) % settings.folds:
@@ -40,15 +43,10 @@ def prepare(settings: FeaturesSource, *, name: str, root: Path) -> None:
     reader = open_features(settings.features)
     source = next(iter(reader.files.values()))
     keys, rule = match(annotations.images, reader.keys, reader.aliases, source)
+    sums |= _few({name: inputs.add(path) for name, path in reader.files.items()})
     join = Join(reader, keys, wants_boxes=settings.features.boxes)
-    test = splits["test"]
-    judged, judgement_files = None, list[Path]()
-    if settings.judgements:
-        judged, judgement_files = read_judgements(Path(settings.judgements), test.image_table(), test.caption_table())
-        if judged is None:
-            raise LgsfError(
-                f"{settings.judgements} has no judgements of test images; correct the folder or set it to null."
-            )
+    judged, judgement_files = _judgements(settings, splits["test"])
+    sums |= {path.name: inputs.add(path) for path in judgement_files}
     with DatasetWriter(root, name=name, source={}, protocol={"folds": settings.folds}) as writer:
         texts = [caption.text for caption in splits["train"].captions]
         writer.vocabulary(Vocabulary.build(texts, min_count=settings.min_count))
@@ -65,6 +63,7 @@ def prepare(settings: FeaturesSource, *, name: str, root: Path) -> None:
                 judged=judged if split == "test" else None,
                 facts=facts,
             )
+        inputs.check()
         writer.note(
             source={
                 "kind": "features",
@@ -74,8 +73,7 @@ def prepare(settings: FeaturesSource, *, name: str, root: Path) -> None:
                 "format": settings.features.format,
                 "matched_by": rule,
                 "left_out": dict(annotations.notes),
-                "sha256": _checksums(reader.files)
-                | {path.name: sha256(path) for path in (*annotations.files, *judgement_files)},
+                "sha256": sums,
             }
         )
 
@@ -91,11 +89,21 @@ def open_features(settings: TsvFeatures | FolderFeatures | Hdf5Features) -> Feat
             return Hdf5Reader(settings)
 
 
-def _checksums(files: Mapping[str, Path]) -> dict[str, str]:
-    """Checksum by name; of very many files, one over the lines of `sha256sum`, in the order of their names."""
-    if len(files) <= MANY:
-        return {name: sha256(path) for name, path in files.items()}
-    digest = hashlib.sha256()
-    for name in sorted(files):
-        digest.update(f"{sha256(files[name])}  {name}\n".encode())
-    return {f"{len(files)} files of features": digest.hexdigest()}
+def _judgements(settings: FeaturesSource, test: Annotations) -> tuple[pd.DataFrame | None, list[Path]]:
+    """Judged pairs of the test split and their files, where a folder of judgements is named."""
+    if not settings.judgements:
+        return None, []
+    judged, files = read_judgements(Path(settings.judgements), test.image_table(), test.caption_table())
+    if judged is None:
+        raise LgsfError(
+            f"{settings.judgements} has no judgements of test images; correct the folder or set it to null."
+        )
+    return judged, files
+
+
+def _few(sums: Mapping[str, str]) -> dict[str, str]:
+    """Checksums by name; of very many files, one over the lines of `sha256sum`, in the order of their names."""
+    if len(sums) <= MANY:
+        return dict(sums)
+    lines = "".join(f"{sums[name]}  {name}\n" for name in sorted(sums))
+    return {f"{len(sums)} files of features": hashlib.sha256(lines.encode()).hexdigest()}

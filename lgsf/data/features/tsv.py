@@ -21,6 +21,7 @@ import numpy.typing as npt
 
 from lgsf.data.features.image import ImageFeatures, Shape, named
 from lgsf.system.errors import LgsfError
+from lgsf.system.faults import reason
 
 LONGEST = 256 << 20  # bytes of a row; 100 regions of 2,048 numbers take 1.1 MB
 COLUMNS = {6: (0, 1, 2, 3, 4, 5), 10: (0, 2, 1, 7, 8, 9)}  # where id, width, height, num_boxes, boxes, features are
@@ -59,7 +60,7 @@ class TsvReader:
             except FileNotFoundError:
                 raise LgsfError(f"{path} is missing: check the path in the configuration.") from None
             except OSError as error:
-                raise LgsfError(f"{path} could not be read ({error.strerror}): {REMEDY}.") from None
+                raise LgsfError(f"{path} could not be read ({reason(error)}): {REMEDY}.") from None
         self._opened = [os.open(path, os.O_RDONLY) for path in self._paths]
 
     def __del__(self) -> None:

@@ -22,7 +22,9 @@ import numpy.typing as npt
 from pydantic import Field
 
 from lgsf.data.layout import SPLITS, Dataset, Split, open_dataset
+from lgsf.system.artefacts.atomic import alive
 from lgsf.system.errors import LgsfError
+from lgsf.system.faults import reason
 from lgsf.system.settings import Settings
 
 BLOCK_BYTES = 32 << 20  # of features that are held at once
@@ -65,6 +67,7 @@ def write_pack(root: Path, out: Path, form: PackForm) -> str:
         )
         if exact:
             _keep_the_rest(root, partial / STORE, dataset)
+        dataset.inputs.check()
     rest = (
         f"{STORE}/ beside it holds what the layout cannot say, and makes it the same dataset again"
         if exact
@@ -157,12 +160,16 @@ def new_folder(out: Path) -> Iterator[Path]:
         raise LgsfError(f"{out} exists and is not an empty folder; choose another --out, or empty it.")
     partial = out.with_name(f".{out.name}.partial-{os.getpid()}")
     try:
+        for left in out.parent.glob(f".{out.name}.partial-*"):
+            process = left.name.rpartition("-")[2]
+            if process.isdecimal() and not alive(int(process)):  # a killed conversion could not clear up
+                shutil.rmtree(left)
         partial.mkdir(parents=True)
         yield partial
         partial.replace(out)
     except OSError as error:
         raise LgsfError(
-            f"{out} could not be written ({error.strerror or error}): free space or mend the permissions, and convert again."
+            f"{out} could not be written ({reason(error)}): free space or mend the permissions, and convert again."
         ) from error
     finally:
         if partial.is_dir():

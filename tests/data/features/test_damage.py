@@ -12,6 +12,7 @@ import h5py
 import numpy as np
 import pytest
 
+from lgsf.data.features.join import Join
 from lgsf.data.layout import open_dataset
 from lgsf.data.prepare import prepare
 from lgsf.system.errors import LgsfError
@@ -51,6 +52,18 @@ def test_an_older_dataset_survives_a_damaged_pack(tmp_path: Path) -> None:
     content = own.read_bytes().replace(base64.b64encode(regions(391972)), base64.b64encode(np.full_like(regions(391972), np.nan)))  # fmt: skip
     own.write_bytes(content)  # an image of the training split: found while the new dataset is written
     explains(tmp_path, features, r"tsv.0, line 1 \(image 391972\): the features hold NaN or infinity")
+
+
+def test_a_pack_that_changes_while_it_is_read_is_not_published(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    features = write_tsv(tmp_path)
+    path, blocks = Path(features["paths"][1]), Join.blocks
+
+    def meanwhile(self: Join, *arguments: Any) -> Any:
+        yield from blocks(self, *arguments)
+        path.write_bytes(path.read_bytes() + tsv_row(8))
+
+    monkeypatch.setattr(Join, "blocks", meanwhile)
+    assert str(path) in explains(tmp_path, features, "was changed while this was made from it: nothing was published")
 
 
 def _swap(path: Path, change: Callable[[bytes], bytes]) -> None:

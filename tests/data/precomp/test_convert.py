@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -189,6 +191,16 @@ def test_what_is_there_is_never_overwritten(tmp_path: Path) -> None:
         with pytest.raises(LgsfError, match=r"exists and is not an empty folder; choose another --out"):
             convert(source, tmp_path / out, {})
     assert files(tmp_path / "taken") == {"thesis.tex": b"x"}
+
+
+def test_what_a_killed_conversion_left_is_cleared(tmp_path: Path) -> None:
+    dataset = made(tmp_path)
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    (tmp_path / f".their.partial-{gone.pid}").mkdir()
+    (tmp_path / f".their.partial-{os.getppid()}").mkdir()  # somebody is still at work
+    convert(dataset, tmp_path / "their", {})
+    assert {p.name for p in tmp_path.glob(".their*")} == {f".their.partial-{os.getppid()}"}
 
 
 @pytest.mark.parametrize(
