@@ -104,6 +104,14 @@ def prepare(a: Arguments) -> None:
     prepare(_json(a.settings, "--settings"), name=a.name, root=a.out)
 
 
+@verb("a dataset to a pack in the field's layout (SCAN), or a pack to a dataset", source=PATH, out=PATH,
+      settings=option(default="{}", help="JSON: rows, prefixes, captions_per_image; of a pack also name, folds, ..."))  # fmt: skip
+def convert(a: Arguments) -> None:
+    from lgsf.data.precomp.convert import convert
+
+    print(convert(a.source, a.out, _json(a.settings, "--settings")))
+
+
 @verb("train one run, or go on with it", on_device=True, config=PATH, dataset=PATH, seed=SEED, out=PATH)
 def train(a: Arguments) -> None:
     from lgsf.training.train import train

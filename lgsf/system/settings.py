@@ -48,6 +48,10 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
+# Keys of datasets whose value is one of several models, told apart by its `format`.
+TAGGED = ("annotations", "features")
+
+
 def plain_dicts(value: Any) -> Any:
     """Plain dicts all the way down (Snakemake hands over its own mapping types)."""
     if isinstance(value, Mapping):
@@ -67,10 +71,13 @@ def deep_merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, An
 
 
 def place_of(location: tuple[int | str, ...]) -> tuple[str, ...]:
-    """The keys that lead to a problem, without the tag that a choice between sources adds to them."""
+    """The keys that lead to a problem, without the tags that choices between sources and formats add to them."""
     parts = list(location)
     if parts[:1] == ["datasets"] and len(parts) > 2:
         del parts[2]
+    for choice in TAGGED:
+        if choice in parts[:-1]:
+            del parts[parts.index(choice) + 1]
     return tuple(str(part) for part in parts if part != "[key]")
 
 

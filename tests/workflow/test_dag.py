@@ -22,7 +22,7 @@ def test_profile_beside_the_workflow_is_the_same(tree: Tree) -> None:
     assert (tree.root / "workflow/profiles/default/profile.yaml").is_file()
 
 
-@pytest.mark.parametrize("name", ["flickr8k", "flickr30k", "coco", "factorial", "triangle"])
+@pytest.mark.parametrize("name", ["flickr8k", "flickr30k", "coco", "own", "factorial", "triangle"])
 def test_every_config_plans_without_its_data(tree: Tree, name: str) -> None:
     outcome = tree.plan("--configfile", f"config/{name}.yaml")
     assert outcome.jobs["prepare"] == 1 and outcome.jobs["train"] > 0

@@ -1,7 +1,7 @@
 # Functions of wildcards, in the order of the rules that call them; what a study needs is asked of STUDY.
 def source_files(wildcards):
-    """Those files of a source that are there; what is missing is for `lgsf prepare` to say."""
-    return [path for path in CONFIG.datasets[wildcards.dataset].files() if Path(path).is_file()]
+    """Those files and folders of a source that are there; what is missing is for `lgsf prepare` to say."""
+    return [path for path in CONFIG.datasets[wildcards.dataset].files() if Path(path).exists()]
 
 
 def reader_code(wildcards):

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from lgsf.data.precomp.lines import read_lines
+from lgsf.data.annotations.lines import read_lines
 from lgsf.data.precomp.settings import JUDGEMENTS
 from lgsf.system.errors import LgsfError
 

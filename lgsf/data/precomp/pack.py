@@ -21,8 +21,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from lgsf.data.annotations.lines import read_lines
 from lgsf.data.layout import RowReader
-from lgsf.data.precomp.lines import read_lines
 from lgsf.data.writer import Block
 from lgsf.system.errors import LgsfError
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from lgsf.data.annotations.lines import read_lines
 from lgsf.data.layout import SPLITS
 from lgsf.data.precomp.judgements import read_judgements
 from lgsf.data.precomp.pack import REMEDY, Pack, open_pack
@@ -44,9 +45,20 @@ def prepare(settings: PrecompSource, *, name: str, root: Path) -> None:
                 "licence": settings.licence,
                 "features": settings.features,
                 "layout": {split: pack.layout for split, pack in packs.items()},
+                "ids": {split: _form_of_ids(pack) for split, pack in packs.items()},
+                **({"boxes_dtype": test.boxes.dtype.name} if test.boxes is not None else {}),
                 "sha256": sums,
             }
         )
+
+
+def _form_of_ids(pack: Pack) -> str:
+    """Whether a pack has ids "once" per image, "repeated" per caption, or "none": to write it again as it was."""
+    path = next((file for file in pack.files if file.name.endswith("_ids.txt")), None)
+    if path is None:
+        return "none"
+    lines = read_lines(path, "image id")
+    return "once" if len(set(lines)) == len(lines) else "repeated"
 
 
 def _open_splits(settings: PrecompSource) -> dict[str, Pack]:

@@ -16,6 +16,7 @@ import numpy.typing as npt
 import pandas as pd
 from PIL import Image
 
+from lgsf.data.annotations.objects import recall
 from lgsf.data.layout import SPLITS
 from lgsf.data.scenes.captions import caption_scene
 from lgsf.data.scenes.descriptors import Standardiser, columns, describe
@@ -30,7 +31,6 @@ from lgsf.data.writer import DatasetWriter
 
 LEAST_SEEN = 0.25  # no object is hidden more than this leaves to be seen
 FEATURES = "Scenes-pixels"  # colour, shape and place of proposed regions (lgsf.data.scenes.descriptors)
-FOUND = 0.5  # intersection over union at which a proposal has found an object
 
 Bags = set[tuple[tuple[str, str, str, str], ...]]
 Rows = npt.NDArray[np.int32]
@@ -169,20 +169,6 @@ def judge_twins(scenes: SceneSplit, pairs: tuple[Rows, Rows]) -> pd.DataFrame:
             "kind": [scenes.kinds[scenes.caption_image[k]] for k in telling.repeat(2)],
         }
     )
-
-
-def recall(true: list[npt.NDArray[np.float64]], found: list[npt.NDArray[np.float64]]) -> float:
-    """Share of the true boxes that some proposal of the picture covers with IoU >= 0.5."""
-    hits, total = 0, 0
-    for own, proposed in zip(true, found, strict=True):
-        low = np.maximum(own[:, None, :2], proposed[None, :, :2])
-        high = np.minimum(own[:, None, 2:], proposed[None, :, 2:])
-        shared = (high - low).clip(0).prod(axis=2)
-        areas = [(b[:, 2:] - b[:, :2]).prod(axis=1) for b in (own, proposed)]
-        iou = shared / (areas[0][:, None] + areas[1] - shared)
-        hits += int((iou.max(axis=1) >= FOUND).sum())
-        total += len(own)
-    return hits / total
 
 
 def false_negatives(caption_image: Rows, pairs: tuple[Rows, Rows], n_images: int) -> dict[str, Any]:
