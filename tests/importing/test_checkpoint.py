@@ -236,6 +236,7 @@ def test_what_our_rebuild_does_not_have_is_refused(
 
 
 def refuses(files: Files, capsys: pytest.CaptureFixture[str], said: str, **changes: Any) -> None:
+    capsys.readouterr()  # what preparing the data has told
     with pytest.raises(SystemExit, match="2"):
         main(files.arguments(**changes))
     (sentence,) = capsys.readouterr().err.splitlines()

@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from lgsf.data.source import Source
+from lgsf.data.source import Source, TokenizerName
 
 JUDGEMENTS = {"expert": "ExpertAnnotations.txt", "crowd": "CrowdFlowerAnnotations.txt"}  # kind -> file
 
@@ -27,6 +27,7 @@ class PrecompSource(Source):
     licence: str = Field("unknown", description="licence of the pack, for the record")
     features: str = Field("unknown", min_length=1, description="what the region features are: BUTD is the usual pack")
     min_count: int = Field(4, ge=1, description="a word needs this many training occurrences")
+    tokenizer: TokenizerName = Field("treebank", description="what cuts captions into words: jieba for Chinese")
     folds: int = Field(1, ge=1, description="folds of the test protocol; 5 is COCO's 1K protocol beside the full test")
     limit_train: int | None = Field(None, ge=2, description="use only the first images of the training split")
     limit_eval: int | None = Field(None, ge=2, description="use only the first images of dev and test")

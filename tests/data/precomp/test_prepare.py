@@ -73,7 +73,12 @@ def test_the_vocabulary_is_that_of_the_training_captions(tmp_path: Path) -> None
     assert "traindog" in vocabulary.words
     assert "devdog" not in vocabulary.words
     manifest = open_dataset(tmp_path / "out").manifest
-    assert manifest["vocabulary"] == {"size": len(expected), "hash": expected.hash, "min_count": 2}
+    assert manifest["vocabulary"] == {
+        "size": len(expected),
+        "hash": expected.hash,
+        "min_count": 2,
+        "tokenizer": "treebank",
+    }
 
 
 def test_limits_keep_the_first_images(tmp_path: Path) -> None:
@@ -219,7 +224,7 @@ FAULTS: dict[str, tuple[Damage, str]] = {
     "all zero": (_edit("train_ims.npy", _set((3,), 0)), "train_ims.npy: row 3 .* all zero"),
     "unequal copies": (
         _edit("dev_ims.npy", _set((5, 0, 0), 9)),
-        "dev_ims.npy: rows 4 and 5 .* captions_per_image is 2, and differ: set captions_per_image to 1",
+        "dev_ims.npy: rows 4 and 5 .* belong to one image, '2', and differ: set captions_per_image to 1",
     ),
     "not UTF-8": (_line("dev_caps.txt", 3, b"caf\xe9"), "dev_caps.txt, line 3 is not UTF-8"),
     "empty caption": (_line("dev_caps.txt", 4, b" "), "dev_caps.txt, line 4: the caption is empty"),
@@ -227,7 +232,7 @@ FAULTS: dict[str, tuple[Damage, str]] = {
     "bytes literal": (_line("dev_caps.txt", 1, b"b'a dog'"), "dev_caps.txt, line 1: .* bytes literal"),
     "wrong number of ids": (_ids("a", "b", "c"), "dev_ids.txt has 3 ids for 4 images with 8 captions"),
     "id twice": (_ids("a", "b", "a", "c"), r"dev_ids.txt: the id 'a' stands for two images \(lines 1 and 3\)"),
-    "ids of captions": (_ids(*"abcdefgh"), "dev_ids.txt, line 2: 'b' and 'a' belong to the captions of one"),
+    "ids of captions": (_ids(*"abcdefgh"), "dev_ids.txt has 8 ids for 4 images .*: give one per image"),
     "empty id": (_ids("a", "", "b", "c"), "dev_ids.txt, line 2: the image id is empty"),
     "boxes for some": (_boxes(0.5), "some splits have _boxes.npy"),
     "shape of boxes": (_boxes(0.5, (7, 4)), r"train_boxes.npy has shape \(7, 4\)"),
