@@ -13,6 +13,7 @@ from lgsf.data.layout import Dataset, Split, open_dataset
 from lgsf.data.text import Vocabulary
 from lgsf.models.base import Encoded, Method
 from lgsf.models.build import build_method, check_settings, make_repeatable
+from lgsf.models.ragged import Ragged
 from lgsf.models.scoring import TiledScores, encode_split
 from lgsf.pretrained.read import RUN_FILES, run_pretrained
 from lgsf.runs.origin import check_file
@@ -101,7 +102,7 @@ class OpenRun(LoadedRun):
     data: Dataset
     device: torch.device
 
-    def encode(self, split: Split) -> tuple[Encoded, Encoded]:
+    def encode(self, split: Split) -> tuple[Encoded, Encoded | Ragged]:
         """All images and all captions of a split."""
         return encode_split(self.method, split, self.vocabulary, device=self.device)
 
