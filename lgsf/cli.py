@@ -18,6 +18,7 @@ from typing import Any
 
 from lgsf.config.names import CONTROLS
 from lgsf.system.errors import LgsfError
+from lgsf.system.given import given_path
 from lgsf.system.places import own_or_shipped
 from lgsf.system.version import __version__
 
@@ -60,14 +61,22 @@ def argument(**settings: Any) -> Option:
     return settings
 
 
+def path(text: str) -> Path:
+    """A path as the parser reads it."""
+    try:
+        return given_path(text)
+    except LgsfError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
 TEXT = option()
-PATH = option(type=Path)
-PATHS = option(type=Path, nargs="+", metavar="RUN")
+PATH = option(type=path)
+PATHS = option(type=path, nargs="+", metavar="RUN")
 SEED = option(type=int)
 MAYBE_TEXT = option(default=None)
-MAYBE_PATH = option(type=Path, default=None)
+MAYBE_PATH = option(type=path, default=None)
 MEMORY = option(type=int, default=512, help="MiB of scores that are held during ranking")
-PUBLISHED = option(type=Path, default=own_or_shipped("config/published.csv"), help="the table of published numbers")
+PUBLISHED = option(type=path, default=own_or_shipped("config/published.csv"), help="the table of published numbers")
 
 
 @verb("check one method's settings and write them", settings=TEXT, out=PATH)
@@ -106,7 +115,7 @@ def tune(a: Arguments) -> None:
     tune(plan=a.plan, dataset=a.dataset, out=a.out)
 
 
-@verb("write tuned values as a config file", tuned=option(type=Path, nargs="+"), experiment=TEXT, out=PATH)
+@verb("write tuned values as a config file", tuned=option(type=path, nargs="+"), experiment=TEXT, out=PATH)
 def tuned(a: Arguments) -> None:
     from lgsf.tuning.collect import write_config
 
@@ -172,7 +181,7 @@ def album(a: Arguments) -> None:
 
 @verb("hold runs against published numbers and the claim", experiment=MAYBE_TEXT, tables=MAYBE_PATH,
       results=MAYBE_PATH, dataset=MAYBE_TEXT, method=MAYBE_TEXT, published=MAYBE_TEXT, reference=MAYBE_TEXT,
-      config=option(type=Path, default=own_or_shipped("config/config.yaml")), table=PUBLISHED, out=MAYBE_PATH)  # fmt: skip
+      config=option(type=path, default=own_or_shipped("config/config.yaml")), table=PUBLISHED, out=MAYBE_PATH)  # fmt: skip
 def compare(a: Arguments) -> None:
     from lgsf.config.experiment import Experiment
     from lgsf.verdict.compare import compare
@@ -248,7 +257,7 @@ def schema(a: Arguments) -> None:
     write_schema(a.out)
 
 
-@verb("make a folder of your own in which to run the workflow", folder=argument(type=Path, metavar="FOLDER"))
+@verb("make a folder of your own in which to run the workflow", folder=argument(type=path, metavar="FOLDER"))
 def deploy(a: Arguments) -> None:
     from lgsf.system.deploy import deploy
 
@@ -272,7 +281,7 @@ def parser() -> argparse.ArgumentParser:
         sub = verbs.add_parser(name, help=one.help, description=one.help)
         for key, settings in one.options.items():
             sub.add_argument("--" + key.replace("_", "-") if "required" in settings else key, **settings)
-        sub.add_argument("--log", type=Path, help="file for the full log")
+        sub.add_argument("--log", type=path, help="file for the full log")
         sub.set_defaults(verb=name)
     return top
 

@@ -14,6 +14,7 @@ from lgsf.config.run_settings import TUNED_TRAINING, RunSettings, Training
 from lgsf.config.tuning import Range, Tuning, check_shared, ranges_of_method
 from lgsf.data.settings import DatasetSettings
 from lgsf.system.errors import LgsfError
+from lgsf.system.given import PathText
 from lgsf.system.settings import Name, Settings, deep_merge, explain, plain_dicts
 
 Folder = Literal["results", "resources", "reports", "logs", "benchmarks"]
@@ -49,7 +50,7 @@ class Config(Settings):
 
     experiment: Name = Field(description="names the report's folder")
     title: str = ""
-    pathvars: dict[Folder, str] = Field(default_factory=dict, description="where Snakemake puts things")
+    pathvars: dict[Folder, PathText] = Field(default_factory=dict, description="where Snakemake puts things")
     run: Run
     datasets: dict[Name, DatasetSettings]
     training: Training = Training()

@@ -27,6 +27,7 @@ from lgsf.runs.provenance import now, provenance
 from lgsf.runs.record import FILE, RunRecord, read_record, write_record
 from lgsf.system.errors import LgsfError
 from lgsf.system.files import read_json
+from lgsf.system.given import check_seed
 from lgsf.system.logs import PROGRESS
 
 logger = logging.getLogger(__name__)
@@ -65,7 +66,7 @@ def import_scores(
     if split not in ("dev", "test"):
         raise LgsfError(f"--split must be dev or test, not {split!r}: only these are evaluated.")
     method = slug(name)
-    folder = results / data.name / method / f"seed{seed}"
+    folder = results / data.name / method / f"seed{check_seed(seed)}"
     identity = {"verb": "import-scores", "name": name}
     _earlier(folder, name, data.sha256, identity)
     facts, started = provenance(data, device=None), now()
