@@ -94,6 +94,16 @@ def prepare(a: Arguments) -> None:
     prepare(_json(a.settings, "--settings"), name=a.name, root=a.out)
 
 
+@verb("print and write what a dataset is and what looks wrong with it", dataset=argument(type=path, metavar="DATASET"),
+      photos=option(type=path, default=None, help="folder of the photos, to look for copies among them"),
+      out=option(type=path, default=None, help="folder of inspection.json and .md, by default DATASET"))  # fmt: skip
+def inspect(a: Arguments) -> None:
+    from lgsf.data.inspection.inspect import inspect
+    from lgsf.gallery.pictures import find_pictures
+
+    print(inspect(a.dataset, pictures=lambda data, split: find_pictures(data, split, a.photos), out=a.out))
+
+
 @verb("train one run, or go on with it", on_device=True, config=PATH, dataset=PATH, seed=SEED, out=PATH)
 def train(a: Arguments) -> None:
     from lgsf.training.train import train

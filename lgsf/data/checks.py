@@ -104,6 +104,10 @@ class Checks:
         for rows, count in zip(regions, counts, strict=True):
             digests.append(hashlib.blake2b(np.ascontiguousarray(rows[:count]).data, digest_size=16).digest())
 
+    def digests(self, split: str) -> list[bytes]:
+        """One digest of the features of each image that was handed over."""
+        return self._splits[split].image
+
     def finish(self, vocabulary: Vocabulary) -> Findings:
         """What was found in all splits together."""
         warnings: list[str] = []
