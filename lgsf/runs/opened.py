@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 
 from lgsf.config.run_settings import RunSettings
+from lgsf.data.characters import clean
 from lgsf.data.layout import Dataset, Split, open_dataset
 from lgsf.data.text import Vocabulary
 from lgsf.models.base import Encoded, Method
@@ -46,9 +47,9 @@ class LoadedRun:
 
     @torch.inference_mode()
     def encode_texts(self, captions: Sequence[str]) -> Encoded:
-        """Encode captions as they are written."""
+        """Encode captions as they are written, without characters that nobody sees, as those of the data were."""
         tokenizer = self.method.tokenizer(self.vocabulary)
-        rows = [torch.tensor(tokenizer.pieces(caption)[0]) for caption in captions]
+        rows = [torch.tensor(tokenizer.pieces(clean(caption))[0]) for caption in captions]
         tokens = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True)
         lengths = torch.tensor([len(row) for row in rows])
         return self.method.encode_texts(tokens, torch.arange(tokens.shape[1]) < lengths[:, None])
