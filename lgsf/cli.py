@@ -20,6 +20,7 @@ from typing import Any
 from lgsf.config.names import CONTROLS
 from lgsf.system.errors import LgsfError
 from lgsf.system.failures import ending
+from lgsf.system.given import given_path
 from lgsf.system.logs import setup
 from lgsf.system.names import LARGEST_SEED
 from lgsf.system.places import own_or_shipped
@@ -75,14 +76,22 @@ def whole(low: int, high: int) -> Callable[[str], int]:
     return read
 
 
+def path(text: str) -> Path:
+    """A path as the parser reads it."""
+    try:
+        return given_path(text)
+    except LgsfError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
 TEXT = option()
-PATH = option(type=Path)
-PATHS = option(type=Path, nargs="+", metavar="RUN")
+PATH = option(type=path)
+PATHS = option(type=path, nargs="+", metavar="RUN")
 SEED = option(type=whole(0, LARGEST_SEED))
 MAYBE_TEXT = option(default=None)
-MAYBE_PATH = option(type=Path, default=None)
+MAYBE_PATH = option(type=path, default=None)
 MEMORY = option(type=whole(16, 2**24), default=512, help="MiB of scores that are held during ranking")
-PUBLISHED = option(type=Path, default=own_or_shipped("config/published.csv"), help="the table of published numbers")
+PUBLISHED = option(type=path, default=own_or_shipped("config/published.csv"), help="the table of published numbers")
 
 
 @verb("check one method's settings and write them", settings=TEXT, experiment=MAYBE_TEXT, out=PATH)
@@ -112,6 +121,16 @@ def convert(a: Arguments) -> None:
     print(convert(a.source, a.out, _json(a.settings, "--settings")))
 
 
+@verb("print and write what a dataset is and what looks wrong with it", dataset=argument(type=path, metavar="DATASET"),
+      photos=option(type=path, default=None, help="folder of the photos, to look for copies among them"),
+      out=option(type=path, default=None, help="folder of inspection.json and .md, by default DATASET"))  # fmt: skip
+def inspect(a: Arguments) -> None:
+    from lgsf.data.inspection.inspect import inspect
+    from lgsf.gallery.pictures import find_pictures
+
+    print(inspect(a.dataset, pictures=lambda data, split: find_pictures(data, split, a.photos), out=a.out))
+
+
 @verb("train one run, or go on with it", on_device=True, config=PATH, dataset=PATH, seed=SEED, out=PATH)
 def train(a: Arguments) -> None:
     from lgsf.training.train import train
@@ -133,7 +152,7 @@ def tune(a: Arguments) -> None:
     tune(plan=a.plan, dataset=a.dataset, out=a.out)
 
 
-@verb("write tuned values as a config file", tuned=option(type=Path, nargs="+"), experiment=TEXT, out=PATH)
+@verb("write tuned values as a config file", tuned=option(type=path, nargs="+"), experiment=TEXT, out=PATH)
 def tuned(a: Arguments) -> None:
     from lgsf.tuning.collect import write_config
 
@@ -199,7 +218,7 @@ def album(a: Arguments) -> None:
 
 @verb("hold runs against published numbers and the claim", experiment=MAYBE_TEXT, tables=MAYBE_PATH,
       results=MAYBE_PATH, dataset=MAYBE_TEXT, method=MAYBE_TEXT, published=MAYBE_TEXT, reference=MAYBE_TEXT,
-      config=option(type=Path, default=own_or_shipped("config/config.yaml")), table=PUBLISHED, out=MAYBE_PATH)  # fmt: skip
+      config=option(type=path, default=own_or_shipped("config/config.yaml")), table=PUBLISHED, out=MAYBE_PATH)  # fmt: skip
 def compare(a: Arguments) -> None:
     from lgsf.config.experiment import Experiment
     from lgsf.verdict.compare import compare
@@ -261,7 +280,7 @@ def import_checkpoint(a: Arguments) -> None:
 
 
 @verb("follow numbers from the report back to the data", report=MAYBE_PATH, results=MAYBE_PATH,
-      dataset=option(type=Path, nargs="+", default=[]))  # fmt: skip
+      dataset=option(type=path, nargs="+", default=[]))  # fmt: skip
 def verify(a: Arguments) -> None:
     from lgsf.verification.verify import verify
 
@@ -275,7 +294,7 @@ def schema(a: Arguments) -> None:
     write_schema(a.out)
 
 
-@verb("make a folder of your own in which to run the workflow", folder=argument(type=Path, metavar="FOLDER"))
+@verb("make a folder of your own in which to run the workflow", folder=argument(type=path, metavar="FOLDER"))
 def deploy(a: Arguments) -> None:
     from lgsf.system.deploy import deploy
 
@@ -298,7 +317,7 @@ def parser() -> argparse.ArgumentParser:
         sub = verbs.add_parser(name, help=one.help, description=one.help)
         for key, settings in one.options.items():
             sub.add_argument("--" + key.replace("_", "-") if "required" in settings else key, **settings)
-        sub.add_argument("--log", type=Path, help="file for the full log")
+        sub.add_argument("--log", type=path, help="file for the full log")
         sub.set_defaults(verb=name)
     return top
 

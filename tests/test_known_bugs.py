@@ -82,15 +82,17 @@ def test_a_five_fold_summary_is_the_mean_of_its_folds(tmp_path: Path) -> None:
 
 def write_hundred_images(root: Path, owner: np.ndarray) -> None:
     """A dataset whose test split has the captions of the golden matrix, in five folds."""
-    regions, counts = np.ones((100, 1, 4), np.float32), np.ones(100, np.int32)
+    counts = np.ones(100, np.int32)
+    regions = 1 + np.arange(400, dtype=np.float32).reshape(100, 1, 4)
     texts = [f"word{k % 7}" for k in range(len(owner))]
     images = pd.DataFrame({"image_id": [f"i{k}" for k in range(100)], "file_name": "none"})
     captions = pd.DataFrame({"caption_id": [f"c{k}" for k in range(len(owner))], "image": owner, "text": texts})
     with DatasetWriter(root, name="hundred", source={"kind": "test"}, protocol={"folds": 5}) as writer:
-        for split in ("train", "dev", "test"):
+        for place, split in enumerate(("test", "dev", "train")):
+            turned = captions.assign(text=texts[place:] + texts[:place])
             writer.split(
-                split, images=images, captions=captions, shape=regions.shape, dtype=np.float32,
-                blocks=[(regions, counts, None)], boxes=False,
+                split, images=images, captions=turned, shape=regions.shape, dtype=np.float32,
+                blocks=[(regions + 1000 * place, counts, None)], boxes=False,
             )  # fmt: skip
         writer.vocabulary(Vocabulary.build(texts, min_count=1))
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from lgsf.system.settings import Settings
+
+TokenizerName = Literal["treebank", "jieba"]
 
 
 class Source(Settings):

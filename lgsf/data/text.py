@@ -1,7 +1,8 @@
-"""Captions to numbers: Treebank word tokens, and the vocabulary of the training captions.
+"""Captions to numbers: word tokens, and the vocabulary of the training captions.
 
 Tokens are those of the field (VSE++, SCAN and their successors): the lower-cased caption through nltk's
-Treebank rules, `<start>` and `<end>` around it, `<unk>` for what training did not show often enough.
+Treebank rules, `<start>` and `<end>` around it, `<unk>` for what training did not show often enough. Chinese, which
+puts no spaces between words, is cut by jieba's dictionary and its model of unknown words instead.
 """
 
 from __future__ import annotations
@@ -15,11 +16,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, get_args
 
 import numpy as np
 import numpy.typing as npt
 
+from lgsf.data.characters import letters_per_word
+from lgsf.data.source import TokenizerName
 from lgsf.system.errors import LgsfError
 from lgsf.system.files import read_object, write_json
 
@@ -28,6 +31,7 @@ if TYPE_CHECKING:
 
 SPECIAL_WORDS = ("<pad>", "<start>", "<end>", "<unk>", "<mask>")
 PAD, START, END, UNKNOWN, MASK = range(len(SPECIAL_WORDS))
+SEEN = 5000  # captions that tell whether a tokenizer fits the language
 ENCODING_WORDS = SPECIAL_WORDS[:MASK]  # all that encoding needs; words of published models may end here
 
 _BYTES_LITERAL = re.compile(r"""b(['"]).*\1""", re.DOTALL)
@@ -59,8 +63,22 @@ def _some_home() -> Iterator[None]:
         del os.environ["HOME"]
 
 
-def tokenize(caption: str) -> list[str]:
-    """Treebank words of the lower-cased caption, without `<start>` and `<end>`."""
+@cache
+def _jieba() -> Any:
+    try:
+        import rjieba  # the port in Rust: its dictionary is inside, and it keeps no cache of code in a shared folder
+    except ImportError as error:
+        raise LgsfError(
+            f"the dataset's tokenizer is jieba and rjieba cannot be imported ({error}): install the extra `chinese`, "
+            "pip install 'lgsf-benchmark[chinese]'."
+        ) from None
+    return rjieba
+
+
+def tokenize(caption: str, tokenizer: TokenizerName = "treebank") -> list[str]:
+    """Words of the lower-cased caption, without `<start>` and `<end>`; LgsfError where the library is absent."""
+    if tokenizer == "jieba":
+        return [word for word in _jieba().cut(caption.lower(), True) if not word.isspace()]
     words: list[str] = _tokenizer().tokenize(caption.lower())
     return words
 
@@ -104,31 +122,40 @@ class Vocabulary:
     """Words and their numbers: the special words first, then the kept words, in alphabetical order if built here.
 
     min_count  occurrences that made a word; None where the words were taken as they are
+    tokenizer  what cuts a caption into words
     """
 
-    def __init__(self, words: Sequence[str], min_count: int | None) -> None:
+    def __init__(self, words: Sequence[str], min_count: int | None, tokenizer: TokenizerName = "treebank") -> None:
         if tuple(words[: len(ENCODING_WORDS)]) != ENCODING_WORDS:
             raise ValueError(f"a vocabulary starts with {' '.join(ENCODING_WORDS)}")
         if len(set(words)) != len(words):
             raise ValueError("a word stands twice in the vocabulary")
         self.words = tuple(words)
         self.min_count = min_count
+        self.tokenizer = tokenizer
         self._number = {word: number for number, word in enumerate(self.words)}
 
     @classmethod
-    def build(cls, captions: Iterable[str], *, min_count: int) -> Vocabulary:
+    def build(cls, captions: Iterable[str], *, min_count: int, tokenizer: TokenizerName = "treebank") -> Vocabulary:
         """The words that occur at least `min_count` times in `captions`, the training captions alone.
 
-        Raises LgsfError where no word is that frequent.
+        Raises LgsfError where no word is that frequent, and where the tokenizer takes whole phrases for words.
         """
-        counts = Counter(word for caption in captions for word in tokenize(caption))
-        # The tokenizer cuts <pad> into three words, so no caption can name a special word.
+        counts: Counter[str] = Counter()
+        first: list[list[str]] = []
+        for caption in captions:
+            words = tokenize(caption, tokenizer)
+            counts.update(words)
+            if len(first) < SEEN:
+                first.append(words)
+        _check_segmented(first, tokenizer)
+        # The tokenizers cut <pad> into three words, so no caption can name a special word.
         kept = sorted(word for word, count in counts.items() if count >= min_count)
         if not kept:
             raise LgsfError(
                 f"min_count is {min_count} and no word occurs that often in the training captions; lower min_count."
             )
-        return cls((*SPECIAL_WORDS, *kept), min_count)
+        return cls((*SPECIAL_WORDS, *kept), min_count, tokenizer)
 
     def __len__(self) -> int:
         return len(self.words)
@@ -136,11 +163,16 @@ class Vocabulary:
     @property
     def hash(self) -> str:
         """sha256 (hex) of the words in order: two vocabularies with the same hash number alike."""
-        return hashlib.sha256("\n".join(self.words).encode()).hexdigest()
+        other = () if self.tokenizer == "treebank" else (f"<{self.tokenizer}>",)
+        return hashlib.sha256("\n".join((*other, *self.words)).encode()).hexdigest()
+
+    def __contains__(self, word: str) -> bool:
+        """Whether a word has a number of its own."""
+        return word in self._number
 
     def encode(self, caption: str) -> list[int]:
         """Numbers of `<start>`, the caption's words and `<end>`; unknown words become `<unk>`."""
-        return [START, *(self._number.get(word, UNKNOWN) for word in tokenize(caption)), END]
+        return [START, *(self._number.get(word, UNKNOWN) for word in tokenize(caption, self.tokenizer)), END]
 
     @property
     def mask(self) -> int:
@@ -157,11 +189,12 @@ class Vocabulary:
 
     def tokens(self, caption: str) -> list[str]:
         """What `encode` gives numbers to, one text each: `<start>`, the caption's own words, `<end>`."""
-        return [SPECIAL_WORDS[START], *tokenize(caption), SPECIAL_WORDS[END]]
+        return [SPECIAL_WORDS[START], *tokenize(caption, self.tokenizer), SPECIAL_WORDS[END]]
 
     def save(self, path: Path) -> None:
-        """Write JSON with the words, their threshold and their hash."""
-        write_json(path, {"min_count": self.min_count, "hash": self.hash, "words": self.words})
+        """Write JSON with the words, their threshold and their hash, and a tokenizer other than Treebank's."""
+        other = {} if self.tokenizer == "treebank" else {"tokenizer": self.tokenizer}
+        write_json(path, {"min_count": self.min_count, **other, "hash": self.hash, "words": self.words})
 
     @classmethod
     def load(cls, path: Path, *, remedy: str = "prepare the dataset again") -> Vocabulary:
@@ -172,10 +205,25 @@ class Vocabulary:
         content = read_object(path, hint=remedy)
         try:
             least = content["min_count"]
-            vocabulary = cls([str(word) for word in content["words"]], None if least is None else int(least))
+            tokenizer = content.get("tokenizer", "treebank")
+            if tokenizer not in get_args(TokenizerName):
+                raise ValueError(f"unknown tokenizer {tokenizer!r}")
+            vocabulary = cls([str(word) for word in content["words"]], None if least is None else int(least), tokenizer)
             promised = content["hash"]
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise LgsfError(f"{path} is not a vocabulary ({error!r}): {remedy}.") from None
         if vocabulary.hash != promised:
             raise LgsfError(f"{path} was changed since it was written (its hash differs): {remedy}.")
         return vocabulary
+
+
+def _check_segmented(captions: Sequence[Sequence[str]], tokenizer: TokenizerName) -> None:
+    """LgsfError where most words are phrases of a script without spaces: training would see each of them once."""
+    share, length, limit = letters_per_word(captions)
+    if share >= 0.5 and length > limit:
+        longest = max((word for caption in captions for word in caption), key=len)
+        raise LgsfError(
+            f"{100 * share:.0f} % of the letters of the training captions are of a script without spaces, and the "
+            f"tokenizer {tokenizer!r} finds words of {length:.1f} letters on average (such as {longest[:40]!r}): set "
+            "tokenizer: jieba for Chinese, or put spaces between the words of the captions for another language."
+        )

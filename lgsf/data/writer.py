@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import math
 import os
 import shutil
@@ -16,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from lgsf.data.checks import Checks
 from lgsf.data.layout import OPTIONAL_FILES, SCHEMA_VERSION, SPLIT_FILES
 from lgsf.data.text import Vocabulary
 from lgsf.system.artefacts.atomic import alive, clear_killed
@@ -23,8 +25,10 @@ from lgsf.system.errors import LgsfError
 from lgsf.system.faults import os_error, reason
 from lgsf.system.files import write_arrays, write_json
 from lgsf.system.hashes import sha256
+from lgsf.system.logs import PROGRESS
 from lgsf.system.names import check_name
 
+logger = logging.getLogger(__name__)
 # regions (n, n_regions, dim), counts (n,), boxes (n, n_regions, 4) or None
 Block = tuple[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any] | None]
 
@@ -47,6 +51,8 @@ class DatasetWriter:
             "splits": {},
         }
         self._folders: list[str] = []
+        self._checks = Checks(name)
+        self._vocabulary: Vocabulary | None = None
 
     def __enter__(self) -> DatasetWriter:
         try:
@@ -99,10 +105,12 @@ class DatasetWriter:
     def vocabulary(self, vocabulary: Vocabulary) -> None:
         """Store the vocabulary of the training captions."""
         vocabulary.save(self._partial / "vocabulary.json")
+        self._vocabulary = vocabulary
         self._manifest["vocabulary"] = {
             "size": len(vocabulary),
             "hash": vocabulary.hash,
             "min_count": vocabulary.min_count,
+            "tokenizer": vocabulary.tokenizer,
         }
 
     def split(
@@ -119,13 +127,14 @@ class DatasetWriter:
         relevance: tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]] | None = None,
         facts: Mapping[str, Any] | None = None,
     ) -> None:
-        """Write one split; `shape` is (n_images, n_regions, dim), `blocks` yields consecutive images.
+        """Write one split, its captions without invisible characters; `shape` is (n_images, n_regions, dim), `blocks` yields consecutive images.
 
         `relevance` holds the image rows and caption rows of all pairs that are true, where the source knows.
         """
         folder = self._partial / name
         folder.mkdir()
         _check_tables(name, images, captions, shape[0])
+        captions = self._checks.captions(name, captions)
         counts = np.zeros(shape[0], np.int32)
         done = 0
         with ExitStack() as files:
@@ -136,6 +145,7 @@ class DatasetWriter:
                 if done + len(block) > shape[0]:
                     raise ValueError(f"split {name}: more images than the {shape[0]} promised")
                 _check_block(name, block, block_counts, done)
+                self._checks.images(name, block, block_counts)
                 regions.append(block)
                 if boxes:
                     if block_boxes is None:
@@ -166,6 +176,7 @@ class DatasetWriter:
     def _publish(self) -> None:
         if set(self._manifest["splits"]) != {"train", "dev", "test"} or "vocabulary" not in self._manifest:
             raise ValueError("a dataset needs the splits train, dev, test and a vocabulary")
+        self._judge()
         # The manifest goes first and comes last: a kill in between leaves a folder that nobody can open.
         (self.root / "dataset.json").unlink(missing_ok=True)
         for name in self._manifest["splits"]:
@@ -182,6 +193,20 @@ class DatasetWriter:
             (self._partial / name).replace(self.root / name)
         (self._partial / "vocabulary.json").replace(self.root / "vocabulary.json")
         write_json(self.root / "dataset.json", self._manifest)
+
+    def _judge(self) -> None:
+        """Put what the checks found into the manifest and the log; LgsfError where the data cannot be what they say."""
+        assert self._vocabulary is not None
+        found = self._checks.finish(self._vocabulary)
+        if found.errors:
+            raise LgsfError(found.errors[0])
+        for name, facts in found.facts.items():
+            self._manifest["splits"][name]["checks"] = dict(facts)
+        self._manifest["warnings"] = list(found.warnings)
+        for sentence in found.warnings:
+            logger.warning("%s", sentence)
+        for name, split in self._manifest["splits"].items():
+            logger.log(PROGRESS, "%s", _told(self._manifest["name"], name, split))
 
 
 class _ArrayFile:
@@ -213,6 +238,19 @@ class _ArrayFile:
         self._file.close()
         if kind is None and self._items != math.prod(self._shape):
             raise ValueError(f"{self._path.name}: {self._items} numbers written, {self._shape} promised")
+
+
+def _told(dataset: str, name: str, split: Mapping[str, Any]) -> str:
+    """One line about a split: what a person wants to have seen before training on it."""
+    checks = split["checks"]
+    also = {key.removeprefix("images_also_in_"): n for key, n in checks.items() if key.startswith("images_also_in_")}
+    per_image = ", ".join(f"{count} x {times}" for times, count in split["captions_per_image"].items())
+    return (
+        f"{dataset}, {name}: {split['images']} images ({checks['repeated_images']} repeated"
+        f"{''.join(f', {n} also in {other}' for other, n in also.items())}), {split['captions']} captions (images x "
+        f"captions: {per_image}), {checks['words_per_caption']:.1f} words per caption, "
+        f"{100 * checks['unknown_words']:.1f} % of them unknown"
+    )
 
 
 def _check_tables(name: str, images: pd.DataFrame, captions: pd.DataFrame, n_images: int) -> None:

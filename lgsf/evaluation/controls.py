@@ -17,6 +17,7 @@ from lgsf.runs.provenance import now, provenance
 from lgsf.runs.record import RunRecord, write_record
 from lgsf.system.errors import LgsfError
 from lgsf.system.files import read_arrays
+from lgsf.system.given import check_seed, seed_of_folder
 
 ROWS = 128
 RANDOM_DIM = 64
@@ -68,6 +69,7 @@ class PairScores:
 
 def control(*, kind: str, dataset: Path, seed: int, out: Path) -> None:
     """Write a run of a control: ranks of dev and test and a record, no weights."""
+    seed_of_folder(out, check_seed(seed))
     data = open_dataset(dataset)
     started, origin = now(), provenance(data, device=None)
     for offset, name in enumerate(("dev", "test")):

@@ -22,6 +22,7 @@ from lgsf.runs.origin import WEIGHTS, evaluated_files
 from lgsf.runs.provenance import now, provenance
 from lgsf.runs.record import FILE, Member, RunRecord, read_record, write_record
 from lgsf.system.errors import LgsfError
+from lgsf.system.given import check_seed, seed_of_folder
 from lgsf.system.hashes import sha256
 
 SUMS = ("seconds", "parameters", "parameters_training_only", "steps", "dev_looks")
@@ -36,6 +37,7 @@ def ensemble(
     Raises LgsfError for fewer than two members, a run that is listed twice, a member without weights (a control,
     imported scores, another ensemble) and a member that was trained on other data.
     """
+    seed_of_folder(out, check_seed(seed))
     _check(members)
     data = open_dataset(dataset)
     started = now()

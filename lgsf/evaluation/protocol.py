@@ -20,6 +20,7 @@ from lgsf.runs.ranks import write_ranks
 from lgsf.runs.relevance import write_relevance
 
 logger = logging.getLogger(__name__)
+MANY_TIES = 1.0  # percent of the queries from which on a tie is worth a warning
 
 
 @dataclass(frozen=True)
@@ -81,4 +82,18 @@ def write_split(
     write_relevance(folder, ranked.relevance, ranked.positives, ranked.absent, origin)
     write_ranks(folder, ranked.split, ranking, ranked.fold, protocol, origin)
     values = metrics(ranking.i2t_fold, ranking.t2i_fold)
+    _tell_ties(folder, ranking)
     logger.info("%s: rSum %.1f, i2t R@1 %.1f, t2i R@1 %.1f", folder, values["rsum"], values["i2t_r1"], values["t2i_r1"])
+
+
+def _tell_ties(folder: Path, ranking: Ranking) -> None:
+    """How many queries have a wrong candidate with the very score of the right one; it counts as ranked before it."""
+    shares = 100 * ranking.i2t_ties / len(ranking.i2t), 100 * ranking.t2i_ties / len(ranking.t2i)
+    level = logging.WARNING if max(shares) >= MANY_TIES else logging.INFO
+    advice = (
+        "; ties count against the model: save scores before they saturate or are rounded"
+        if level > logging.INFO
+        else ""
+    )
+    logger.log(level, "%s: a wrong candidate ties with the right one for %.1f %% of the images and %.1f %% of the captions%s",
+               folder, *shares, advice)  # fmt: skip

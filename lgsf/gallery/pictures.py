@@ -5,14 +5,16 @@ from __future__ import annotations
 import base64
 import csv
 import io
+import struct
 from collections.abc import Mapping
 from pathlib import Path
 
-from PIL import Image
+from PIL import Image, ImageOps
 from pydantic import BaseModel, ConfigDict
 
 from lgsf.data.layout import Dataset, Split
 from lgsf.system.errors import LgsfError
+from lgsf.system.given import read_text
 
 LARGE, SMALL = 320, 144  # longest side in pixels: pictures that are looked at, and those in a row of answers
 SCALES = (1.0, 0.75, 0.5)
@@ -76,10 +78,9 @@ def read_credits(photos: Path | None) -> dict[str, str]:
     if path is None or not path.is_file():
         return {}
     try:
-        with path.open(encoding="utf-8", newline="") as file:
-            rows = list(csv.DictReader(file))
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise LgsfError(f"{path} is not a CSV file in UTF-8 ({error}): mend or remove it.") from None
+        rows = list(csv.DictReader(io.StringIO(read_text(path, remedy="mend or remove it"), newline="")))
+    except csv.Error as error:
+        raise LgsfError(f"{path} is not a CSV file ({error}): mend or remove it.") from None
     if rows and not ("file_name" in rows[0] and set(CREDITS) & set(rows[0])):
         raise LgsfError(f"{path} needs a column file_name and one of {', '.join(CREDITS)}: add them or remove it.")
     return {row["file_name"]: ", ".join(row[name] for name in CREDITS if row.get(name)) for row in rows}
@@ -111,9 +112,9 @@ def _thumbnail(file: Path, longest: int) -> Thumbnail:
     try:
         with Image.open(file) as picture:
             picture.draft("RGB", (longest, longest))  # a JPEG decodes at a fraction of its size
-            small = picture.convert("RGB")
+            small = ImageOps.exif_transpose(picture).convert("RGB")  # as the camera was held
             small.thumbnail((longest, longest), Image.Resampling.LANCZOS)
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+    except (OSError, ValueError, SyntaxError, struct.error, Image.DecompressionBombError) as error:
         raise LgsfError(f"{file} cannot be read as a picture ({error}): copy it again or remove it.") from None
     buffer = io.BytesIO()
     small.save(buffer, "WEBP", quality=QUALITY, method=4)

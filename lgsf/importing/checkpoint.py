@@ -6,8 +6,7 @@ The run is marked as imported wherever it is named: it was trained elsewhere, on
 from __future__ import annotations
 
 import logging
-import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ import torch
 from baselines.checkpoints import Known, known, reads_bert
 from lgsf.config.run_settings import CONFIG_SCHEMA_VERSION, RunSettings
 from lgsf.data.layout import Dataset, open_dataset
-from lgsf.data.text import Vocabulary
+from lgsf.data.text import Vocabulary, tokenize
 from lgsf.importing.scores import slug
 from lgsf.importing.unfinished import importing, is_free
 from lgsf.models.base import Method
@@ -33,9 +32,12 @@ from lgsf.runs.provenance import now, provenance
 from lgsf.runs.record import FILE, Checkpoint, RunRecord, read_record, write_record
 from lgsf.runs.weights import save_weights, split_weights
 from lgsf.system.errors import LgsfError
+from lgsf.system.given import seed_of_folder
+from lgsf.system.logs import PROGRESS
 
 logger = logging.getLogger(__name__)
 VOCABULARY = "vocabulary.json"
+FOREIGN = 0.02  # share of unknown words, beyond the dataset's own, that is worth a warning
 FOLDERS = {"data_path", "vocab_path", "logger_name", "model_name", "resume"}  # of a machine that is not ours
 
 
@@ -95,6 +97,7 @@ def import_checkpoint(
     deployed, _ = split_weights(model)
     if words is not None:
         facts["data"]["vocabulary"] = {"size": len(words), "hash": words.hash, "min_count": words.min_count}
+        facts["data"]["unknown_words"] = _unknown_words(words, data, files[0])
     origin = Checkpoint(
         file=checkpoint.name,
         sha256=released.sha256,
@@ -151,17 +154,15 @@ def _publish(
 
 def _place(out: Path, name: str | None, seed: int | None) -> tuple[str, int]:
     """Name and seed of the run: its folder's, which a given one must not contradict, or tables would not find it."""
-    found = re.fullmatch(r"seed(\d+)", out.name)
+    found = seed_of_folder(out, seed)
     if found is None:
         raise LgsfError(f"--out {out} must end in <name>/seed<k>, as tables look for it.")
-    if seed is not None and seed != int(found[1]):
-        raise LgsfError(f"--seed {seed} contradicts --out {out}: tables would not find the run; name one seed.")
     folder = out.resolve().parent.name
     if slug(name or folder) != folder:
         raise LgsfError(
             f"--out {out}: the folder of {name or folder!r} is called {slug(name or folder)}, or tables would not find it."
         )
-    return folder, int(found[1])
+    return folder, found
 
 
 def _check_free(out: Path, identity: Mapping[str, str]) -> None:
@@ -241,6 +242,31 @@ def _fill(
     with torch.no_grad():
         model.load_state_dict(ours, strict=False)
     return model
+
+
+def _unknown_words(words: Vocabulary, data: Dataset, path: Path) -> dict[str, float]:
+    """Split -> share of its words that the checkpoint does not know; a foreign vocabulary shows in it, and is told.
+
+    Words of the same number in another file fit the weights as well and mean something else.
+    """
+    own = Vocabulary.load(data.root / "vocabulary.json")
+    shares = {}
+    for name in ("dev", "test"):
+        captions = data.split(name).captions["text"].tolist()
+        shares[name], usual = _share(words, captions), _share(own, captions)
+        foreign = shares[name] > usual + FOREIGN
+        logger.log(
+            logging.WARNING if foreign else PROGRESS,
+            "%s: %.1f %% of the words of split %s are unknown to it, %.1f %% to the dataset's own vocabulary%s",
+            path, 100 * shares[name], name, 100 * usual,
+            "; check that it is the file that came with this checkpoint, and the language of the captions" * foreign,
+        )  # fmt: skip
+    return shares
+
+
+def _share(words: Vocabulary, captions: Sequence[str]) -> float:
+    found = [word for caption in captions for word in tokenize(caption, words.tokenizer)]
+    return sum(word not in words for word in found) / max(len(found), 1)
 
 
 def _plain(released: Released) -> dict[str, Any]:

@@ -10,64 +10,27 @@ from __future__ import annotations
 import hashlib
 import logging
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from lgsf.config.names import CONTROLS
 from lgsf.data.layout import Split, open_dataset
 from lgsf.evaluation.protocol import rank_split, write_split
+from lgsf.importing.matrices import FileScores, Rows, exact, load, unit_rows
 from lgsf.importing.unfinished import importing, is_free
-from lgsf.metrics.ranking import Floats, Ranking, Scores
+from lgsf.metrics.ranking import Ranking
 from lgsf.runs.origin import evaluated_files
 from lgsf.runs.provenance import now, provenance
 from lgsf.runs.record import FILE, RunRecord, read_record, write_record
 from lgsf.system.errors import LgsfError
 from lgsf.system.files import read_json
+from lgsf.system.given import check_seed
+from lgsf.system.logs import PROGRESS
 
 logger = logging.getLogger(__name__)
-ROWS = 128
-Rows = npt.NDArray[np.int64]
-
-
-@dataclass(frozen=True)
-class FileScores:
-    """A matrix or two sets of vectors in .npy files, read in blocks and put into the dataset's order.
-
-    matrix    (n_images, n_captions), or vectors of the images (n_images, dim) if `captions` is given
-    captions  unit vectors (n_captions, dim) float32 in the dataset's order, or None
-    row_of    (n_images,) row of `matrix` for each image; column_of the same for captions, or None where in order
-    """
-
-    path: Path
-    matrix: npt.NDArray[Any]
-    captions: Floats | None
-    n_captions: int
-    row_of: Rows
-    column_of: Rows | None
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        return len(self.row_of), self.n_captions
-
-    def blocks(self) -> Iterator[tuple[int, Floats]]:
-        for first in range(0, len(self.row_of), ROWS):
-            rows = self.row_of[first : first + ROWS]
-            block = np.asarray(self.matrix[rows], np.float32)
-            if self.captions is not None:
-                block = _unit(block, self.path, rows) @ self.captions.T
-            elif self.column_of is not None:
-                block = block[:, self.column_of]
-            if not np.isfinite(block).all():
-                row = rows[np.argwhere(~np.isfinite(block))[0][0]]
-                raise LgsfError(
-                    f"{self.path}, row {row}, holds a score that is not finite: such a model cannot be ranked."
-                )
-            yield first, block
 
 
 def import_scores(
@@ -103,7 +66,7 @@ def import_scores(
     if split not in ("dev", "test"):
         raise LgsfError(f"--split must be dev or test, not {split!r}: only these are evaluated.")
     method = slug(name)
-    folder = results / data.name / method / f"seed{seed}"
+    folder = results / data.name / method / f"seed{check_seed(seed)}"
     identity = {"verb": "import-scores", "name": name}
     _earlier(folder, name, data.sha256, identity)
     facts, started = provenance(data, device=None), now()
@@ -121,6 +84,10 @@ def import_scores(
         raise LgsfError("give either --scores, or --images and --captions: one form of one model.")
     ranked = rank_split(data, opened, source)
     _warn_of_distances(ranked.ranking, first)
+    files = [path for what, path in given.items() if path is not None and what != "ids"]
+    _tell(source, files, ids, opened)
+    if len({file["sha256"] for what, file in imported.items() if what != "ids"}) < len(files):
+        logger.warning("%s and %s are the same file by their checksum; check the names.", *files)
     said = {"text_encoder": text_encoder, "features": features, "ensemble": ensemble}
     with importing(folder, **identity):
         earlier = _earlier(folder, name, data.sha256, identity)
@@ -208,14 +175,14 @@ def _positions(ids: Path, what: str, given: Any, wanted: Sequence[Any]) -> Rows:
     return np.array([place[entry] for entry in names], np.int64)
 
 
-def _matrix(path: Path, split: Split, order: tuple[Rows, Rows | None]) -> Scores:
-    array = _load(path)
+def _matrix(path: Path, split: Split, order: tuple[Rows, Rows | None]) -> FileScores:
+    array = load(path)
     n_images, n_captions = len(split.images), len(split.captions)
     if array.shape != (n_images, n_captions):
         raise LgsfError(
             f"{path} has shape {array.shape}, not ({n_images}, {n_captions}){_shape_hint(array.shape, split)}"
         )
-    return FileScores(path, array, None, n_captions, *order)
+    return FileScores(path, array, None, n_captions, *order, (array,))
 
 
 def _shape_hint(shape: tuple[int, ...], split: Split) -> str:
@@ -228,10 +195,10 @@ def _shape_hint(shape: tuple[int, ...], split: Split) -> str:
     return f": one row per image and one column per caption of the {split.name} split."
 
 
-def _vectors(images: Path, captions: Path, split: Split, order: tuple[Rows, Rows | None]) -> Scores:
+def _vectors(images: Path, captions: Path, split: Split, order: tuple[Rows, Rows | None]) -> FileScores:
     arrays = []
     for path, count, what in ((images, len(split.images), "image"), (captions, len(split.captions), "caption")):
-        array = _load(path)
+        array = load(path)
         if len(array) != count:
             raise LgsfError(
                 f"{path} has {len(array)} rows, not {count}: one vector per {what} of the {split.name} split."
@@ -241,33 +208,24 @@ def _vectors(images: Path, captions: Path, split: Split, order: tuple[Rows, Rows
         widths = f"{arrays[0].shape[1]} and {arrays[1].shape[1]}"
         raise LgsfError(f"{images} and {captions} hold vectors of {widths} numbers: both must lie in one space.")
     column_of = order[1] if order[1] is not None else np.arange(len(arrays[1]))
-    vectors = _unit(np.asarray(arrays[1][column_of], np.float32), captions, column_of)
-    return FileScores(images, arrays[0], vectors, len(vectors), order[0], None)
+    vectors = unit_rows(exact(arrays[1][column_of], captions), captions, column_of)
+    return FileScores(images, arrays[0], vectors, len(vectors), order[0], None, tuple(arrays))
 
 
-def _load(path: Path) -> npt.NDArray[Any]:
-    """A memory-mapped 2-D array of real numbers."""
-    try:
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except FileNotFoundError:
-        raise LgsfError(f"{path} is missing: check its name.") from None
-    except (ValueError, OSError, EOFError) as error:
-        raise LgsfError(f"{path} is not a readable .npy array ({error}): write it with numpy.save.") from None
-    if not isinstance(array, np.ndarray):
-        raise LgsfError(f"{path} is an archive of arrays: save the one array with numpy.save.")
-    if array.ndim != 2 or array.dtype.kind not in "fiu":
-        raise LgsfError(f"{path} must be a table of real numbers, not {array.ndim}-dimensional {array.dtype}.")
-    return array
-
-
-def _unit(vectors: Floats, path: Path, rows: Rows) -> Floats:
-    """Rows of length one; LgsfError for a row without direction."""
-    length = np.linalg.norm(vectors, axis=1, keepdims=True)
-    good = np.isfinite(length[:, 0]) & (length[:, 0] > 0)
-    if not good.all():
-        row = rows[np.flatnonzero(~good)[0]]
-        raise LgsfError(f"{path}, row {row}, is zero or not finite: a vector without direction has no cosine.")
-    return np.asarray(vectors / length, np.float32)
+def _tell(source: FileScores, files: Sequence[Path], ids: Path | None, split: Split) -> None:
+    """Print what the files hold, so that a wrong one is seen at once; equal rows are warned of."""
+    order = "the dataset's order" if ids is None else f"the order of {ids.name}, all ids shared with the split"
+    logger.log(
+        PROGRESS, "%s: %d images x %d captions of the %s split, %s, ranked as %s", files[0], *source.shape, split.name, order,
+        source.kind,
+    )  # fmt: skip
+    for path, array in zip(files, source.arrays, strict=True):
+        repeated = len(array) - len({hashlib.sha256(row.tobytes()).digest() for row in array})
+        if repeated:
+            logger.warning(
+                "%s: %d of its %d rows (%.1f %%) repeat another row bit for bit, and equal rows tie; check how it was made.",
+                path, repeated, len(array), 100 * repeated / len(array),
+            )  # fmt: skip
 
 
 def _warn_of_distances(ranking: Ranking, path: Path) -> None:

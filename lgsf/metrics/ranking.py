@@ -21,17 +21,21 @@ TOP = 100
 Ints = npt.NDArray[np.integer[Any]]
 
 
-Floats = npt.NDArray[np.float32]
+Floats = npt.NDArray[np.floating[Any]]
 
 
 class Scores(Protocol):
-    """A score matrix (n_images, n_captions) that can be walked in blocks of rows, twice with equal values."""
+    """A score matrix (n_images, n_captions) that can be walked in blocks of rows, twice with equal values.
+
+    All blocks are of one type, float32 or float64. They are compared as they are: a cast to the narrower type would
+    make ties of scores that differ (sigmoids near one do), and ties count against the model.
+    """
 
     @property
     def shape(self) -> tuple[int, int]: ...
 
     def blocks(self) -> Iterator[tuple[int, Floats]]:
-        """(first image row, scores (rows, n_captions) float32), in order and without gaps."""
+        """(first image row, scores (rows, n_captions)), in order and without gaps."""
         ...
 
 
@@ -67,8 +71,9 @@ class Ranking:
     t2i        (n_captions,) int32: wrong images at or above the own image, whole gallery
     i2t_fold, t2i_fold   the same against the candidates of the query's fold alone
     i2t_top, t2i_top     (n_queries, k) int32: best candidates, best first; k <= 100
-    i2t_top_score, t2i_top_score   their scores, float32
-    judged_score         (n_judged,) float32: scores of the pairs asked for
+    i2t_top_score, t2i_top_score   their scores, in the type of the matrix
+    judged_score         (n_judged,): scores of the pairs asked for
+    i2t_ties, t2i_ties   how many queries have a wrong candidate with the very score of their best right one
     """
 
     i2t: npt.NDArray[np.int32]
@@ -80,6 +85,8 @@ class Ranking:
     t2i_top: npt.NDArray[np.int32]
     t2i_top_score: Floats
     judged_score: Floats
+    i2t_ties: int
+    t2i_ties: int
 
 
 def contiguous_folds(n_images: int, folds: int) -> npt.NDArray[np.int32]:
@@ -127,14 +134,16 @@ def rank(
 
     i2t, i2t_fold = np.zeros(n_images, np.int32), np.zeros(n_images, np.int32)
     t2i, t2i_fold = np.zeros(n_captions, np.int32), np.zeros(n_captions, np.int32)
-    own_score = np.zeros(n_captions, np.float32)
+    i2t_tied, t2i_tied = 0, np.zeros(n_captions, bool)
+    own_score, judged_score = np.zeros(n_captions, np.float32), np.zeros(0, np.float32)
     judged_images, judged_captions = judged if judged is not None else (np.zeros(0, np.int64), np.zeros(0, np.int64))
-    judged_score = np.zeros(len(judged_images), np.float32)
     i2t_top: list[tuple[npt.NDArray[np.int32], Floats]] = []
     t2i_top = _RunningTop(n_captions, min(top, n_images))
 
     for first, block in scores.blocks():  # everything that needs one image's row, and the captions' own scores
         last = first + len(block)
+        if first == 0:
+            own_score, judged_score = np.zeros(n_captions, block.dtype), np.zeros(len(judged_images), block.dtype)
         if not np.isfinite(block).all():
             row, column = np.argwhere(~np.isfinite(block))[0]
             raise NotFiniteScoreError(
@@ -149,6 +158,7 @@ def rank(
         best = np.maximum.reduceat(own, segment)
         above = block >= best[:, None]
         above[rows, columns] = False  # an image's own captions never count against it
+        i2t_tied += int((above & (block == best[:, None])).any(axis=1).sum())
         i2t[first:last] = above.sum(axis=1)
         i2t_fold[first:last] = (
             i2t[first:last] if one_fold else (above & _same(fold[first:last], caption_fold)).sum(axis=1)
@@ -164,6 +174,7 @@ def rank(
         columns = by_image[starts[first] : starts[first + len(block)]]
         above = block >= own_score
         above[caption_image[columns] - first, columns] = False
+        t2i_tied |= (above & (block == own_score)).any(axis=0)
         t2i += above.sum(axis=0, dtype=np.int32)
         if not one_fold:
             t2i_fold += (above & _same(fold[first : first + len(block)], caption_fold)).sum(axis=0, dtype=np.int32)
@@ -180,6 +191,8 @@ def rank(
         t2i_top=t2i_top.ids,
         t2i_top_score=t2i_top.values,
         judged_score=judged_score,
+        i2t_ties=i2t_tied,
+        t2i_ties=int(t2i_tied.sum()),
     )
 
 
@@ -202,11 +215,11 @@ class _RunningTop:
     def __init__(self, n_captions: int, k: int) -> None:
         self._k = k
         self.ids = np.zeros((n_captions, 0), np.int32)
-        self.values = np.zeros((n_captions, 0), np.float32)
+        self.values: Floats = np.zeros((n_captions, 0), np.float32)
 
     def add(self, first: int, block: Floats) -> None:
         new = np.broadcast_to(np.arange(first, first + len(block), dtype=np.int32), block.T.shape)
         ids = np.concatenate([self.ids, new], axis=1)
-        values = np.concatenate([self.values, block.T], axis=1)
+        values = np.concatenate([self.values.astype(block.dtype, copy=False), block.T], axis=1)
         columns, self.values = _top(values, min(self._k, values.shape[1]))
         self.ids = np.take_along_axis(ids, columns, axis=1)

@@ -48,7 +48,7 @@ class RelevanceRanks:
             start, stop = np.searchsorted(counted.query, [first, last])
             row, caption = counted.query[start:stop] - first, counted.candidate[start:stop]
             score = block[row, caption]
-            counted.score[start:stop] = score
+            counted.hold(block.dtype)[start:stop] = score
             rows, starts = np.unique(row, return_index=True)
             ends = np.append(starts, len(row))[1:]
             for image, begin, end in zip(rows.tolist(), starts, ends, strict=True):
@@ -58,7 +58,7 @@ class RelevanceRanks:
                 counted.above[start + begin : start + end] = self._shape[1] - below
         for counted in self._t2i.values():
             here = np.flatnonzero((counted.candidate >= first) & (counted.candidate < last))
-            counted.score[here] = block[counted.candidate[here] - first, counted.query[here]]
+            counted.hold(block.dtype)[here] = block[counted.candidate[here] - first, counted.query[here]]
 
     def second(self, first: int, block: Floats) -> None:
         """Caption queries: how many images of this block stand at or above each positive."""
@@ -84,8 +84,13 @@ class _Counted:
         inside = candidate < n_candidates
         self.query, self.candidate = query[inside], candidate[inside]
         self._outside, self._n = query[~inside], n_candidates
-        self.score = np.zeros(len(self.query), np.float32)
+        self.score: Floats = np.zeros(len(self.query), np.float32)
         self.above = np.zeros(len(self.query), np.int64)
+
+    def hold(self, dtype: np.dtype[Any]) -> Floats:
+        """The scores, in the type that the matrix has: a cast would make ties."""
+        self.score = self.score.astype(dtype, copy=False)
+        return self.score
 
     def ranks(self) -> tuple[Ints, Ints]:
         """(query, rank) of all pairs by query and rank; what is not in the gallery stands behind its last."""
@@ -94,7 +99,7 @@ class _Counted:
         index = np.arange(len(query))
         new_query = np.diff(query, prepend=-1) != 0
         start = np.maximum.accumulate(np.where(new_query, index, 0))
-        new_score = new_query | (np.diff(score, prepend=np.float32(0)) != 0)
+        new_score = new_query | (np.diff(score, prepend=score.dtype.type(0)) != 0)
         ends = np.append(np.flatnonzero(new_score)[1:], len(query))  # one behind the last of each run of ties
         tied_until = ends[np.cumsum(new_score) - 1] if len(query) else index
         rank = (above - (tied_until - start)) + (index - start)

@@ -2,7 +2,8 @@
 
 Floating-point sums depend in the last digit on the shape of a matrix product. So shapes never follow the
 memory budget: batches and tiles have one size, the last ones are filled up, and the budget only decides
-whether the tiles are kept or computed again on the second walk.
+whether the tiles are kept or computed again on the second walk. Captions of unusual length are encoded and compared
+apart from the others (lgsf.models.ragged): memory follows what the captions hold, not the longest of them.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from lgsf.data.layout import Split
 from lgsf.data.text import Vocabulary
 from lgsf.metrics.ranking import Floats
 from lgsf.models.base import Encoded, Method
+from lgsf.models.ragged import LONG, Ragged, gather, tiles
 
 IMAGE_BATCH, TEXT_BATCH = 128, 256
 IMAGE_TILE, TEXT_TILE = 128, 1024
@@ -26,7 +28,7 @@ IMAGE_TILE, TEXT_TILE = 128, 1024
 @torch.inference_mode()
 def encode_split(
     method: Method, split: Split, vocabulary: Vocabulary, *, device: torch.device
-) -> tuple[Encoded, Encoded]:
+) -> tuple[Encoded, Encoded | Ragged]:
     """All images and all captions of a split in file order, in evaluation mode; results stay on `device`."""
     was_training = method.training
     method.eval()
@@ -37,15 +39,12 @@ def encode_split(
         ]
         tokenizer, by_length = method.tokenizer(vocabulary), method.pads_captions
         texts, rows = [], []
-        for tokens, mask, places in text_batches(split, tokenizer, TEXT_BATCH, by_length=by_length):
+        for tokens, mask, places in text_batches(split, tokenizer, TEXT_BATCH, by_length=by_length, long=LONG):
             texts.append(method.encode_texts(tokens.to(device), mask.to(device)))
             rows.append(places)
     finally:
         method.train(was_training)
-    captions = Encoded.concatenate(texts)
-    if by_length:
-        captions = captions.select(torch.cat(rows).argsort().to(device))
-    return Encoded.concatenate(images), captions
+    return Encoded.concatenate(images), gather(texts, rows)
 
 
 class _Walked:
@@ -85,7 +84,7 @@ class TiledScores(_Walked):
 
     method: Method
     images: Encoded
-    texts: Encoded
+    texts: Encoded | Ragged
     memory_mb: int = 512
     _kept: list[tuple[int, Floats]] = field(default_factory=list, repr=False)
 
@@ -98,11 +97,9 @@ class TiledScores(_Walked):
         rows = _tile(first, IMAGE_TILE, len(self.images))
         images = self.images.select(rows)
         out = np.empty((min(IMAGE_TILE, len(self.images) - first), len(self.texts)), np.float32)
-        for column in range(0, len(self.texts), TEXT_TILE):
-            texts = self.texts.select(_tile(column, TEXT_TILE, len(self.texts)))
-            width = min(TEXT_TILE, len(self.texts) - column)
-            tile = self.method.similarity(images, texts)
-            out[:, column : column + width] = tile[: len(out), :width].float().cpu().numpy()
+        for columns, width in tiles(self.texts, TEXT_TILE):
+            tile = self.method.similarity(images, self.texts.select(columns))
+            out[:, columns[:width].numpy()] = tile[: len(out), :width].float().cpu().numpy()
         return out
 
 

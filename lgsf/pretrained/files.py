@@ -1,6 +1,6 @@
 """Where a method's pretrained models and word vectors lie: names from the configuration to files.
 
-Standard library alone: the workflow declares these files as inputs, and its dry run must not wait for torch.
+Without torch: the workflow declares these files as inputs, and its dry run must not wait for torch.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from lgsf.system.errors import LgsfError
+from lgsf.system.given import given_path
 
 PACKAGE = "package:"
 # What a run of a BERT depends on; weights in any other format are not read.
@@ -40,7 +41,7 @@ def locate(name: str) -> Path:
     Raises LgsfError where that package is not installed. The path itself may not exist.
     """
     if not name.startswith(PACKAGE):
-        return Path(name)
+        return given_path(name)
     package, _, inside = name.removeprefix(PACKAGE).partition("/")
     spec = importlib.util.find_spec(package) if package.isidentifier() else None
     if spec is None or not spec.submodule_search_locations:

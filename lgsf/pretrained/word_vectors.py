@@ -23,6 +23,7 @@ from lgsf.data.text import SPECIAL_WORDS, Vocabulary
 from lgsf.models.pretrained import WordVectors
 from lgsf.pretrained.files import locate, vector_files
 from lgsf.system.errors import LgsfError
+from lgsf.system.given import UTF8_SIG
 from lgsf.system.hashes import sha256
 
 logger = logging.getLogger(__name__)
@@ -92,7 +93,7 @@ def _from_folder(files: list[Path], wanted: dict[str, int], dim: int) -> Iterato
 
 def _from_text(path: Path, wanted: dict[str, int], dim: int) -> Iterator[tuple[int, Floats]]:
     number = 0
-    text: dict[str, Any] = {"mode": "rt", "encoding": "utf-8", "newline": "\n"}  # other kinds of line ends are words
+    text: dict[str, Any] = {"mode": "rt", "encoding": UTF8_SIG, "newline": "\n"}  # other kinds of line ends are words
     try:
         with gzip.open(path, **text) if path.suffix == ".gz" else path.open(**text) as lines:
             for number, line in enumerate(lines, start=1):

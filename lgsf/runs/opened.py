@@ -9,10 +9,12 @@ from pathlib import Path
 import torch
 
 from lgsf.config.run_settings import RunSettings
+from lgsf.data.characters import clean
 from lgsf.data.layout import Dataset, Split, open_dataset
 from lgsf.data.text import Vocabulary
 from lgsf.models.base import Encoded, Method
 from lgsf.models.build import build_method, check_settings, make_repeatable
+from lgsf.models.ragged import Ragged
 from lgsf.models.scoring import TiledScores, encode_split
 from lgsf.pretrained.read import RUN_FILES, run_pretrained
 from lgsf.runs.origin import check_file
@@ -57,7 +59,7 @@ class LoadedRun:
 
     @torch.inference_mode()
     def encode_texts(self, captions: Sequence[str]) -> Encoded:
-        """Encode captions as they are written; none give none. LgsfError for anything but a list of texts."""
+        """Encode captions as they are written, without characters that nobody sees; none give none. LgsfError for anything but a list of texts."""
         if isinstance(captions, str | bytes):
             raise LgsfError(
                 f"encode_texts takes a list of captions and was given the text {shown(captions)}: write [caption]."
@@ -70,7 +72,7 @@ class LoadedRun:
         if not captions:
             return self.encode_texts(["."]).select(slice(0, 0))
         tokenizer = self.method.tokenizer(self.vocabulary)
-        rows = [torch.tensor(tokenizer.pieces(caption)[0]) for caption in captions]
+        rows = [torch.tensor(tokenizer.pieces(clean(caption))[0]) for caption in captions]
         tokens = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True)
         lengths = torch.tensor([len(row) for row in rows])
         return self.method.encode_texts(tokens, torch.arange(tokens.shape[1]) < lengths[:, None])
@@ -128,7 +130,7 @@ class OpenRun(LoadedRun):
     data: Dataset
     device: torch.device
 
-    def encode(self, split: Split) -> tuple[Encoded, Encoded]:
+    def encode(self, split: Split) -> tuple[Encoded, Encoded | Ragged]:
         """All images and all captions of a split."""
         return encode_split(self.method, split, self.vocabulary, device=self.device)
 

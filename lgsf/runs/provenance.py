@@ -17,7 +17,7 @@ from lgsf.data.layout import Dataset
 
 RUN_SCHEMA_VERSION = 1
 PACKAGES = (
-    "torch", "torch-geometric", "numpy", "scipy", "pandas", "nltk", "safetensors", "transformers", "tokenizers", "snakemake"
+    "torch", "torch-geometric", "numpy", "scipy", "pandas", "nltk", "rjieba", "safetensors", "transformers", "tokenizers", "snakemake"
 )  # fmt: skip
 
 
@@ -28,6 +28,7 @@ def describe_dataset(dataset: Dataset) -> dict[str, Any]:
         "source": manifest["source"],
         "protocol": manifest["protocol"],
         "vocabulary": manifest["vocabulary"],
+        "warnings": manifest.get("warnings", []),
         "splits": {n: {k: v for k, v in s.items() if k != "sha256"} for n, s in manifest["splits"].items()},
     }
 

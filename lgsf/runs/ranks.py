@@ -34,6 +34,7 @@ RANK_ARRAYS = {
 }
 JUDGED_ARRAYS = ("judged_score", "judged_image", "judged_caption", "judged_grade", "judged_kind")
 TWIN = "_twin"
+_NONE = np.zeros(0)
 
 
 def write_ranks(
@@ -56,6 +57,7 @@ def write_ranks(
             "t2i": ranking.t2i,
             "i2t_fold": ranking.i2t_fold,
             "t2i_fold": ranking.t2i_fold,
+            "ties": np.array([ranking.i2t_ties, ranking.t2i_ties]),
             "protocol": np.array(json.dumps(dict(protocol), sort_keys=True)),
         },
         made_from,
@@ -83,6 +85,7 @@ class Ranks:
 
     i2t, t2i  (n_images,), (n_captions,) int32 0-based ranks over the whole gallery; *_fold inside the fold
     caption_image, image_fold  (n_captions,), (n_images,) int32: the image of a caption, the fold of an image
+    ties      queries of either direction with a wrong candidate at the score of the right one; None in older files
     protocol  canonical JSON; queries: sha256 of ids and folds, equal where runs answered the same questions
     """
 
@@ -96,6 +99,7 @@ class Ranks:
     protocol: str
     queries: str
     sha256: str
+    ties: tuple[int, int] | None = None
 
     def metrics(self) -> dict[str, dict[str, float]]:
         """Metrics per protocol: "full" over the whole gallery, and "folds" where there is more than one."""
@@ -135,6 +139,7 @@ def read_ranks(folder: Path, split: str = SPLIT) -> Ranks:
         caption_image=arrays["caption_image"],
         image_fold=arrays["image_fold"],
         folds=len(np.unique(arrays["image_fold"])),
+        ties=(int(arrays["ties"][0]), int(arrays["ties"][1])) if arrays.get("ties", _NONE).shape == (2,) else None,
         protocol=protocol,
         queries=_queries(arrays),
         sha256=sha256(path),

@@ -16,6 +16,7 @@ from lgsf.system.artefacts.atomic import write_atomically as write_atomically
 from lgsf.system.artefacts.seal import BLANK, KEY, BrokenSealError, seal_of, sealed, with_blank_comment
 from lgsf.system.errors import LgsfError
 from lgsf.system.faults import reason
+from lgsf.system.given import UTF8_SIG
 
 
 def write_bytes(path: Path, data: bytes) -> None:
@@ -84,7 +85,7 @@ def require_seal(path: Path, data: bytes, *, hint: str) -> None:
 def read_text(path: Path, *, hint: str) -> str:
     """UTF-8 text; a missing or broken file is an LgsfError that ends with `hint`."""
     try:
-        return read_bytes(path, hint=hint).decode("utf-8")
+        return read_bytes(path, hint=hint).decode(UTF8_SIG)
     except UnicodeDecodeError as error:
         raise LgsfError(f"{path} is not UTF-8 ({error}): {hint}.") from None
 
@@ -93,7 +94,7 @@ def read_json(path: Path, *, hint: str) -> Any:
     """Parsed JSON without its seal; a missing or broken file is an LgsfError that ends with `hint`."""
     data = read_bytes(path, hint=hint)
     try:
-        value = json.loads(data.decode("utf-8"))
+        value = json.loads(data.decode(UTF8_SIG))
     except (ValueError, RecursionError) as error:
         raise LgsfError(f"{path} is not valid JSON ({error}): {hint}.") from None
     if isinstance(value, dict) and value.pop(KEY, None) is not None:

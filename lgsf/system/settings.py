@@ -8,6 +8,8 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
+from lgsf.system.errors import LgsfError
+from lgsf.system.given import given_path
 from lgsf.system.names import LARGEST_SEED, name_problem, shown
 
 
@@ -33,7 +35,10 @@ def _plain_path(value: str) -> str:
             f"the path holds {' and '.join(found)}, which Snakemake reads as a pattern; rename the folder, or make a "
             "link to it and give the link"
         )
-    return value
+    try:
+        return str(given_path(value))
+    except LgsfError as error:
+        raise ValueError(str(error).removesuffix(".")) from None
 
 
 Name = Annotated[str, AfterValidator(_name)]

@@ -18,6 +18,7 @@ from lgsf.runs.provenance import now
 from lgsf.system import places
 from lgsf.system.closure import ROOT
 from lgsf.system.errors import LgsfError
+from lgsf.system.given import check_seed, seed_of_folder
 from lgsf.system.hashes import fingerprint
 from lgsf.system.interrupts import Interrupts
 from lgsf.system.locks import run_lock
@@ -31,6 +32,7 @@ def train(*, config: Path, dataset: Path, seed: int, out: Path, interrupts: Inte
     `interrupts` is given by who trains several runs in one process and handles signals already.
     Raises LgsfError on bad input, on a loss that is not finite, and when another trainer holds `out`.
     """
+    seed_of_folder(out, check_seed(seed))
     settings = read_settings(config)
     data = open_dataset(dataset)
     device = torch.device(settings.device)

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from lgsf.metrics.names import KEY_METRICS, RECALLS
 from lgsf.system.errors import LgsfError
+from lgsf.system.given import read_text
 
 FIVE_FOLDS, FIRST_FOLD = "coco1k_5fold", "coco1k_first"
 PROTOCOLS = {
@@ -120,12 +121,7 @@ def check_keys(keys: Mapping[str, str | None], path: Path, *, source: str = "the
 
 def _rows(path: Path, columns: Sequence[str]) -> Iterator[tuple[int, dict[str, str]]]:
     """(line number, fields) of a CSV file with exactly these columns."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise LgsfError(f"{path} is missing: take it from the repository again.") from None
-    except UnicodeDecodeError as error:
-        raise LgsfError(f"{path} is not UTF-8 ({error}): save it as UTF-8.") from None
+    text = read_text(path, remedy="take it from the repository again")
     reader = csv.reader(text.splitlines())
     header = next(reader, [])
     if tuple(header) != tuple(columns):

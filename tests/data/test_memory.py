@@ -1,4 +1,4 @@
-"""Memory does not grow with the pack: 4 GiB are prepared, trained on and ranked with less than 1 GiB."""
+"""Memory does not grow with the pack: 4 GiB are prepared, inspected, trained on and ranked with less than 1 GiB."""
 
 from __future__ import annotations
 
@@ -46,6 +46,7 @@ def test_a_large_pack_needs_no_large_memory(scratch: Path, repository: Path, tin
     settings = {"source": "precomp", "path": str(scratch / "pack"), "captions_per_image": 1}
     data, run = scratch / "data", scratch / "run"
     assert _peak_mib("prepare", "--name", "large", "--settings", json.dumps(settings), "--out", data) < 1024
+    assert _peak_mib("inspect", data) < 1024
     config = tiny_config(batch_size=128, epochs=1)
     assert _peak_mib("train", "--config", config, "--dataset", data, "--seed", 0, "--out", run) < 1024
     assert _peak_mib("evaluate", "--run", run, "--dataset", data) < 1024

@@ -36,8 +36,8 @@ def _blocks(values: np.ndarray = VALUES, size: int = 2) -> Iterator[Block]:
 
 def _split(writer: DatasetWriter, name: str, **changes: Any) -> None:
     given: dict[str, Any] = {
-        "images": IMAGES, "captions": CAPTIONS, "shape": VALUES.shape, "dtype": np.float32, "blocks": _blocks(),
-        "boxes": True, **changes,
+        "images": IMAGES, "captions": CAPTIONS.assign(text=f"a dog in {name}"), "shape": VALUES.shape,
+        "dtype": np.float32, "blocks": _blocks(VALUES + len(name)), "boxes": True, **changes,
     }  # fmt: skip
     writer.split(name, **given)
 
@@ -46,7 +46,8 @@ def _write(root: Path, **changes: Any) -> None:
     with _writer(root) as writer:
         writer.vocabulary(Vocabulary.build(["a dog"], min_count=1))
         for name in ("train", "dev", "test"):
-            _split(writer, name, **{**changes, "blocks": _blocks(), "boxes": changes.get("boxes", True)})
+            values = VALUES + ("train", "dev", "test").index(name)
+            _split(writer, name, **{**changes, "blocks": _blocks(values), "boxes": changes.get("boxes", True)})
         writer.note(recall=0.5)
 
 

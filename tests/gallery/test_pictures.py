@@ -100,5 +100,5 @@ def test_credits_come_with_the_photos(tmp_path: Path) -> None:
     with pytest.raises(LgsfError, match=r"ATTRIBUTION\.csv needs a column file_name"):
         read_credits(tmp_path)
     path.write_bytes(b"file_name,licence\n\xff,CC0\n")
-    with pytest.raises(LgsfError, match="not a CSV file in UTF-8"):
+    with pytest.raises(LgsfError, match="line 2 is not UTF-8"):
         read_credits(tmp_path)

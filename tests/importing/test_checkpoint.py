@@ -238,6 +238,7 @@ def test_what_our_rebuild_does_not_have_is_refused(
 
 
 def refuses(files: Files, capsys: pytest.CaptureFixture[str], said: str, **changes: Any) -> None:
+    capsys.readouterr()  # what preparing the data has told
     with pytest.raises(SystemExit, match="2"):
         main(files.arguments(**changes))
     (sentence,) = capsys.readouterr().err.splitlines()
@@ -313,3 +314,22 @@ def test_a_stopped_import_is_taken_up_by_the_same_command(tmp_path: Path, monkey
     flip(files.out / "model.safetensors", 8 * 2000)
     with pytest.raises(LgsfError, match=r"model.safetensors is not the file that run.json"):
         lgsf.load_run(files.out, files.dataset)
+
+
+def test_a_foreign_vocabulary_of_the_same_size_is_warned_of_with_its_share(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    files = make_files(tmp_path, "vsepp_max")
+    run = imported(files)
+    assert "check that it is the file" not in capsys.readouterr().err
+    right = read_facts(run).data["unknown_words"]
+    assert right == {"dev": 0.0, "test": 0.0}
+    content = json.loads(files.vocab.read_text())
+    words = [content["idx2word"][str(k)] for k in range(len(content["idx2word"]))]
+    write_vocabulary(files.vocab, [*words[:4], *(f"x{word}" if k % 2 else word for k, word in enumerate(words[4:]))])
+    wrong = read_facts(imported(files)).data["unknown_words"]
+    assert 0.2 < wrong["test"] < 0.8
+    assert (
+        f"{files.vocab}: {100 * wrong['test']:.1f} % of the words of split test are unknown to it, 0.0 % to the dataset's "
+        "own vocabulary; check that it is the file that came with this checkpoint"
+    ) in capsys.readouterr().err

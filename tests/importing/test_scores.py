@@ -307,3 +307,81 @@ def test_the_other_split_of_an_import_stays_tied(tmp_path: Path, tiny_dataset: P
     shutil.copy(run / "dev/top.npz", run / "test/top.npz")
     with pytest.raises(LgsfError, match=r"top.npz is not the file that run.json names"):
         read_evaluated(run / "test", "top.npz")
+
+
+def nearly_one(split: Split) -> npt.NDArray[np.float64]:
+    """Scores of a perfect model as a saturated sigmoid gives them: all are 1.0 in float32, none are equal in float64."""
+    right = np.arange(len(split.images))[:, None] == split.caption_image
+    return 1 - np.where(right, 1e-12, 2e-12) * (1 + 0.01 * np.random.default_rng(0).random(right.shape))
+
+
+def rsum(run: Path) -> float:
+    return read_ranks(run).metrics()["full"]["rsum"]
+
+
+def test_scores_are_ranked_in_the_type_that_was_given(tmp_path: Path, tiny_dataset: Path, split: Split) -> None:
+    scores = nearly_one(split)
+    assert len(np.unique(scores.astype(np.float32))) == 1
+    run = imported(tmp_path, tiny_dataset, scores=saved(tmp_path, scores))
+    assert rsum(run) == 600
+    assert read_ranks(run).ties == (0, 0)
+    top = np.load(run / "test/top.npz")
+    assert top["i2t_score"].dtype == np.float64
+
+
+def test_vectors_in_float64_are_compared_in_float64(tmp_path: Path, tiny_dataset: Path, split: Split) -> None:
+    angle = 1e-5 * np.arange(len(split.images))  # cosines differ by 1e-10
+    images = np.column_stack([np.cos(angle), np.sin(angle)])
+    files = {
+        "images": saved(tmp_path, images, "i.npy"),
+        "captions": saved(tmp_path, images[split.caption_image], "c.npy"),
+    }
+    assert rsum(imported(tmp_path, tiny_dataset, **files)) == 600
+    narrow = saved(tmp_path, images.astype(np.float32), "n.npy")
+    assert rsum(imported(tmp_path, tiny_dataset, name="mixed", images=narrow, captions=files["captions"])) > 500
+
+
+def test_ties_are_counted_and_their_share_is_told(
+    tmp_path: Path, tiny_dataset: Path, split: Split, caplog: pytest.LogCaptureFixture
+) -> None:
+    run = imported(tmp_path, tiny_dataset, scores=saved(tmp_path, nearly_one(split).astype(np.float32)))
+    assert read_ranks(run).ties == (len(split.images), len(split.captions))
+    assert "ties with the right one for 100.0 % of the images and 100.0 % of the captions" in caplog.text
+
+
+@pytest.mark.parametrize("dtype", [np.int64, np.uint64, np.longdouble])
+def test_types_that_no_float_holds_are_refused_where_order_would_be_lost(
+    tmp_path: Path, tiny_dataset: Path, split: Split, dtype: Any
+) -> None:
+    right = (np.arange(len(split.images))[:, None] == split.caption_image).astype(dtype)
+    assert rsum(imported(tmp_path, tiny_dataset, scores=saved(tmp_path, right * 9 + 1))) == 600
+    large = right + dtype(2**53) if dtype != np.longdouble else 1 + right * np.finfo(np.longdouble).eps
+    with pytest.raises(LgsfError, match="holds numbers that float64 cannot tell apart"):
+        imported(tmp_path, tiny_dataset, name="large", scores=saved(tmp_path, large))
+
+
+def test_vectors_of_any_length_have_a_direction(tmp_path: Path, tiny_dataset: Path, split: Split) -> None:
+    generator = np.random.default_rng(3)
+    images = generator.standard_normal((len(split.images), 16)).astype(np.float32)
+    captions = saved(tmp_path, images[split.caption_image], "c.npy")
+    for scale in (1e-30, 1e30):
+        files = {"images": saved(tmp_path, images * np.float32(scale), "i.npy"), "captions": captions}
+        assert rsum(imported(tmp_path, tiny_dataset, name=f"scale {scale > 1}", **files)) == 600
+
+
+def test_what_was_imported_is_told(
+    tmp_path: Path, tiny_dataset: Path, split: Split, matrix: npt.NDArray[Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    matrix[[3, 4]] = matrix[2]
+    with caplog.at_level(logging.INFO):
+        imported(tmp_path, tiny_dataset, scores=saved(tmp_path, matrix))
+    n_images, n_captions = matrix.shape
+    assert (
+        f"{n_images} images x {n_captions} captions of the test split, the dataset's order, ranked as float32"
+        in caplog.text
+    )
+    assert f"2 of its {n_images} rows ({200 / n_images:.1f} %) repeat another row bit for bit" in caplog.text
+    vectors = saved(tmp_path, np.random.default_rng(0).random((n_captions, 8)), "v.npy")
+    if n_images != n_captions:
+        with pytest.raises(LgsfError, match="one vector per image"):
+            imported(tmp_path, tiny_dataset, name="same", images=vectors, captions=vectors)

@@ -41,6 +41,13 @@ def compressed(folder: Path) -> Path:
     return path
 
 
+def marked(folder: Path) -> Path:
+    """The first word is one of ours, behind a byte order mark."""
+    path = folder / "glove.txt"
+    path.write_text("\n".join([LINES[6], *LINES[:6]]) + "\n", encoding="utf-8-sig")
+    return path
+
+
 def with_header(folder: Path) -> Path:
     path = folder / "word2vec.txt"
     path.write_text("\n".join([f"{len(LINES)} 3", *LINES]) + "\n", encoding="utf-8")
@@ -54,7 +61,7 @@ def table(folder: Path) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("write", [text, compressed, with_header, table])
+@pytest.mark.parametrize("write", [text, compressed, marked, with_header, table])
 def test_every_format(tmp_path: Path, write: Callable[[Path], Path], caplog: pytest.LogCaptureFixture) -> None:
     path = write(tmp_path)
     with caplog.at_level(logging.INFO):

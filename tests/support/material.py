@@ -33,8 +33,9 @@ def write_dataset(root: Path, **columns: list[str]) -> None:
     """The dataset "toy" at `root`: the test split of the synthetic runs; `columns` of its images.parquet."""
     with DatasetWriter(root, name="toy", source={"kind": "precomp"}, protocol={"folds": 1}) as writer:
         writer.vocabulary(Vocabulary.build(["a dog runs"], min_count=1))
-        for split in ("train", "dev", "test"):
+        for place, split in enumerate(("train", "dev", "test")):
             regions = np.ones((IMAGES, REGIONS, 2), np.float32)
+            regions[..., 1] += IMAGES * place + np.arange(IMAGES)[:, None]  # no picture is another one
             boxes = np.tile(
                 np.array([[0, 0, 1, 1], [0, 0, 0.5, 0.5], [0.5, 0, 1, 0.5], [0.1, 0.6, 0.4, 0.9]]), (IMAGES, 1, 1)
             )
@@ -46,7 +47,7 @@ def write_dataset(root: Path, **columns: list[str]) -> None:
                     {
                         "caption_id": [f"caption{k}" for k in range(IMAGES * PER_IMAGE)],
                         "image": CAPTION_IMAGE.astype(np.int32),
-                        "text": captions(),
+                        "text": captions() if split == "test" else [f"{text} in {split}" for text in captions()],
                     }
                 ),
                 shape=regions.shape,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 
@@ -26,6 +27,16 @@ def test_profile_beside_the_workflow_is_the_same(tree: Tree) -> None:
 def test_every_config_plans_without_its_data(tree: Tree, name: str) -> None:
     outcome = tree.plan("--configfile", f"config/{name}.yaml")
     assert outcome.jobs["prepare"] == 1 and outcome.jobs["train"] > 0
+
+
+def test_folders_of_the_configuration_are_the_paths_that_are_meant(
+    tree: Tree, overlay: Overlay, tmp_path: Path
+) -> None:
+    change = "pathvars: {results: ~/results/, resources: ~/data, logs: ~//logs}\n"
+    outcome = tree.snakemake("--dry-run", "--printshellcmds", *overlay(change), env={"HOME": str(tmp_path)})
+    assert outcome.code == 0, outcome.text
+    assert "~" not in outcome.text
+    assert f"--dataset {tmp_path}/data/scenes --seed 0 --out {tmp_path}/results/scenes/lgsf/seed0 " in outcome.text
 
 
 def test_targets(tree: Tree) -> None:

@@ -53,6 +53,8 @@ try:
     check_keys({m: CONFIG.published_key(m) for m in [*CONFIG.methods, *CONFIG.ensembles]}, Path(PUBLISHED[0]))
 except LgsfError as error:
     sys.exit(f"Error in {error}")
+# Snakemake takes them from the configuration as they are written there; here they are the paths that are meant.
+workflow.pathvars.items.update(CONFIG.pathvars)
 
 STUDY = Study(CONFIG)
 TABLES = STUDY.tables

@@ -6,8 +6,7 @@ from pathlib import Path
 
 from lgsf.data.text import is_bytes_literal
 from lgsf.system.errors import LgsfError
-
-_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+from lgsf.system.given import read_text
 
 
 def read_lines(path: Path, entry: str) -> list[str]:
@@ -17,22 +16,13 @@ def read_lines(path: Path, entry: str) -> list[str]:
     entry are all right. Raises LgsfError, with the number of the line, for a line that is not UTF-8, is
     blank, or is the printed form of Python bytes (b'...').
     """
-    try:
-        content = path.read_bytes()
-    except FileNotFoundError:
-        raise LgsfError(f"{path} is missing: check the path and the names of the splits.") from None
+    text = read_text(path, remedy="check the path and the names of the splits")
     # Only \n ends a line: str.splitlines would also break at characters that occur inside captions.
-    raw_lines = content.removeprefix(_BYTE_ORDER_MARK).rstrip().split(b"\n")
-    return [_entry(path, number, raw, entry) for number, raw in enumerate(raw_lines, start=1)]
+    return [_entry(path, number, raw, entry) for number, raw in enumerate(text.rstrip().split("\n"), start=1)]
 
 
-def _entry(path: Path, number: int, raw: bytes, entry: str) -> str:
-    try:
-        line = raw.decode("utf-8").strip()
-    except UnicodeDecodeError as error:
-        raise LgsfError(
-            f"{path}, line {number} is not UTF-8 (byte {error.start}): convert the file to UTF-8."
-        ) from None
+def _entry(path: Path, number: int, raw: str, entry: str) -> str:
+    line = raw.strip()
     if not line:
         raise LgsfError(f"{path}, line {number}: the {entry} is empty; remove it or fill it in.")
     if is_bytes_literal(line):

@@ -200,17 +200,25 @@ def bucketed(order: Ints, lengths: Ints, size: int, window: int, random: np.rand
 
 
 def text_batches(
-    split: Split, tokenizer: Tokenizer, size: int, *, by_length: bool = False
+    split: Split, tokenizer: Tokenizer, size: int, *, by_length: bool = False, long: int | None = None
 ) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
     """(tokens, mask, rows) of `size` captions at a time; the last batch may be smaller.
 
     The captions come in file order or, `by_length`, from the shortest to the longest; `rows` (n,) int64 says where
-    each stands in the file.
+    each stands in the file. Captions of more than `long` tokens come last, in batches of no more than size * long
+    tokens: one of them would have all others of its batch padded to its length.
     """
     captions = EncodedCaptions.of(split.captions["text"].tolist(), tokenizer)
-    order = np.argsort(captions.lengths, kind="stable") if by_length else np.arange(len(captions))
-    for start in range(0, len(captions), size):
-        rows = order[start : start + size]
+    lengths = captions.lengths
+    order = np.argsort(lengths, kind="stable") if by_length else np.arange(len(captions))
+    apart = lengths[order] > (long or lengths.max(initial=0))
+    usual, rest = order[~apart], order[apart][np.argsort(lengths[order[apart]], kind="stable")[::-1]]
+    batches = [usual[start : start + size] for start in range(0, len(usual), size)]
+    while len(rest):
+        own = max(1, size * (long or 1) // int(lengths[rest[0]]))
+        batches.append(rest[:own])
+        rest = rest[own:]
+    for rows in batches:
         tokens, mask = captions.padded(rows)
         yield torch.from_numpy(tokens), torch.from_numpy(mask), torch.from_numpy(rows)
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from lgsf.data.annotations.lines import read_lines
+from lgsf.data.characters import clean
 from lgsf.data.layout import SPLITS
 from lgsf.data.precomp.judgements import read_judgements
 from lgsf.data.precomp.pack import REMEDY, Pack, open_pack
@@ -25,7 +27,8 @@ def prepare(settings: PrecompSource, *, name: str, root: Path) -> None:
     sums = {file.name: inputs.add(file) for pack in packs.values() for file in pack.files}
     judged, judgement_files = read_judgements(Path(settings.path), test.image_table(), test.caption_table())
     with DatasetWriter(root, name=name, source={}, protocol={"folds": settings.folds}) as writer:
-        writer.vocabulary(Vocabulary.build(packs["train"].captions, min_count=settings.min_count))
+        train = [clean(text) for text in packs["train"].captions]
+        writer.vocabulary(Vocabulary.build(train, min_count=settings.min_count, tokenizer=settings.tokenizer))
         for split, pack in packs.items():
             writer.split(
                 split,
@@ -75,6 +78,7 @@ def _open_splits(settings: PrecompSource) -> dict[str, Pack]:
     for split, prefix in prefixes.items():
         limit = settings.limit_train if split == "train" else settings.limit_eval
         packs[split] = open_pack(folder, prefix, settings.captions_per_image, limit)
+    _refuse_links(packs)
     test = packs["test"]
     if test.n_images % settings.folds:
         raise LgsfError(
@@ -87,3 +91,13 @@ def _open_splits(settings: PrecompSource) -> dict[str, Pack]:
     if len({pack.boxes is None for pack in packs.values()}) > 1:
         raise LgsfError(f"{folder}: some splits have _boxes.npy and some do not; give boxes to all or to none.")
     return packs
+
+
+def _refuse_links(packs: Mapping[str, Pack]) -> None:
+    """LgsfError where features or captions of two splits are one file under two names; copies show in what they hold."""
+    seen: dict[tuple[int, int], Path] = {}
+    for pack in packs.values():
+        for file in pack.files[:2]:
+            status = file.stat()
+            if (other := seen.setdefault((status.st_dev, status.st_ino), file)) != file:
+                raise LgsfError(f"{file} and {other} are one and the same file (a link): give each split its own.")

@@ -73,7 +73,12 @@ def test_the_vocabulary_is_that_of_the_training_captions(tmp_path: Path) -> None
     assert "traindog" in vocabulary.words
     assert "devdog" not in vocabulary.words
     manifest = open_dataset(tmp_path / "out").manifest
-    assert manifest["vocabulary"] == {"size": len(expected), "hash": expected.hash, "min_count": 2}
+    assert manifest["vocabulary"] == {
+        "size": len(expected),
+        "hash": expected.hash,
+        "min_count": 2,
+        "tokenizer": "treebank",
+    }
 
 
 def test_limits_keep_the_first_images(tmp_path: Path) -> None:
@@ -219,7 +224,7 @@ FAULTS: dict[str, tuple[Damage, str]] = {
     "all zero": (_edit("train_ims.npy", _set((3,), 0)), "train_ims.npy: row 3 .* all zero"),
     "unequal copies": (
         _edit("dev_ims.npy", _set((5, 0, 0), 9)),
-        "dev_ims.npy: rows 4 and 5 .* captions_per_image is 2, and differ: set captions_per_image to 1",
+        "dev_ims.npy: rows 4 and 5 .* belong to one image, '2', and differ: set captions_per_image to 1",
     ),
     "not UTF-8": (_line("dev_caps.txt", 3, b"caf\xe9"), "dev_caps.txt, line 3 is not UTF-8"),
     "empty caption": (_line("dev_caps.txt", 4, b" "), "dev_caps.txt, line 4: the caption is empty"),
@@ -227,7 +232,7 @@ FAULTS: dict[str, tuple[Damage, str]] = {
     "bytes literal": (_line("dev_caps.txt", 1, b"b'a dog'"), "dev_caps.txt, line 1: .* bytes literal"),
     "wrong number of ids": (_ids("a", "b", "c"), "dev_ids.txt has 3 ids for 4 images with 8 captions"),
     "id twice": (_ids("a", "b", "a", "c"), r"dev_ids.txt: the id 'a' stands for two images \(lines 1 and 3\)"),
-    "ids of captions": (_ids(*"abcdefgh"), "dev_ids.txt, line 2: 'b' and 'a' belong to the captions of one"),
+    "ids of captions": (_ids(*"abcdefgh"), "dev_ids.txt has 8 ids for 4 images .*: give one per image"),
     "empty id": (_ids("a", "", "b", "c"), "dev_ids.txt, line 2: the image id is empty"),
     "boxes for some": (_boxes(0.5), "some splits have _boxes.npy"),
     "shape of boxes": (_boxes(0.5, (7, 4)), r"train_boxes.npy has shape \(7, 4\)"),
@@ -341,3 +346,95 @@ def test_the_flickr8k_pack(tmp_path: Path, shared_path: Path, monkeypatch: pytes
     kept = {word for word in words[5:] if word.isascii() and word.isalpha()}
     assert len(kept - frequent) == 0
     assert len(frequent - kept) < 0.02 * len(frequent)
+
+
+# --- Captions and images ------------------------------------------------------------------------------------------
+
+COUNTS = (4, 5, 5, 6)
+
+
+def write_ragged(folder: Path, *, rows: str, order: list[int] | None = None) -> list[tuple[str, str]]:
+    """A pack whose dev images have 4, 5, 5 and 6 captions, and their (id, caption) in the order of the file."""
+    write_pack(folder, per_image=5)
+    pairs = [(f"img{i}.jpg", f"a dog of picture {i} runs {k}") for i, count in enumerate(COUNTS) for k in range(count)]
+    pairs = [pairs[k] for k in order] if order is not None else pairs
+    (folder / "dev_caps.txt").write_text("\n".join(text for _, text in pairs), "utf-8")
+    (folder / "dev_ids.txt").write_text("\n".join(id_ for id_, _ in pairs), "utf-8")
+    images = [int(id_[3]) for id_, _ in pairs]
+    first = list(dict.fromkeys(images))
+    np.save(folder / "dev_ims.npy", features("dev")[images if rows == "repeated" else first])
+    return pairs
+
+
+@pytest.mark.parametrize("rows", ["once", "repeated"])
+@pytest.mark.parametrize("order", ["together", "mixed"])
+def test_captions_belong_to_the_image_of_their_id(tmp_path: Path, rows: str, order: str) -> None:
+    mixed = np.random.default_rng(1).permutation(sum(COUNTS)).tolist() if order == "mixed" else None
+    pairs = write_ragged(tmp_path / "pack", rows=rows, order=mixed)
+    prepare(settings(tmp_path / "pack", captions_per_image=5), name="m", root=tmp_path / "out")
+    data = open_dataset(tmp_path / "out")
+    split = data.split("dev")
+    ids = split.images["image_id"].to_numpy()
+    assert list(zip(ids[split.caption_image], split.captions["text"], strict=True)) == pairs
+    stored = split.regions.read(np.arange(4))
+    np.testing.assert_array_equal(stored, features("dev")[[int(id_[3]) for id_ in ids]])
+    assert data.manifest["splits"]["dev"]["captions_per_image"] == {"4": 1, "5": 2, "6": 1}
+    assert data.manifest["source"]["layout"]["dev"] == rows
+    assert split.captions["caption_id"].is_unique
+    assert set(split.captions["caption_id"]) >= {"img0.jpg#3", "img3.jpg#5"}
+
+
+def test_the_advice_for_unequal_numbers_leads_to_the_right_images(tmp_path: Path) -> None:
+    """Without ids, or with one per image, the error asks for one id per caption; with them the pairs are right."""
+    folder = tmp_path / "pack"
+    pairs = write_ragged(folder, rows="repeated")
+    (folder / "dev_ids.txt").unlink()
+    with pytest.raises(LgsfError, match="give one id per caption in the ids file if images have unequal numbers"):
+        prepare(settings(folder, captions_per_image=5), name="m", root=tmp_path / "out")
+    (folder / "dev_ids.txt").write_text("\n".join(dict.fromkeys(id_ for id_, _ in pairs)), "utf-8")
+    with pytest.raises(LgsfError, match="give one id per caption in the ids file"):
+        prepare(settings(folder, captions_per_image=5), name="m", root=tmp_path / "out")
+    (folder / "dev_ids.txt").write_text("\n".join(id_ for id_, _ in pairs), "utf-8")
+    prepare(settings(folder, captions_per_image=5), name="m", root=tmp_path / "out")
+    split = open_dataset(tmp_path / "out").split("dev")
+    assert [f"img{row}.jpg" for row in split.caption_image] == [id_ for id_, _ in pairs]
+
+
+def test_ids_of_captions_that_fit_no_rows_are_refused(tmp_path: Path) -> None:
+    write_ragged(tmp_path / "pack", rows="once")
+    np.save(tmp_path / "pack/dev_ims.npy", features("dev")[:3])
+    with pytest.raises(
+        LgsfError, match=r"dev_ims.npy has 3 rows, and .*dev_ids.txt names 4 images for the 20 captions"
+    ):
+        prepare(settings(tmp_path / "pack", captions_per_image=5), name="m", root=tmp_path / "out")
+
+
+def test_a_limit_keeps_the_captions_of_the_first_images(tmp_path: Path) -> None:
+    pairs = write_ragged(tmp_path / "pack", rows="repeated", order=list(range(19, -1, -1)))
+    prepare(settings(tmp_path / "pack", captions_per_image=5, limit_eval=2), name="m", root=tmp_path / "out")
+    split = open_dataset(tmp_path / "out").split("dev")
+    assert split.images["image_id"].tolist() == ["img3.jpg", "img2.jpg"]
+    assert split.captions["text"].tolist() == [text for id_, text in pairs if id_ in ("img3.jpg", "img2.jpg")]
+
+
+def test_coordinates_that_rounding_put_outside_are_taken(tmp_path: Path) -> None:
+    folder = write_pack(tmp_path / "pack")
+    for prefix in SPLITS:
+        rows = len(np.load(folder / f"{prefix}_ims.npy"))
+        boxes = np.tile(np.array([-1e-7, 0.5, 1.0000001, 0.4999999], np.float32), (rows, REGIONS, 1))
+        np.save(folder / f"{prefix}_boxes.npy", boxes)
+    prepare(settings(folder), name="m", root=tmp_path / "out")
+    boxes = open_dataset(tmp_path / "out").split("train").boxes
+    assert boxes is not None
+    np.testing.assert_array_equal(boxes.read(np.array([0]))[0, 0], [0.0, 0.5, 1.0, 0.5])
+
+
+def test_the_path_of_a_pack_may_end_in_a_slash_or_begin_at_home(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    write_pack(tmp_path / "pack")
+    given = settings(Path("~/pack")).model_copy(update={})
+    assert given.path == str(tmp_path / "pack")
+    prepare(given, name="m", root=tmp_path / "out")
+    assert open_dataset(tmp_path / "out").name == "m"

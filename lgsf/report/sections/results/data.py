@@ -24,6 +24,20 @@ FACTS = {
     "false_negatives_i2t.mean": "false negatives per image",
     "false_negatives_t2i.queries": "captions with a false negative",
     "false_negatives_t2i.mean": "false negatives per caption",
+    "checks.words_per_caption": "words per caption, mean",
+    "checks.longest_caption": "words of the longest caption",
+    "checks.letters_per_word": "letters per word, mean",
+    "checks.letters_without_spaces": "share of letters of a script without spaces",
+    "checks.unknown_words": "share of words that training did not show often enough",
+    "checks.repeated_images": "images with the features of another one",
+    "checks.images_also_in_train": "images that are also in train",
+    "checks.images_also_in_dev": "images that are also in dev",
+    "checks.repeated_captions": "captions that another image has too",
+    "checks.captions_also_in_train": "captions that are also in train",
+    "checks.captions_also_in_dev": "captions that are also in dev",
+    "checks.caption_sets_also_in_train": "images with the very captions of one in train",
+    "checks.caption_sets_also_in_dev": "images with the very captions of one in dev",
+    "checks.cleaned_captions": "captions with invisible characters, cleaned",
 }
 
 
