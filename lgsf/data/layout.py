@@ -55,7 +55,7 @@ class RowReader:
         try:
             with path.open("rb") as file:
                 self.shape, fortran, self.dtype = _read_header(file)
-                self._offset = file.tell()
+                self.offset = file.tell()
         except FileNotFoundError:
             raise LgsfError(f"{path} is missing: {remedy}.") from None
         except OSError as error:
@@ -67,8 +67,8 @@ class RowReader:
                 f"{path} is not a C-ordered array of plain numbers: write it again with numpy.save, "
                 "from numpy.ascontiguousarray and without objects."
             )
-        self._row_bytes = math.prod(self.shape[1:]) * self.dtype.itemsize
-        expected = self._offset + self.shape[0] * self._row_bytes
+        self.row_bytes = math.prod(self.shape[1:]) * self.dtype.itemsize
+        expected = self.offset + self.shape[0] * self.row_bytes
         if (size := path.stat().st_size) < expected:
             raise LgsfError(f"{path} is truncated: its header promises {expected} bytes and it has {size}; {remedy}.")
         self._file = os.open(path, os.O_RDONLY)
@@ -83,15 +83,15 @@ class RowReader:
     def read(self, rows: npt.NDArray[np.integer[Any]]) -> npt.NDArray[Any]:
         """Rows in the given order, (len(rows), *shape[1:]) in the file's dtype."""
         out = np.empty((len(rows), *self.shape[1:]), self.dtype)
-        if not self._row_bytes:
+        if not self.row_bytes:
             return out
         buffer = memoryview(out.reshape(-1).view(np.uint8).data)
         start = 0
         for first, count in _runs(rows):
             if not 0 <= first <= first + count <= len(self):
                 raise IndexError(f"rows {first} to {first + count - 1} of {len(self)}")
-            stop = start + count * self._row_bytes
-            self._fill(buffer[start:stop], self._offset + first * self._row_bytes)
+            stop = start + count * self.row_bytes
+            self._fill(buffer[start:stop], self.offset + first * self.row_bytes)
             start = stop
         return out
 
