@@ -23,7 +23,7 @@ import filelock
 import numpy as np
 import numpy.typing as npt
 
-from lgsf.data.layout import RowReader
+from lgsf.data.store.rows import RowReader
 from lgsf.system.errors import LgsfError
 from lgsf.system.files import write_json
 

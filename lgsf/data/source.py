@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Literal
+
+from pydantic import Field
 
 from lgsf.system.settings import Settings
+
+Store = Literal["as_is", "float16", "int8"]
 
 
 class Source(Settings):
@@ -13,6 +17,8 @@ class Source(Settings):
     words: ClassVar[str]  # what the report calls data of this source
     has_scene_graph: ClassVar[bool] = False  # whether the control `truth` can be asked
     describes_photos: ClassVar[tuple[str, ...]] = ()  # fields that only the gallery reads: they change no data
+
+    store: Store = Field("as_is", description="numbers of the regions on disk; int8 has a scale per region")
 
     @classmethod
     def folder(cls) -> str:

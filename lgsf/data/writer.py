@@ -17,6 +17,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from lgsf.data.layout import OPTIONAL_FILES, SCHEMA_VERSION, SPLIT_FILES
+from lgsf.data.source import Store
+from lgsf.data.store.encode import Loss, encode, stored_dtype
 from lgsf.data.text import Vocabulary
 from lgsf.system.artefacts.atomic import alive, clear_killed
 from lgsf.system.errors import LgsfError
@@ -31,11 +33,20 @@ Block = tuple[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any] | None]
 class DatasetWriter:
     """Context manager that builds a dataset beside its place and moves it there when all is well.
 
-    After an exception nothing of the new dataset is left and whatever stood in the place still stands.
+    After an exception nothing of the new dataset is left and whatever stood in the place still stands. `store` is
+    how regions are kept; what that loses is measured and noted in the manifest.
     """
 
-    def __init__(self, root: Path, *, name: str, source: Mapping[str, Any], protocol: Mapping[str, Any]) -> None:
-        self.root = root
+    def __init__(
+        self,
+        root: Path,
+        *,
+        name: str,
+        source: Mapping[str, Any],
+        protocol: Mapping[str, Any],
+        store: Store = "as_is",
+    ) -> None:
+        self.root, self._store = root, store
         self._partial = root / f".partial-{os.getpid()}"
         self._manifest: dict[str, Any] = {
             "schema_version": SCHEMA_VERSION,
@@ -117,7 +128,7 @@ class DatasetWriter:
         relevance: tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]] | None = None,
         facts: Mapping[str, Any] | None = None,
     ) -> None:
-        """Write one split; `shape` is (n_images, n_regions, dim), `blocks` yields consecutive images.
+        """Write one split; `shape` is (n_images, n_regions, dim), `blocks` yields consecutive images of `dtype`.
 
         `relevance` holds the image rows and caption rows of all pairs that are true, where the source knows.
         """
@@ -125,20 +136,27 @@ class DatasetWriter:
         folder.mkdir()
         _check_tables(name, images, captions, shape[0])
         counts = np.zeros(shape[0], np.int32)
+        kept = stored_dtype(self._store, dtype)
+        loss = Loss(name, self._store)
         done = 0
-        with ExitStack() as files:
-            regions = files.enter_context(_ArrayFile(folder / "regions.npy", shape, dtype))
-            if boxes:
-                box_file = files.enter_context(_ArrayFile(folder / "boxes.npy", (*shape[:2], 4), np.float32))
+        with ExitStack() as stack:
+            files: dict[str, tuple[tuple[int, ...], np.dtype[Any]]] = {"regions.npy": (shape, kept)}
+            files |= {"region_scales.npy": (shape[:2], np.dtype(np.float32))} if kept == np.int8 else {}
+            files |= {"boxes.npy": ((*shape[:2], 4), np.dtype(np.float32))} if boxes else {}
+            opened = {file: stack.enter_context(_ArrayFile(folder / file, *form)) for file, form in files.items()}
             for block, block_counts, block_boxes in blocks:
                 if done + len(block) > shape[0]:
                     raise ValueError(f"split {name}: more images than the {shape[0]} promised")
                 _check_block(name, block, block_counts, done)
-                regions.append(block)
+                regions, scales = encode(self._store, block)
+                loss.add(block, regions, scales, block_counts)
+                opened["regions.npy"].append(regions)
+                if scales is not None:
+                    opened["region_scales.npy"].append(scales)
                 if boxes:
                     if block_boxes is None:
                         raise ValueError(f"split {name}: boxes were promised and block {done} has none")
-                    box_file.append(block_boxes)
+                    opened["boxes.npy"].append(block_boxes)
                 counts[done : done + len(block)] = block_counts
                 done += len(block)
         np.save(folder / "region_counts.npy", counts)
@@ -154,7 +172,8 @@ class DatasetWriter:
             "captions": len(captions),
             "n_regions": shape[1],
             "region_dim": shape[2],
-            "dtype": np.dtype(dtype).name,
+            "dtype": kept.name,
+            **loss.facts(),
             "mean_regions": float(counts.mean()),
             "captions_per_image": _describe_counts(captions, shape[0]),
             **(facts or {}),
