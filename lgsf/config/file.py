@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError, field_validator, model_validator
@@ -13,6 +13,7 @@ from lgsf.config.names import CONTROLS, ensemble_title
 from lgsf.config.run_settings import TUNED_TRAINING, RunSettings, Training
 from lgsf.config.tuning import Range, Tuning, check_shared, ranges_of_method
 from lgsf.data.settings import DatasetSettings
+from lgsf.fetch.settings import Download
 from lgsf.system.errors import LgsfError
 from lgsf.system.settings import Name, Settings, deep_merge, explain, plain_dicts
 
@@ -52,6 +53,8 @@ class Config(Settings):
     pathvars: dict[Folder, str] = Field(default_factory=dict, description="where Snakemake puts things")
     run: Run
     datasets: dict[Name, DatasetSettings]
+    downloads: dict[Name, Download] = Field(default_factory=dict, description="public files; none unless named here")
+    offline: bool = Field(False, description="ask no server: say which file of `downloads` to put where")
     training: Training = Training()
     tuning: Tuning = Tuning()
     methods: dict[Name, MethodSettings]
@@ -65,16 +68,21 @@ class Config(Settings):
     @model_validator(mode="after")
     def _references(self) -> Config:
         check_shared(self.tuning.ranges, TUNED_TRAINING)
-        for kind, names, known in (
+        listed: list[tuple[str, Iterable[str], Collection[str]]] = [
             ("run.datasets", self.run.datasets, self.datasets),
             ("run.methods", self.run.methods, {**self.methods, **self.ensembles}),
+            *((f"datasets.{name}.needs", data.needs, self.downloads) for name, data in self.datasets.items()),
             ("factorial.cells", self.factorial.cells if self.factorial else (), self.methods),
-        ):
+        ]
+        for kind, names, known in listed:
             for name in names:
                 if name not in known:
                     raise ValueError(
-                        f"{kind} names {name!r}, which is not defined; known are {', '.join(sorted(known))}"
+                        f"{kind} names {name!r}, which is not defined; known are {', '.join(sorted(known)) or 'none'}"
                     )
+        paths = [download.path for download in self.downloads.values()]
+        if repeated := {path for path in paths if paths.count(path) > 1}:
+            raise ValueError(f"two of downloads have the path {min(repeated)!r}; give each file its own")
         if self.run.reference not in self.run.methods:
             raise ValueError(
                 f"run.reference names {self.run.reference!r}, which is not among run.methods; name one of them"
