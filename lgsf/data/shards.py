@@ -10,11 +10,13 @@ There is one copy of the rows, in the place where they stay.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import math
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -23,11 +25,13 @@ import filelock
 import numpy as np
 import numpy.typing as npt
 
+from lgsf.data.store.regions import RegionReader
 from lgsf.data.store.rows import RowReader
 from lgsf.system.errors import LgsfError
 from lgsf.system.files import write_json
 
 Rows = npt.NDArray[Any]
+Block = tuple[Rows, Rows, Rows | None]  # as of lgsf.data.writer
 Plan = Mapping[str, tuple[tuple[int, ...], npt.DTypeLike]]  # file name -> shape (n_rows, ...), dtype
 HASHED = 8 << 20  # bytes of an array that are held at once while a shard is checked
 
@@ -40,11 +44,14 @@ def shard_ranges(n_rows: int, size: int) -> list[range]:
 def create_arrays(folder: Path, plan: Plan) -> None:
     """Make the array files of `plan`, all zero, where they are not there yet; any number of processes may call it.
 
-    Arrays of another shape or dtype are replaced, and then every shard is missing.
+    Arrays of another shape or dtype are replaced, and then every shard is missing. Arrays that a dataset has adopted
+    are copied first: who calls this is about to write, and a published dataset must not change under its readers.
     """
     (folder / "shards").mkdir(parents=True, exist_ok=True)
     with filelock.FileLock(folder / "shards" / ".lock"):
         if all(_fits(folder / name, shape, np.dtype(dtype)) for name, (shape, dtype) in plan.items()):
+            for name in plan:
+                _have_alone(folder / name)
             return
         for record in (folder / "shards").glob("*.json"):
             record.unlink()
@@ -58,6 +65,13 @@ def _fits(path: Path, shape: tuple[int, ...], dtype: np.dtype[Any]) -> bool:
     except LgsfError:
         return False
     return reader.shape == shape and reader.dtype == dtype
+
+
+def _have_alone(path: Path) -> None:
+    if path.stat().st_nlink > 1:
+        copy = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+        shutil.copyfile(path, copy)
+        copy.replace(path)
 
 
 def _create(path: Path, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
@@ -123,6 +137,8 @@ class _RowFile:
 
     def __init__(self, path: Path, rows: range) -> None:
         layout = RowReader(path)
+        if path.stat().st_nlink > 1:
+            raise ValueError(f"{path} belongs to a dataset: call create_arrays before writing")
         if rows.step != 1 or not 0 <= rows.start < rows.stop <= len(layout):
             raise ValueError(f"{path}: rows {rows} of {len(layout)}")
         self._path, self._shape, self._dtype = path, layout.shape[1:], layout.dtype
@@ -192,8 +208,27 @@ def _blocks(rows: range, size: int) -> Iterator[range]:
         yield range(first, min(first + size, rows.stop))
 
 
-def row_blocks(folder: Path, names: Iterable[str], n_rows: int, size: int) -> Iterator[dict[str, Rows]]:
-    """Consecutive blocks of at most `size` rows of finished arrays: what `ShardWriter.append` was given."""
-    readers = {name: RowReader(folder / name) for name in names}
-    for block in _blocks(range(n_rows), size):
-        yield {name: reader.read(np.arange(block.start, block.stop)) for name, reader in readers.items()}
+def filled_blocks(folder: Path, size: int = 256) -> Iterator[Block]:
+    """(regions, counts, boxes or None) of at most `size` images at a time, for `DatasetWriter.split(filled=folder)`."""
+    regions, counts = RegionReader(folder), RowReader(folder / "region_counts.npy")
+    boxes = RowReader(folder / "boxes.npy") if (folder / "boxes.npy").is_file() else None
+    for block in _blocks(range(len(regions)), size):
+        rows = np.arange(block.start, block.stop)
+        yield regions.read(rows), counts.read(rows), None if boxes is None else boxes.read(rows)
+
+
+def adopt(folder: Path, target: Path, plan: Plan) -> None:
+    """Give the arrays of `folder` a second name in the folder `target`: one copy of the bytes, as long as one is used.
+
+    Where the file system has no second names they are copied. `create_arrays` and `ShardWriter` never change bytes
+    that have two names (see `create_arrays`). ValueError for arrays that are not those of `plan`.
+    """
+    for name, (shape, dtype) in plan.items():
+        if not _fits(folder / name, tuple(shape), np.dtype(dtype)):
+            raise ValueError(f"{folder / name} is not of shape {shape} and type {dtype}")
+        try:
+            (target / name).hardlink_to(folder / name)
+        except OSError as error:
+            if error.errno not in (errno.EXDEV, errno.EPERM, errno.EOPNOTSUPP, errno.EMLINK):
+                raise
+            shutil.copyfile(folder / name, target / name)

@@ -17,8 +17,9 @@ import numpy.typing as npt
 import pandas as pd
 
 from lgsf.data.layout import OPTIONAL_FILES, SCHEMA_VERSION, SPLIT_FILES
+from lgsf.data.shards import adopt
 from lgsf.data.source import Store
-from lgsf.data.store.encode import Loss, encode, stored_dtype
+from lgsf.data.store.encode import Loss, stored_arrays, stored_block
 from lgsf.data.text import Vocabulary
 from lgsf.system.artefacts.atomic import alive, clear_killed
 from lgsf.system.errors import LgsfError
@@ -127,38 +128,43 @@ class DatasetWriter:
         judged: pd.DataFrame | None = None,
         relevance: tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]] | None = None,
         facts: Mapping[str, Any] | None = None,
+        filled: Path | None = None,
     ) -> None:
         """Write one split; `shape` is (n_images, n_regions, dim), `blocks` yields consecutive images of `dtype`.
 
         `relevance` holds the image rows and caption rows of all pairs that are true, where the source knows.
+        `filled` is a folder whose arrays are those of the split already (lgsf.data.shards): they become part of the
+        dataset without a second copy, and `blocks` are its `filled_blocks`, read for the checks alone.
         """
         folder = self._partial / name
         folder.mkdir()
         _check_tables(name, images, captions, shape[0])
         counts = np.zeros(shape[0], np.int32)
-        kept = stored_dtype(self._store, dtype)
-        loss = Loss(name, self._store)
+        plan, loss = stored_arrays(self._store, shape, dtype, boxes=boxes), Loss(name, self._store)
         done = 0
         with ExitStack() as stack:
-            files: dict[str, tuple[tuple[int, ...], np.dtype[Any]]] = {"regions.npy": (shape, kept)}
-            files |= {"region_scales.npy": (shape[:2], np.dtype(np.float32))} if kept == np.int8 else {}
-            files |= {"boxes.npy": ((*shape[:2], 4), np.dtype(np.float32))} if boxes else {}
-            opened = {file: stack.enter_context(_ArrayFile(folder / file, *form)) for file, form in files.items()}
+            files = {
+                file: stack.enter_context(_ArrayFile(folder / file, *form))
+                for file, form in plan.items()
+                if filled is None
+            }
             for block, block_counts, block_boxes in blocks:
                 if done + len(block) > shape[0]:
                     raise ValueError(f"split {name}: more images than the {shape[0]} promised")
                 _check_block(name, block, block_counts, done)
-                regions, scales = encode(self._store, block)
-                loss.add(block, regions, scales, block_counts)
-                opened["regions.npy"].append(regions)
-                if scales is not None:
-                    opened["region_scales.npy"].append(scales)
-                if boxes:
-                    if block_boxes is None:
-                        raise ValueError(f"split {name}: boxes were promised and block {done} has none")
-                    opened["boxes.npy"].append(block_boxes)
+                if boxes and block_boxes is None:
+                    raise ValueError(f"split {name}: boxes were promised and block {done} has none")
+                if filled is None:
+                    stored = stored_block(self._store, block, block_boxes if boxes else None)
+                    loss.add(block, stored, block_counts)
+                    for file, values in stored.items():
+                        files[file].append(values)
                 counts[done : done + len(block)] = block_counts
                 done += len(block)
+        if done != shape[0]:
+            raise ValueError(f"split {name}: {done} images written, {shape[0]} promised")
+        if filled is not None:
+            adopt(filled, folder, plan)
         np.save(folder / "region_counts.npy", counts)
         images.to_parquet(folder / "images.parquet", index=False)
         captions.to_parquet(folder / "captions.parquet", index=False)
@@ -172,8 +178,8 @@ class DatasetWriter:
             "captions": len(captions),
             "n_regions": shape[1],
             "region_dim": shape[2],
-            "dtype": kept.name,
-            **loss.facts(),
+            "dtype": plan["regions.npy"][1].name,
+            **(loss.facts() if filled is None else {}),
             "mean_regions": float(counts.mean()),
             "captions_per_image": _describe_counts(captions, shape[0]),
             **(facts or {}),

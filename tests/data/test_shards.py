@@ -14,17 +14,24 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
+from lgsf.data.layout import open_dataset
 from lgsf.data.shards import (
     ShardWriter,
+    adopt,
     create_arrays,
+    filled_blocks,
     missing_shards,
     read_shard,
     record_path,
-    row_blocks,
     shard_ranges,
 )
+from lgsf.data.source import Store
+from lgsf.data.store.encode import stored_arrays, stored_block
+from lgsf.data.text import Vocabulary
+from lgsf.data.writer import DatasetWriter
 
 N, REGIONS, DIM = 23, 3, 4
 PLAN = {
@@ -74,11 +81,6 @@ def test_processes_at_once_write_what_numpy_would_save(tmp_path: Path) -> None:
     assert missing_shards(folder, SHARDS) == []
     assert_whole(folder, tmp_path / "expected")
     assert read_shard(folder, SHARDS[1]) == {"bad": ["5.jpg"]}
-    blocks = list(row_blocks(folder, ["region_counts.npy"], N, 10))
-    assert [len(block["region_counts.npy"]) for block in blocks] == [10, 10, 3]
-    np.testing.assert_array_equal(
-        np.concatenate([block["region_counts.npy"] for block in blocks]), rows(range(N))["region_counts.npy"]
-    )
 
 
 def test_a_shard_that_fails_is_missing_and_the_others_stand(tmp_path: Path) -> None:
@@ -214,3 +216,60 @@ def test_twenty_kills_at_any_moment_end_with_the_same_bytes(tmp_path: Path, repo
         if kills >= 20:
             return
     raise AssertionError(f"only {kills} kills")
+
+
+def _adopt(folder: Path, root: Path, store: Store) -> None:
+    """Fill three splits in shards and make a dataset of them."""
+    images = pd.DataFrame({"image_id": [str(i) for i in range(N)], "file_name": ""})
+    captions = pd.DataFrame({"caption_id": images["image_id"], "image": np.arange(N), "text": "a dog"})
+    shape = (N, REGIONS, DIM)
+    with DatasetWriter(root, name="s", source={"kind": "test"}, protocol={"folds": 1}, store=store) as writer:
+        writer.vocabulary(Vocabulary.build(["a dog"], min_count=1))
+        for name in ("train", "dev", "test"):
+            fill(folder / name, store)
+            writer.split(
+                name, images=images, captions=captions, shape=shape, dtype=np.float32,
+                blocks=filled_blocks(folder / name, 4), boxes=False, filled=folder / name,
+            )  # fmt: skip
+
+
+def fill(folder: Path, store: Store) -> None:
+    plan = stored_arrays(store, (N, REGIONS, DIM), np.float32, boxes=False)
+    create_arrays(folder, {**plan, "region_counts.npy": ((N,), np.dtype(np.int32))})
+    for shard in SHARDS:
+        made = rows(shard)
+        with ShardWriter(folder, shard) as writer:
+            block = stored_block(store, made["regions.npy"].astype(np.float32), None)
+            writer.append({**block, "region_counts.npy": made["region_counts.npy"]})
+
+
+@pytest.mark.parametrize("store", ["as_is", "int8"])
+def test_a_dataset_adopts_what_shards_filled_without_a_second_copy(tmp_path: Path, store: Store) -> None:
+    folder, root = tmp_path / "filled", tmp_path / "out"
+    _adopt(folder, root, store)
+    split = open_dataset(root).split("dev")
+    np.testing.assert_allclose(split.regions.read(np.arange(N)), rows(range(N))["regions.npy"], atol=0.1)
+    np.testing.assert_array_equal(split.region_counts, rows(range(N))["region_counts.npy"])
+    names = {"regions.npy"} | ({"region_scales.npy"} if store == "int8" else set())
+    for name in names:
+        assert (folder / "dev" / name).samefile(root / "dev" / name)
+    assert missing_shards(folder / "dev", SHARDS) == []
+
+
+def test_a_shard_that_is_made_again_leaves_the_dataset_alone(tmp_path: Path) -> None:
+    folder, root = tmp_path / "filled", tmp_path / "out"
+    _adopt(folder, root, "as_is")
+    before = (root / "dev" / "regions.npy").read_bytes()
+    with pytest.raises(ValueError, match="belongs to a dataset"), ShardWriter(folder / "dev", SHARDS[0]) as writer:
+        writer.append({"regions.npy": np.ones((5, REGIONS, DIM), np.float32)})
+    fill(folder / "dev", "as_is")
+    with ShardWriter(folder / "dev", SHARDS[0]) as writer:
+        writer.append({"regions.npy": np.ones((5, REGIONS, DIM), np.float32)})
+    assert (folder / "dev" / "regions.npy").read_bytes() != before == (root / "dev" / "regions.npy").read_bytes()
+
+
+def test_arrays_of_another_form_are_not_adopted(tmp_path: Path) -> None:
+    fill(tmp_path, "as_is")
+    plan = stored_arrays("float16", (N, REGIONS, DIM), np.float32, boxes=False)
+    with pytest.raises(ValueError, match="is not of shape"):
+        adopt(tmp_path, tmp_path / "out", plan)

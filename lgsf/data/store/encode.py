@@ -13,12 +13,28 @@ from lgsf.data.store.regions import decode
 from lgsf.system.errors import LgsfError
 
 Floats = npt.NDArray[np.float32]
+Plan = dict[str, tuple[tuple[int, ...], np.dtype[Any]]]  # file name -> shape, dtype
 LARGEST = 127  # of an int8 number; -128 has no positive twin and stays unused
 
 
-def stored_dtype(store: Store, source: npt.DTypeLike) -> np.dtype[Any]:
-    """Type of `regions.npy` for features of the type `source`."""
-    return np.dtype(source if store == "as_is" else store)
+def stored_arrays(store: Store, shape: tuple[int, int, int], source: npt.DTypeLike, *, boxes: bool) -> Plan:
+    """The array files of a split, with shape and dtype, for features of type `source` and shape (images, regions, dim)."""
+    kept = np.dtype(source if store == "as_is" else store)
+    files: Plan = {"regions.npy": (shape, kept)}
+    if kept == np.int8:
+        files["region_scales.npy"] = (shape[:2], np.dtype(np.float32))
+    if boxes:
+        files["boxes.npy"] = ((*shape[:2], 4), np.dtype(np.float32))
+    return files
+
+
+def stored_block(
+    store: Store, regions: npt.NDArray[Any], boxes: npt.NDArray[Any] | None
+) -> dict[str, npt.NDArray[Any]]:
+    """Consecutive rows of the files of `stored_arrays`."""
+    kept, scales = encode(store, regions)
+    found = {"regions.npy": kept, "region_scales.npy": scales, "boxes.npy": boxes}
+    return {file: values for file, values in found.items() if values is not None}
 
 
 def encode(store: Store, regions: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], Floats | None]:
@@ -52,14 +68,13 @@ class Loss:
     _largest: float = field(default=0.0, init=False)
     _regions: int = field(default=0, init=False)
 
-    def add(
-        self, given: npt.NDArray[Any], stored: npt.NDArray[Any], scales: Floats | None, counts: npt.NDArray[Any]
-    ) -> None:
-        """Compare a block; LgsfError where float16 cannot hold a number."""
+    def add(self, given: npt.NDArray[Any], block: dict[str, npt.NDArray[Any]], counts: npt.NDArray[Any]) -> None:
+        """Compare what was given with its `stored_block`; LgsfError where float16 cannot hold a number."""
         if self.store == "as_is":
             return
+        stored = block["regions.npy"]
         found = np.empty(stored.shape, np.float32)
-        decode(found, stored, scales)
+        decode(found, stored, block.get("region_scales.npy"))
         if not np.isfinite(found).all():
             raise LgsfError(
                 f"split {self.split}: the features reach {np.abs(given).max():.3g} and float16 ends at 65504; "
