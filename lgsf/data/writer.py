@@ -17,9 +17,9 @@ import numpy.typing as npt
 import pandas as pd
 
 from lgsf.data.layout import OPTIONAL_FILES, SCHEMA_VERSION, SPLIT_FILES
-from lgsf.data.shards import adopt
 from lgsf.data.source import Store
 from lgsf.data.store.encode import Loss, stored_arrays, stored_block
+from lgsf.data.store.shards import adopt
 from lgsf.data.text import Vocabulary
 from lgsf.system.artefacts.atomic import alive, clear_killed
 from lgsf.system.errors import LgsfError
@@ -133,7 +133,7 @@ class DatasetWriter:
         """Write one split; `shape` is (n_images, n_regions, dim), `blocks` yields consecutive images of `dtype`.
 
         `relevance` holds the image rows and caption rows of all pairs that are true, where the source knows.
-        `filled` is a folder whose arrays are those of the split already (lgsf.data.shards): they become part of the
+        `filled` is a folder whose arrays are those of the split already (lgsf.data.store.shards): they become part of the
         dataset without a second copy, and `blocks` are its `filled_blocks`, read for the checks alone.
         """
         folder = self._partial / name

@@ -18,7 +18,9 @@ import pandas as pd
 import pytest
 
 from lgsf.data.layout import open_dataset
-from lgsf.data.shards import (
+from lgsf.data.source import Store
+from lgsf.data.store.encode import stored_arrays, stored_block
+from lgsf.data.store.shards import (
     ShardWriter,
     adopt,
     create_arrays,
@@ -28,8 +30,6 @@ from lgsf.data.shards import (
     record_path,
     shard_ranges,
 )
-from lgsf.data.source import Store
-from lgsf.data.store.encode import stored_arrays, stored_block
 from lgsf.data.text import Vocabulary
 from lgsf.data.writer import DatasetWriter
 
@@ -168,8 +168,8 @@ def test_a_maker_that_breaks_its_word_is_a_bug(tmp_path: Path, shard: range, blo
 SLOW_WRITER = """
 import sys, time
 from pathlib import Path
-from tests.data.test_shards import PLAN, SHARDS, rows
-from lgsf.data.shards import ShardWriter, create_arrays, missing_shards
+from tests.data.store.test_shards import PLAN, SHARDS, rows
+from lgsf.data.store.shards import ShardWriter, create_arrays, missing_shards
 folder = Path(sys.argv[1])
 create_arrays(folder, PLAN)
 for shard in missing_shards(folder, SHARDS):
