@@ -20,11 +20,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from lgsf.config.datasets import PrecompSource
 
 from lgsf.data.batches.training import TrainingBatches
 from lgsf.data.layout import open_dataset
 from lgsf.data.precomp.prepare import prepare as prepare_pack
+from lgsf.data.precomp.settings import PrecompSource
 from lgsf.data.text import Vocabulary
 from lgsf.runs.provenance import peak_memory_mb
 

@@ -131,6 +131,14 @@ def inspect(a: Arguments) -> None:
     print(inspect(a.dataset, pictures=lambda data, split: find_pictures(data, split, a.photos), out=a.out))
 
 
+@verb("fetch a public file that the configuration names, or check it", name=TEXT, settings=TEXT, out=PATH,
+      offline=option(choices=("yes", "no"), default="no", help="say what to put where, and ask no server"))  # fmt: skip
+def fetch(a: Arguments) -> None:
+    from lgsf.fetch.fetch import fetch
+
+    fetch(_json(a.settings, "--settings"), name=a.name, out=a.out, offline=a.offline == "yes")
+
+
 @verb("train one run, or go on with it", on_device=True, config=PATH, dataset=PATH, seed=SEED, out=PATH)
 def train(a: Arguments) -> None:
     from lgsf.training.train import train

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,6 +17,7 @@ from lgsf.config.names import CONTROLS, RESERVED_DATASETS, ensemble_title
 from lgsf.config.run_settings import MOST_THREADS, TUNED_TRAINING, RunSettings, Training
 from lgsf.config.tuning import Range, Tuning, check_shared, ranges_of_method
 from lgsf.data.settings import DatasetSettings
+from lgsf.fetch.settings import Download
 from lgsf.system.errors import LgsfError
 from lgsf.system.names import shown
 from lgsf.system.settings import Name, PlainPath, Settings, Title, deep_merge, explain, place_of, plain_dicts
@@ -53,6 +54,8 @@ class Config(Settings):
     pathvars: dict[Folder, PlainPath] = Field(default_factory=dict, description="where Snakemake puts things")
     run: Run
     datasets: dict[Name, DatasetSettings]
+    downloads: dict[Name, Download] = Field(default_factory=dict, description="public files; none unless named here")
+    offline: bool = Field(False, description="ask no server: say which file of `downloads` to put where")
     training: Training = Training()
     tuning: Tuning = Tuning()
     methods: dict[Name, MethodSettings]
@@ -71,16 +74,21 @@ class Config(Settings):
     @model_validator(mode="after")
     def _references(self) -> Config:
         check_shared(self.tuning.ranges, TUNED_TRAINING)
-        for kind, names, known in (
+        listed: list[tuple[str, Iterable[str], Collection[str]]] = [
             ("run.datasets", self.run.datasets, self.datasets),
             ("run.methods", self.run.methods, {**self.methods, **self.ensembles}),
+            *((f"datasets.{name}.needs", data.needs, self.downloads) for name, data in self.datasets.items()),
             ("factorial.cells", self.factorial.cells if self.factorial else (), self.methods),
-        ):
+        ]
+        for kind, names, known in listed:
             for name in names:
                 if name not in known:
                     raise ValueError(
-                        f"{kind} names {name!r}, which is not defined; known are {', '.join(sorted(known))}"
+                        f"{kind} names {name!r}, which is not defined; known are {', '.join(sorted(known)) or 'none'}"
                     )
+        paths = [download.path for download in self.downloads.values()]
+        if repeated := {path for path in paths if paths.count(path) > 1}:
+            raise ValueError(f"two of downloads have the path {min(repeated)!r}; give each file its own")
         if self.run.reference not in self.run.methods:
             raise ValueError(
                 f"run.reference names {self.run.reference!r}, which is not among run.methods; name one of them"

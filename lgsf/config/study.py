@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import PurePath
 from typing import Any
 
 from lgsf.config.experiment import ExpectedRun, Experiment, MethodEntry
@@ -90,9 +91,17 @@ class Study:
         ]
 
     def dataset_settings(self, dataset: str) -> str:
-        """The dataset's section of the configuration as JSON, without what describes its photos."""
+        """The dataset's section of the configuration as JSON, without what describes its photos and its downloads."""
         source = self.config.datasets[dataset]
-        return source.model_dump_json(exclude=set(source.describes_photos))
+        return source.model_dump_json(exclude={"needs", *source.describes_photos})
+
+    def source_files(self, dataset: str) -> list[str]:
+        """Files that a dataset is made from, without those that the records of its downloads stand for."""
+        source = self.config.datasets[dataset]
+        fetched = [self.config.downloads[name] for name in source.needs]
+        places = [PurePath(download.path) for download in fetched]
+        places += [PurePath(download.unpack.folder) for download in fetched if download.unpack]
+        return [file for file in source.files() if not any(PurePath(file).is_relative_to(place) for place in places)]
 
     def photos(self) -> dict[str, str]:
         """Folder of photos per dataset, where the user named one."""

@@ -2,7 +2,8 @@
 
 <root>/dataset.json                 schema version, name, source, counts, checksums, protocol
 <root>/vocabulary.json              words of the training captions (lgsf.data.text)
-<root>/<split>/regions.npy          (n_images, n_regions, dim) float16 or float32, zero behind the valid ones
+<root>/<split>/regions.npy          (n_images, n_regions, dim) float32, float16 or int8, zero behind the valid ones
+<root>/<split>/region_scales.npy    with int8: (n_images, n_regions) float32, what a region's numbers are multiples of
 <root>/<split>/region_counts.npy    (n_images,) int32, valid regions of each image, at least 1
 <root>/<split>/boxes.npy            optional (n_images, n_regions, 4) float32, x0 y0 x1 y1 in 0..1
 <root>/<split>/images.parquet       image_id, file_name, and whatever the source knows
@@ -13,25 +14,23 @@
 
 from __future__ import annotations
 
-import math
-import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from tokenize import TokenError
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from lgsf.data.manifest import check_manifest
+from lgsf.data.store.regions import RegionReader
+from lgsf.data.store.rows import RowReader as RowReader
 from lgsf.data.text import Vocabulary
 from lgsf.data.verified import REMEDY, verify_split
 from lgsf.system.artefacts.inputs import Inputs
 from lgsf.system.artefacts.parquet import read_table
 from lgsf.system.errors import LgsfError
-from lgsf.system.faults import reason
 from lgsf.system.files import read_object
 from lgsf.system.hashes import sha256 as sha256
 from lgsf.system.names import check_file_name, check_name
@@ -39,90 +38,7 @@ from lgsf.system.names import check_file_name, check_name
 SCHEMA_VERSION = 1
 SPLITS = ("train", "dev", "test")
 SPLIT_FILES = ("regions.npy", "region_counts.npy", "images.parquet", "captions.parquet")
-OPTIONAL_FILES = ("boxes.npy", "judged.parquet", "relevance.npz")
-
-
-class RowReader:
-    """Rows of a C-ordered .npy file by explicit reads into memory of the caller's own.
-
-    A memory map would do the same, but a shuffled pass over it makes the whole file resident; `preadv`
-    keeps the process at the size of one batch however large the file is. Several threads may read at once.
-    `remedy` ends the sentence of every error: what the user should do about this file.
-    """
-
-    def __init__(self, path: Path, *, remedy: str = "prepare the dataset again") -> None:
-        self.path = path
-        self._remedy = remedy
-        try:
-            with path.open("rb") as file:
-                self.shape, fortran, self.dtype = _read_header(file)
-                self._offset = file.tell()
-        except FileNotFoundError:
-            raise LgsfError(f"{path} is missing: {remedy}.") from None
-        except OSError as error:
-            raise LgsfError(f"{path} cannot be read ({reason(error)}): {remedy}.") from None
-        except (ValueError, TypeError, SyntaxError, OverflowError) as error:  # of a header that is damaged
-            raise LgsfError(f"{path} is not a .npy array ({error}): {remedy}.") from None
-        if fortran or self.dtype.hasobject or not self.shape or min(self.shape) < 0:
-            raise LgsfError(
-                f"{path} is not a C-ordered array of plain numbers: write it again with numpy.save, "
-                "from numpy.ascontiguousarray and without objects."
-            )
-        self._row_bytes = math.prod(self.shape[1:]) * self.dtype.itemsize
-        expected = self._offset + self.shape[0] * self._row_bytes
-        if (size := path.stat().st_size) < expected:
-            raise LgsfError(f"{path} is truncated: its header promises {expected} bytes and it has {size}; {remedy}.")
-        self._file = os.open(path, os.O_RDONLY)
-
-    def __len__(self) -> int:
-        return self.shape[0]
-
-    def __del__(self) -> None:
-        if (file := getattr(self, "_file", None)) is not None:
-            os.close(file)
-
-    def read(self, rows: npt.NDArray[np.integer[Any]]) -> npt.NDArray[Any]:
-        """Rows in the given order, (len(rows), *shape[1:]) in the file's dtype."""
-        out = np.empty((len(rows), *self.shape[1:]), self.dtype)
-        if not self._row_bytes:
-            return out
-        buffer = memoryview(out.reshape(-1).view(np.uint8).data)
-        start = 0
-        for first, count in _runs(rows):
-            if not 0 <= first <= first + count <= len(self):
-                raise IndexError(f"rows {first} to {first + count - 1} of {len(self)}")
-            stop = start + count * self._row_bytes
-            self._fill(buffer[start:stop], self._offset + first * self._row_bytes)
-            start = stop
-        return out
-
-    def _fill(self, buffer: memoryview, offset: int) -> None:
-        done = 0
-        while done < len(buffer):  # a signal, or the limit of 2 GiB, may cut one read short
-            got = os.preadv(self._file, [buffer[done:]], offset + done)
-            if got == 0:
-                raise LgsfError(f"{self.path} ended early, it changed while it was read: {self._remedy}.")
-            done += got
-
-
-def _read_header(file: BinaryIO) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
-    """Shape, Fortran order and dtype; the file then stands at the first byte of the data."""
-    version = np.lib.format.read_magic(file)
-    if version not in ((1, 0), (2, 0)):
-        raise ValueError(f"format version {version[0]}.{version[1]} is for tables, not for arrays of numbers")
-    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-    try:
-        return read(file)
-    except TokenError:  # numpy's second try, made for headers of Python 2, lets this one through
-        raise ValueError("its header is damaged") from None
-
-
-def _runs(rows: npt.NDArray[np.integer[Any]]) -> Iterator[tuple[int, int]]:
-    """(first row, count) of each stretch of consecutive rows: one read serves a stretch."""
-    breaks = np.flatnonzero(np.diff(rows) != 1) + 1
-    for stretch in np.split(rows, breaks):
-        if len(stretch):
-            yield int(stretch[0]), len(stretch)
+OPTIONAL_FILES = ("region_scales.npy", "boxes.npy", "judged.parquet", "relevance.npz")
 
 
 @dataclass(frozen=True)
@@ -130,7 +46,7 @@ class Split:
     """One split of an opened dataset."""
 
     name: str
-    regions: RowReader
+    regions: RegionReader
     region_counts: npt.NDArray[np.int32]
     boxes: RowReader | None
     images: pd.DataFrame
@@ -184,7 +100,7 @@ class Dataset:
         boxes, judged = folder / "boxes.npy", folder / "judged.parquet"
         split = Split(
             name=name,
-            regions=RowReader(folder / "regions.npy"),
+            regions=RegionReader(folder),
             region_counts=_all_rows(folder / "region_counts.npy"),
             boxes=RowReader(boxes) if boxes.is_file() else None,
             images=read_table(folder / "images.parquet", hint=REMEDY).frame,

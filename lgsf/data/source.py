@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
-from lgsf.system.settings import Settings
+from pydantic import Field, field_validator
+
+from lgsf.system.settings import Name, Settings
+
+Store = Literal["as_is", "float16", "int8"]
 
 TokenizerName = Literal["treebank", "jieba"]
 
@@ -15,6 +19,14 @@ class Source(Settings):
     words: ClassVar[str]  # what the report calls data of this source
     has_scene_graph: ClassVar[bool] = False  # whether the control `truth` can be asked
     describes_photos: ClassVar[tuple[str, ...]] = ()  # fields that only the gallery reads: they change no data
+
+    needs: tuple[Name, ...] = Field((), description="entries of `downloads` that must be there first")
+    store: Store = Field("as_is", description="numbers of the regions on disk; int8 has a scale per region")
+
+    @field_validator("needs", mode="before")
+    @classmethod
+    def _as_tuple(cls, value: Any) -> Any:
+        return tuple(value) if isinstance(value, list) else value
 
     @classmethod
     def folder(cls) -> str:

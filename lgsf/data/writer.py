@@ -19,6 +19,9 @@ import pandas as pd
 
 from lgsf.data.checks import Checks
 from lgsf.data.layout import OPTIONAL_FILES, SCHEMA_VERSION, SPLIT_FILES
+from lgsf.data.source import Store
+from lgsf.data.store.encode import Loss, stored_arrays, stored_block
+from lgsf.data.store.shards import adopt
 from lgsf.data.text import Vocabulary
 from lgsf.system.artefacts.atomic import alive, clear_killed
 from lgsf.system.errors import LgsfError
@@ -36,12 +39,21 @@ Block = tuple[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any] | None]
 class DatasetWriter:
     """Context manager that builds a dataset beside its place and moves it there when all is well.
 
-    After an exception nothing of the new dataset is left and whatever stood in the place still stands.
+    After an exception nothing of the new dataset is left and whatever stood in the place still stands. `store` is
+    how regions are kept; what that loses is measured and noted in the manifest.
     """
 
-    def __init__(self, root: Path, *, name: str, source: Mapping[str, Any], protocol: Mapping[str, Any]) -> None:
+    def __init__(
+        self,
+        root: Path,
+        *,
+        name: str,
+        source: Mapping[str, Any],
+        protocol: Mapping[str, Any],
+        store: Store = "as_is",
+    ) -> None:
         check_name(name, what="the name of a dataset")
-        self.root = root
+        self.root, self._store = root, store
         self._partial = root / f".partial-{os.getpid()}"
         self._manifest: dict[str, Any] = {
             "schema_version": SCHEMA_VERSION,
@@ -126,33 +138,47 @@ class DatasetWriter:
         judged: pd.DataFrame | None = None,
         relevance: tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]] | None = None,
         facts: Mapping[str, Any] | None = None,
+        filled: Path | None = None,
     ) -> None:
-        """Write one split, its captions without invisible characters; `shape` is (n_images, n_regions, dim), `blocks` yields consecutive images.
+        """Write one split, its captions without invisible characters.
+
+        `shape` is (n_images, n_regions, dim), `blocks` yields consecutive images of `dtype`.
 
         `relevance` holds the image rows and caption rows of all pairs that are true, where the source knows.
+        `filled` is a folder whose arrays are those of the split already (lgsf.data.store.shards): they become part of the
+        dataset without a second copy, and `blocks` are its `filled_blocks`, read for the checks alone.
         """
         folder = self._partial / name
         folder.mkdir()
         _check_tables(name, images, captions, shape[0])
         captions = self._checks.captions(name, captions)
         counts = np.zeros(shape[0], np.int32)
+        plan, loss = stored_arrays(self._store, shape, dtype, boxes=boxes), Loss(name, self._store)
         done = 0
-        with ExitStack() as files:
-            regions = files.enter_context(_ArrayFile(folder / "regions.npy", shape, dtype))
-            if boxes:
-                box_file = files.enter_context(_ArrayFile(folder / "boxes.npy", (*shape[:2], 4), np.float32))
+        with ExitStack() as stack:
+            files = {
+                file: stack.enter_context(_ArrayFile(folder / file, *form))
+                for file, form in plan.items()
+                if filled is None
+            }
             for block, block_counts, block_boxes in blocks:
                 if done + len(block) > shape[0]:
                     raise ValueError(f"split {name}: more images than the {shape[0]} promised")
                 _check_block(name, block, block_counts, done)
                 self._checks.images(name, block, block_counts)
-                regions.append(block)
-                if boxes:
-                    if block_boxes is None:
-                        raise ValueError(f"split {name}: boxes were promised and block {done} has none")
-                    box_file.append(block_boxes)
+                if boxes and block_boxes is None:
+                    raise ValueError(f"split {name}: boxes were promised and block {done} has none")
+                if filled is None:
+                    stored = stored_block(self._store, block, block_boxes if boxes else None)
+                    loss.add(block, stored, block_counts)
+                    for file, values in stored.items():
+                        files[file].append(values)
                 counts[done : done + len(block)] = block_counts
                 done += len(block)
+        if done != shape[0]:
+            raise ValueError(f"split {name}: {done} images written, {shape[0]} promised")
+        if filled is not None:
+            adopt(filled, folder, plan)
         np.save(folder / "region_counts.npy", counts)
         images.to_parquet(folder / "images.parquet", index=False)
         captions.to_parquet(folder / "captions.parquet", index=False)
@@ -166,7 +192,8 @@ class DatasetWriter:
             "captions": len(captions),
             "n_regions": shape[1],
             "region_dim": shape[2],
-            "dtype": np.dtype(dtype).name,
+            "dtype": plan["regions.npy"][1].name,
+            **(loss.facts() if filled is None else {}),
             "mean_regions": float(counts.mean()),
             "captions_per_image": _describe_counts(captions, shape[0]),
             **(facts or {}),

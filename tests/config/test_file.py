@@ -13,6 +13,7 @@ from lgsf.config.run_settings import RunSettings
 from lgsf.system.errors import LgsfError
 from lgsf.system.settings import deep_merge
 
+DOWNLOAD = {"urls": ["http://x"], "sha256": "0" * 64, "bytes": 1, "licence": "CC0", "path": "p"}
 GOOD: dict[str, Any] = {
     "experiment": "x",
     "run": {"datasets": ["scenes"], "methods": ["a"], "seeds": [0], "reference": "a"},
@@ -103,6 +104,11 @@ CASES: list[tuple[Callable[[dict[str, Any]], Any], str]] = [
     (lambda c: c["factorial"]["cells"].update(b=["q"]), "factorial: cells.b names 'q', which is not among factors"),
     (lambda c: c["factorial"]["factors"].pop("h"), "factorial.factors: .* at least 2 items"),
     (lambda c: c["factorial"]["cells"].update(z=c["factorial"]["cells"].pop("b")), "factorial.cells names 'z'.*known"),
+    (lambda c: c["datasets"]["pack"].update(needs=["q"]), "datasets.pack.needs names 'q', .*known are none"),
+    (lambda c: c["datasets"]["pack"].update(store="int4"), "datasets.pack.store: .*not 'int4'"),
+    (lambda c: c.update(downloads={"d": {**DOWNLOAD, "sha256": "5"}}), "downloads.d.sha256"),
+    (lambda c: c.update(downloads={"d": {**DOWNLOAD, "urls": ["ftp://x"]}}), "downloads.d.urls.*begins with https"),
+    (lambda c: c.update(downloads={"d": DOWNLOAD, "e": DOWNLOAD}), "two of downloads have the path 'p'"),
     (lambda c: c.update(tuning={"trials": 0}), "tuning.trials: .*greater than or equal to 1"),
     (lambda c: c.update(tuning={"ranges": {}}), "tuning.ranges: .*at least 1"),
     (lambda c: c.update(tuning={"ranges": {"parameters.h": {"low": 1, "high": 2}}}), "parameters belong to one method"),

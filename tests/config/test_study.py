@@ -109,8 +109,8 @@ def test_the_first_method_stands_in_for_an_absent_reference() -> None:
     assert study().experiment(["alone", "lgsf"]).reference == "alone"
 
 
-@pytest.mark.parametrize(("name", "without"), [("drawn", set()), ("pack", {"images"})])
-def test_photos_are_no_part_of_a_datasets_settings(name: str, without: set[str]) -> None:
+@pytest.mark.parametrize(("name", "without"), [("drawn", {"needs"}), ("pack", {"images", "needs"})])
+def test_photos_and_downloads_are_no_part_of_a_datasets_settings(name: str, without: set[str]) -> None:
     asked = study()
     settings = json.loads(asked.dataset_settings(name))
     assert set(type(asked.config.datasets[name]).model_fields) - set(settings) == without
@@ -129,3 +129,13 @@ def test_tuned_runs_stand_beside_the_untuned() -> None:
         "logs": "logs/x/tuned/try",
         "choices": {method: {} for method in ("lgsf", "alone", "wrong", "vsepp", "mine")},
     }
+
+
+def test_records_of_downloads_stand_for_what_they_bring() -> None:
+    """A file that is fetched is no input of its own: that it appears would prepare the dataset twice."""
+    archive = {"urls": ["http://x/y"], "sha256": "0" * 64, "bytes": 9, "licence": "CC0", "path": "p/test_ims.npy"}
+    unpack = {**archive, "path": "z", "unpack": {"folder": "p/", "most_bytes": 9}}
+    for downloads, needs, left in (({}, [], 14), ({"f": archive}, ["f"], 13), ({"f": unpack}, ["f"], 0)):
+        data = {"source": "precomp", "path": "p", "needs": needs}
+        asked = study(downloads=downloads, datasets={"pack": data}, run={"datasets": ["pack"]})
+        assert len(asked.source_files("pack")) == left

@@ -1,7 +1,17 @@
 # Functions of wildcards, in the order of the rules that call them; what a study needs is asked of STUDY.
 def source_files(wildcards):
     """Those files and folders of a source that are there; what is missing is for `lgsf prepare` to say."""
-    return [path for path in CONFIG.datasets[wildcards.dataset].files() if Path(path).exists()]
+    return [path for path in STUDY.source_files(wildcards.dataset) if Path(path).exists()]
+
+
+def download_records(wildcards):
+    """Records of the downloads that a dataset needs."""
+    return [f"<resources>/downloads/{name}.json" for name in CONFIG.datasets[wildcards.dataset].needs]
+
+
+def download_settings(wildcards):
+    """One entry of `downloads` as JSON."""
+    return CONFIG.downloads[wildcards.download].model_dump_json()
 
 
 def reader_code(wildcards):

@@ -1,16 +1,16 @@
 """Batches of an opened split: shuffled and augmented for training, in file order for encoding.
 
-Rows are read when they are needed (lgsf.data.layout.RowReader), so memory stays at a few batches however
-large the split is. One thread reads ahead; there are no worker processes.
+Rows are read when they are needed (lgsf.data.store), so memory stays at a few batches however large the split
+is. Threads read ahead, each a batch of its own; there are no worker processes.
 """
 
 from __future__ import annotations
 
-import queue
-import threading
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from functools import partial
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,11 +19,12 @@ from torch import Tensor
 
 from lgsf.data.batches import augment
 from lgsf.data.batches.batch import Batch
-from lgsf.data.layout import RowReader, Split
+from lgsf.data.batches.buffers import Buffers
+from lgsf.data.batches.prefetch import in_order
+from lgsf.data.layout import Split
 from lgsf.data.text import PAD, Tokenizer
 from lgsf.system.errors import LgsfError
 
-T = TypeVar("T")
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 READ_AHEAD = 2  # batches that wait for the trainer
@@ -84,7 +85,8 @@ class TrainingBatches:
     A sample is a caption with its image, as in VSE++ and its successors; an epoch takes every caption once
     and drops the incomplete last batch. Everything random is a function of (seed, epoch, caption row).
     `region_drop` and `word_drop` are the chances of the size augmentation (lgsf.data.batches.augment). With
-    `length_buckets` above 0 that many batches at a time are made up of captions of like length.
+    `length_buckets` above 0 that many batches at a time are made up of captions of like length. `workers` is the
+    number of threads that make batches; it changes none of them.
     """
 
     def __init__(
@@ -97,6 +99,7 @@ class TrainingBatches:
         region_drop: float = 0.0,
         word_drop: float = 0.0,
         length_buckets: int = 0,
+        workers: int = 1,
     ) -> None:
         self.split = split
         self.batch_size = batch_size
@@ -104,6 +107,8 @@ class TrainingBatches:
         self.region_drop = region_drop
         self.word_drop = word_drop
         self.length_buckets = length_buckets
+        self.workers = workers
+        self._images = _Images(split, batch_size, workers)
         self._mask, self._ordinary = tokenizer.mask, tokenizer.ordinary
         self._caption_image = split.caption_image
         self._captions = EncodedCaptions.of(split.captions["text"].tolist(), tokenizer)
@@ -119,15 +124,12 @@ class TrainingBatches:
 
     def epoch(self, epoch: int) -> Iterator[Batch]:
         """The batches of epoch number `epoch`; the same number gives the same batches, bit for bit."""
-        return prefetch(self._batches(epoch), READ_AHEAD)
-
-    def _batches(self, epoch: int) -> Iterator[Batch]:
         random = np.random.default_rng((self.seed, epoch))
         order = random.permutation(len(self._captions))[: len(self) * self.batch_size]
         if self.length_buckets:
             order = bucketed(order, self._captions.lengths, self.batch_size, self.length_buckets, random)
-        for step in range(len(self)):
-            yield self._batch(epoch, order[step * self.batch_size : (step + 1) * self.batch_size])
+        steps = np.split(order, len(self))
+        return in_order([partial(self._batch, epoch, rows) for rows in steps], READ_AHEAD, self.workers)
 
     def _batch(self, epoch: int, rows: Ints) -> Batch:
         images = self._caption_image[rows]
@@ -135,7 +137,7 @@ class TrainingBatches:
         if self.region_drop > 0:
             draws = augment.uniforms(self.seed, epoch, augment.REGION_STREAM, rows, keep.shape[1])
             keep = augment.kept_regions(keep, draws, self.region_drop)
-        regions, region_mask, boxes = _regions(self.split, images, keep)
+        regions, region_mask, boxes = self._images.read(images, keep)
         tokens, token_mask = self._captions.padded(rows)
         if self.word_drop > 0:
             tokens, token_mask = self._augmented(epoch, rows, tokens, token_mask)
@@ -177,12 +179,13 @@ def image_batches(split: Split, size: int) -> Iterator[tuple[Tensor, Tensor, Ten
     Shapes and dtypes as in lgsf.models.base.Batch. The batches depend on the split and `size` alone.
     """
 
-    def batches() -> Iterator[tuple[Tensor, Tensor, Tensor | None]]:
-        for start in range(0, len(split.regions), size):
-            rows = np.arange(start, min(start + size, len(split.regions)))
-            yield _regions(split, rows, _valid_regions(split, rows))
+    images = _Images(split, size, 1)
 
-    return prefetch(batches(), READ_AHEAD)
+    def batch(start: int) -> tuple[Tensor, Tensor, Tensor | None]:
+        rows = np.arange(start, min(start + size, len(split.regions)))
+        return images.read(rows, _valid_regions(split, rows))
+
+    return in_order([partial(batch, start) for start in range(0, len(split.regions), size)], READ_AHEAD, 1)
 
 
 def bucketed(order: Ints, lengths: Ints, size: int, window: int, random: np.random.Generator) -> Ints:
@@ -227,63 +230,27 @@ def _valid_regions(split: Split, images: Ints) -> Bools:
     return np.arange(split.regions.shape[1]) < split.region_counts[images][:, None]
 
 
-def _regions(split: Split, images: Ints, keep: Bools) -> tuple[Tensor, Tensor, Tensor | None]:
-    """The kept regions of `images` closed up to the left, trimmed to the longest; their mask; their boxes."""
-    counts = keep.sum(axis=1)
-    mask = np.arange(counts.max(initial=0)) < counts[:, None]
-    regions = _packed(split.regions, images, keep, mask.shape[1])
-    boxes = None if split.boxes is None else _packed(split.boxes, images, keep, mask.shape[1])
-    return regions, torch.from_numpy(mask), boxes
+class _Images:
+    """Reads the images of batches of up to `size` for `workers` threads."""
+
+    def __init__(self, split: Split, size: int, workers: int) -> None:
+        self._regions, self._boxes = split.regions, split.boxes
+        # Those that wait and are being made, the one in use, and the one that the consumer is about to drop.
+        self._buffers = Buffers(size * math.prod(split.regions.shape[1:]), READ_AHEAD + workers + 2)
+
+    def read(self, images: Ints, keep: Bools) -> tuple[Tensor, Tensor, Tensor | None]:
+        """The kept regions of `images` closed up to the left, trimmed to the longest; their mask; their boxes."""
+        row, source, target, mask = augment.pack_left(keep)
+        regions = self._buffers.take((*mask.shape, self._regions.shape[2]))
+        self._regions.read_kept(regions, images, keep, cast=_cast)
+        boxes = None
+        if self._boxes is not None:
+            packed = np.zeros((*mask.shape, self._boxes.shape[2]), np.float32)
+            packed[row, target] = self._boxes.read(images)[row, source]
+            boxes = torch.from_numpy(packed)
+        return torch.from_numpy(regions), torch.from_numpy(mask), boxes
 
 
-def _packed(file: RowReader, images: Ints, keep: Bools, longest: int) -> Tensor:
-    """(n, longest, dim) float32, zero behind the kept regions."""
-    packed = np.zeros((len(images), longest, file.shape[2]), np.float32)
-    # Image by image: what is read stays in the cache, and the batch itself is the only large array.
-    for place, kept in enumerate(keep):
-        values = file.read(images[place : place + 1])[0][kept]
-        packed[place, : len(values)] = values
-    return torch.from_numpy(packed)
-
-
-class _Raised:
-    """An exception on its way from the reading thread to the consumer."""
-
-    def __init__(self, error: BaseException) -> None:
-        self.error = error
-
-
-def prefetch(items: Iterator[T], ahead: int) -> Iterator[T]:
-    """The same items, made up to `ahead` in advance by one thread.
-
-    An exception of the maker is raised at its place. The thread ends with the generator, also when the
-    consumer stops early.
-    """
-    waiting: queue.Queue[T | _Raised | None] = queue.Queue(ahead)
-    stop = threading.Event()
-
-    def make() -> None:
-        end: _Raised | None = None
-        try:
-            for item in items:
-                if stop.is_set():
-                    return
-                waiting.put(item)
-        except BaseException as error:
-            end = _Raised(error)
-        if not stop.is_set():
-            waiting.put(end)
-
-    thread = threading.Thread(target=make, name="prefetch", daemon=True)
-    thread.start()
-    try:
-        while (item := waiting.get()) is not None:
-            if isinstance(item, _Raised):
-                raise item.error
-            yield item
-    finally:
-        stop.set()
-        # The thread may wait for room; one place is enough, for it looks at `stop` before the next item.
-        while not waiting.empty():
-            waiting.get_nowait()
-        thread.join()
+def _cast(into: npt.NDArray[np.float32], values: npt.NDArray[Any]) -> None:
+    """numpy.copyto by torch, which is five times as fast from float16."""
+    torch.from_numpy(into).copy_(torch.from_numpy(values))

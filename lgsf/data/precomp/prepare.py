@@ -26,7 +26,8 @@ def prepare(settings: PrecompSource, *, name: str, root: Path) -> None:
     test, inputs = packs["test"], Inputs()
     sums = {file.name: inputs.add(file) for pack in packs.values() for file in pack.files}
     judged, judgement_files = read_judgements(Path(settings.path), test.image_table(), test.caption_table())
-    with DatasetWriter(root, name=name, source={}, protocol={"folds": settings.folds}) as writer:
+    protocol = {"folds": settings.folds}
+    with DatasetWriter(root, name=name, source={}, protocol=protocol, store=settings.store) as writer:
         train = [clean(text) for text in packs["train"].captions]
         writer.vocabulary(Vocabulary.build(train, min_count=settings.min_count, tokenizer=settings.tokenizer))
         for split, pack in packs.items():

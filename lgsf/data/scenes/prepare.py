@@ -41,7 +41,8 @@ def prepare(settings: ScenesSource, *, name: str, root: Path) -> None:
 
     Beside the dataset layout, `root/source` holds pictures, COCO files and scene graphs.
     """
-    with DatasetWriter(root, name=name, source={}, protocol={"folds": settings.folds}) as writer:
+    protocol = {"folds": settings.folds}
+    with DatasetWriter(root, name=name, source={}, protocol=protocol, store=settings.store) as writer:
         folder = writer.folder("source")
         used: Bags = set()
         for split in SPLITS:
@@ -58,7 +59,7 @@ def prepare(settings: ScenesSource, *, name: str, root: Path) -> None:
                 "kind": "scenes",
                 "licence": LICENCE,
                 "features": FEATURES,
-                "settings": settings.model_dump(mode="json"),
+                "settings": settings.model_dump(mode="json", exclude={"store"}),  # each split says its own
                 "sha256": {k: v for split in SPLITS for k, v in checksums(folder, split).items()},
             }
         )

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-import time
-from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
 
@@ -14,7 +11,7 @@ import torch
 
 from lgsf.data.batches import augment
 from lgsf.data.batches.batch import Batch
-from lgsf.data.batches.training import TrainingBatches, image_batches, prefetch, text_batches
+from lgsf.data.batches.training import TrainingBatches, image_batches, text_batches
 from lgsf.data.batches.training import bucketed as bucketed_order
 from lgsf.data.layout import Dataset, Split, open_dataset
 from lgsf.data.text import Vocabulary
@@ -137,10 +134,29 @@ def test_a_sample_does_not_depend_on_its_batch(train: Split, vocabulary: Vocabul
     assert samples(1)[:48] == samples(16)[:48]
 
 
-def test_prefetching_changes_nothing(train: Split, vocabulary: Vocabulary) -> None:
-    batches = TrainingBatches(train, vocabulary, batch_size=16, seed=0, **DROPS)
-    for ahead, alone in zip(batches.epoch(0), batches._batches(0), strict=True):
-        assert _same(ahead, alone)
+@pytest.mark.parametrize("workers", [1, 3])
+def test_threads_change_nothing(train: Split, vocabulary: Vocabulary, workers: int) -> None:
+    def batches(workers: int) -> TrainingBatches:
+        return TrainingBatches(train, vocabulary, batch_size=16, seed=0, workers=workers, **DROPS)
+
+    order = np.random.default_rng((0, 0)).permutation(len(train.captions))
+    alone = batches(1)
+    for step, ahead in enumerate(batches(workers).epoch(0)):
+        assert _same(ahead, alone._batch(0, order[16 * step : 16 * step + 16]))
+
+
+def test_a_batch_that_is_kept_keeps_its_numbers(train: Split, vocabulary: Vocabulary) -> None:
+    """Memory is used again, but only when nobody holds a batch, a tensor of it or a view."""
+    batches = TrainingBatches(train, vocabulary, batch_size=16, seed=0)
+    kept, copies = [], []
+    for epoch in range(3):
+        for step, batch in enumerate(batches.epoch(epoch)):
+            if step % 2 == 0:
+                kept.append(batch.regions[0, :1].T)
+                copies.append(kept[-1].clone())
+    assert all(torch.equal(a, b) for a, b in zip(kept, copies, strict=True))
+    owned = batches._images._buffers._owned
+    assert 0 < len(owned) <= batches._images._buffers._most
 
 
 def test_too_few_captions_for_a_batch(train: Split, vocabulary: Vocabulary) -> None:
@@ -205,49 +221,3 @@ def test_length_buckets_take_every_caption_once_and_waste_less(train: Split, voc
     assert sorted(order[:8]) == list(range(8))
     firsts = {tuple(lengths[bucketed_order(np.arange(16), lengths, 2, 4, np.random.default_rng(i))]) for i in range(9)}
     assert len(firsts) > 3  # not from short to long
-
-
-def _count(started: list[int]) -> Iterator[int]:
-    for i in range(1_000):
-        started.append(i)
-        yield i
-
-
-def _readers() -> list[threading.Thread]:
-    return [thread for thread in threading.enumerate() if thread.name == "prefetch"]
-
-
-def test_the_reader_stays_a_few_items_ahead() -> None:
-    started: list[int] = []
-    items = prefetch(_count(started), 2)
-    assert next(items) == 0
-    deadline = time.monotonic() + 10
-    while len(started) < 4 and time.monotonic() < deadline:
-        time.sleep(0.001)
-    time.sleep(0.02)
-    assert len(started) <= 4  # one taken, two waiting, one in hand
-    items.close()
-    assert not _readers()
-
-
-def test_no_thread_is_left_when_the_consumer_stops() -> None:
-    started: list[int] = []
-    for i in prefetch(_count(started), 2):
-        if i == 3:
-            break
-    del i
-    assert not _readers()
-    assert list(prefetch(iter(range(10)), 2)) == list(range(10))
-    assert not _readers()
-
-
-def test_an_exception_arrives_at_its_place() -> None:
-    def broken() -> Iterator[int]:
-        yield 1
-        raise LgsfError("the file ended early.")
-
-    items = prefetch(broken(), 2)
-    assert next(items) == 1
-    with pytest.raises(LgsfError, match="ended early"):
-        next(items)
-    assert not _readers()
