@@ -131,6 +131,14 @@ def inspect(a: Arguments) -> None:
     print(inspect(a.dataset, pictures=lambda data, split: find_pictures(data, split, a.photos), out=a.out))
 
 
+@verb("extract one shard of features from photos, or leave one that is whole", on_device=True, name=TEXT,
+      settings=TEXT, shard=option(type=int), out=PATH, device=option(choices=("cpu", "cuda"), default="cpu"))  # fmt: skip
+def extract(a: Arguments) -> None:
+    from lgsf.extract.extract import extract
+
+    extract(_json(a.settings, "--settings"), name=a.name, shard=a.shard, root=a.out, device=a.device)
+
+
 @verb("train one run, or go on with it", on_device=True, config=PATH, dataset=PATH, seed=SEED, out=PATH)
 def train(a: Arguments) -> None:
     from lgsf.training.train import train
