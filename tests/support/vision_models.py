@@ -89,7 +89,7 @@ def _build(kind: str) -> Any:
                     decoder_attention_heads=2,
                     num_labels=LABELS,
                     backbone=None,
-                )  # fmt: skip
+                )
             )
         case "rt_detr":
             backbone = transformers.RTDetrResNetConfig(**RESNET, out_features=["stage2", "stage3", "stage4"])

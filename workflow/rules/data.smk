@@ -4,6 +4,7 @@
 rule prepare:
     input:
         source=source_files,
+        shards=shard_files,
         code=reader_code,
     output:
         "<dataset>/vocabulary.json",
