@@ -99,8 +99,10 @@ def to_map(states: Tensor, height: int, width: int, *, patch: Any = None, first:
         shape = sides[0] if sides else None
     else:
         down, across = (patch, patch) if isinstance(patch, int) else tuple(patch)[-2:]
-        sides = [(height // (down * 2**k), width // (across * 2**k)) for k in range(6)]
-        shape = next((side for side in sides if 0 < side[0] * side[1] <= tokens), None)
+        rows, columns = height // down, width // across
+        merged = [(rows >> k, columns >> k) for k in range(1, 6)]
+        shape = (rows, columns) if rows * columns <= tokens else None
+        shape = shape or next((side for side in merged if side[0] * side[1] == tokens), None)
     if shape is None:
         return None
     cells = states[:, states.shape[1] - shape[0] * shape[1] :]

@@ -70,7 +70,7 @@ class Detector:
         boxes = corners(output.pred_boxes.float())
         # YOLOS's states begin with the cells of the picture; queries come last everywhere.
         states = output.last_hidden_state[:, -scores.shape[1] :].float()
-        valid = _valid(batch)
+        valid = valid_shares(batch)
         return [self._regions(row, scores[row], boxes[row], states[row], valid[row]) for row in range(len(scores))]
 
     def _regions(self, row: int, scores: Tensor, boxes: Tensor, states: Tensor, valid: tuple[float, float]) -> Regions:
@@ -121,7 +121,7 @@ def _maps(output: Any) -> Iterator[Tensor]:
         yield from _maps(part)
 
 
-def _valid(batch: dict[str, Tensor]) -> list[tuple[float, float]]:
+def valid_shares(batch: dict[str, Tensor]) -> list[tuple[float, float]]:
     """Per photo the share of the padded width and height that is photo."""
     mask = batch.get("pixel_mask")
     if mask is None:

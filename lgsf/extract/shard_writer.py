@@ -77,7 +77,8 @@ class ShardWriter:
             return
         if self._width is None:
             self._open((n_regions, regions.features.shape[1]))
-        features: npt.NDArray[Any] = regions.features.float().cpu().numpy().astype(self._dtype)
+        with np.errstate(over="ignore"):  # said below
+            features: npt.NDArray[Any] = regions.features.float().cpu().numpy().astype(self._dtype)
         if not np.isfinite(features).all():
             raise LgsfError(
                 f"{photo.file_name}: its features are not finite in {self._dtype.name}; set extract.dtype and "

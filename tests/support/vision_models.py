@@ -51,6 +51,7 @@ PROCESSORS = {
     "clip": ("CLIPImageProcessor", {"size": {"shortest_edge": 32}, "crop_size": {"height": 32, "width": 32}}),
     "siglip": ("SiglipImageProcessor", {"size": {"height": 32, "width": 32}}),
 }
+DUAL = ("clip", "siglip")
 DETECTORS, BACKBONES = ("detr", "rt_detr", "d_fine", "yolos"), ("vit", "swin", "dinov2", "resnet", "clip", "siglip")
 
 
@@ -63,6 +64,8 @@ def write_model(folder: Path, kind: str, *, seed: int = 0) -> Path:
             # Else all queries of a fresh detector find one box with one score.
             if parameter.dim() >= 2 and any(part in name for part in ("class", "bbox", "query", "detection_tokens")):
                 parameter.normal_(std=0.3 if "bbox" in name else 1.0)
+            elif kind == "detr" and parameter.dim() >= 2 and "decoder" in name:
+                parameter.normal_(std=0.5)
     model.eval().save_pretrained(folder)
     class_name, settings = PROCESSORS[kind]
     processor = getattr(transformers, class_name + "Pil")(**settings)
