@@ -22,6 +22,7 @@ from lgsf.system.hashes import sha256
 
 logger = logging.getLogger(__name__)
 KEY = "zero_shot.model"
+WORDS = ("tokenizer.json", "vocab.json", "vocab.txt", "*.model")  # any of these holds a vocabulary
 Vectors = npt.NDArray[np.float32]
 
 
@@ -52,6 +53,8 @@ class DualEncoder:
             )
         from transformers import AutoTokenizer
 
+        if not any(list(folder.glob(pattern)) for pattern in WORDS):  # transformers would take an empty vocabulary
+            raise LgsfError(f"{folder} has no tokenizer file ({', '.join(WORDS)}): take the model with its tokenizer.")
         try:
             tokenizer = AutoTokenizer.from_pretrained(str(folder), local_files_only=True, trust_remote_code=False)
         except Exception as error:  # of many kinds, for many kinds of broken files
