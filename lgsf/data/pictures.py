@@ -37,9 +37,8 @@ def find_pictures(data: Dataset, split: Split, photos: Path | None) -> dict[int,
     by_stem |= {file.stem.rpartition("_")[2]: file for file in present.values() if file.stem.startswith("COCO_")}
     found = {}
     for row, (id_, name) in enumerate(zip(split.images["image_id"], split.images["file_name"], strict=True)):
-        own = photos / name
-        if name and own.is_file():  # also in a folder below
-            found[row] = own
+        if name and ".." not in Path(name).parts and (own := photos / name.lstrip("/")).is_file():
+            found[row] = own  # also in a folder below, never outside
             continue
         padded = id_.zfill(12) if id_.isdecimal() else id_
         file = present.get(Path(name).name) or present.get(id_) or by_stem.get(id_) or by_stem.get(padded)

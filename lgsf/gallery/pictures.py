@@ -32,14 +32,15 @@ class Thumbnail(BaseModel):
 
 
 def read_credits(photos: Path | None) -> dict[str, str]:
-    """File name of a photo -> whose it is, from `ATTRIBUTION.csv` in the folder of the photos; {} without it.
+    """File name of a photo -> whose it is, from `ATTRIBUTION.csv` in their folder or beside it; {} without.
 
     Its columns are file_name and any of author, licence and flickr_url.
 
     Raises LgsfError where the file cannot be read or has no such columns.
     """
-    path = photos / ATTRIBUTION if photos is not None else None
-    if path is None or not path.is_file():
+    places = () if photos is None else (photos / ATTRIBUTION, photos.resolve().parent / ATTRIBUTION)
+    path = next((place for place in places if place.is_file()), None)
+    if path is None:
         return {}
     try:
         rows = list(csv.DictReader(io.StringIO(read_text(path, remedy="mend or remove it"), newline="")))

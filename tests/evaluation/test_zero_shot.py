@@ -167,12 +167,14 @@ def test_mistakes_are_one_sentence(own: Path, vision_model: Models, tmp_path: Pa
             folder = None
         case "no dual encoder":
             model = vision_model("vit")
-        case "no tokenizer":
+        case "no tokenizer" | "broken tokenizer":
             model = tmp_path / "model"
             shutil.copytree(vision_model("clip"), model)
             for file in model.iterdir():
                 if file.name not in ("config.json", "model.safetensors", "preprocessor_config.json"):
                     file.unlink()
+            if fault == "broken tokenizer":
+                (model / "tokenizer.json").write_text("{")
         case "no model":
             model = Path("/nowhere/clip")
         case "prompt":

@@ -17,7 +17,7 @@ try:
     from lgsf.config.names import CONTROLS
     from lgsf.config.checks.replaced import refuse_to_replace
     from lgsf.config.study import Study
-    from lgsf.pretrained.files import local_files
+    from lgsf.pretrained.files import DUAL_FILES, VISION_FILES, local_files, model_files
     from lgsf.system import places
     from lgsf.system.errors import LgsfError
     from lgsf.verdict.published import check_keys
@@ -35,16 +35,6 @@ LGSF = f"python {shlex.quote(str(places.near(places.PACKAGE)))}"
 # The user's own where there is one. As a module this takes the configuration that it is given.
 configfile: str(places.own_or_shipped("config/config.yaml"))
 
-<<<<<<< HEAD
-=======
-from lgsf.config.file import Config
-from lgsf.config.names import CONTROLS
-from lgsf.config.study import Study
-from lgsf.pretrained.files import DUAL_FILES, VISION_FILES, local_files, model_files
-from lgsf.system.closure import sources
-from lgsf.system.errors import LgsfError
-from lgsf.verdict.published import check_keys
->>>>>>> 58646d4 (Dual encoders off the shelf as rows, extraction and zero-shot rules)
 
 # The hand-kept table of published numbers, its sources, and how far published runs lie apart.
 PUBLISHED = [

@@ -25,7 +25,8 @@ rule extract:
     message:
         "Extract features of {wildcards.dataset}, shard {wildcards.shard} of {wildcards.shards}"
     shell:
-        "python -m lgsf extract --name {wildcards.dataset} --settings {params.settings:q}"
+        f"{LGSF} extract"
+        " --name {wildcards.dataset} --settings {params.settings:q}"
         " --shard {wildcards.shard} --out {params.out:q} --device {params.device} --log {log:q}"
 
 
@@ -55,12 +56,13 @@ rule zero_shot:
     params:
         settings=zero_shot_settings,
         dataset=subpath(input.dataset, parent=True),
-        photos=lambda wildcards: CONFIG.datasets[wildcards.dataset].pictures,
+        photos=pictures,
         out=subpath(output.run, parent=True),
         device=CONFIG.device,
     message:
         "Rank with {wildcards.zero_shot}, trained on other data, on {wildcards.dataset}"
     shell:
-        "python -m lgsf zero-shot --name {wildcards.zero_shot} --settings {params.settings:q}"
+        f"{LGSF} zero-shot"
+        " --name {wildcards.zero_shot} --settings {params.settings:q}"
         " --dataset {params.dataset:q} --photos {params.photos:q} --out {params.out:q}"
         " --device {params.device} --threads {threads} --log {log:q}"

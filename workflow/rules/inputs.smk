@@ -28,6 +28,11 @@ def extraction_threads(wildcards):
     return max(settings.threads, settings.workers)
 
 
+def pictures(wildcards):
+    """Folder of the dataset's photos; empty where it holds its pictures itself."""
+    return CONFIG.datasets[wildcards.dataset].pictures
+
+
 def zero_shot_settings(wildcards):
     """What the row of a dual encoder off the shelf depends on, as JSON."""
     return STUDY.zero_shot_settings(wildcards.zero_shot)
