@@ -85,7 +85,8 @@ def test_a_damaged_shard_alone_is_made_again(own: tuple[Tree, Path, Outcome]) ->
     broken = run(tree, config, "--forcerun", "prepare", "--until", "prepare")
     assert broken.code != 0 and "another checksum than was written" in broken.text
     planned = tree.plan("--configfile", str(config), "--until", "prepare")
-    assert dict(planned.jobs) == {"extract": 1, "prepare": 1} and "shard 2 of 2" in planned.text
+    assert dict(planned.jobs) == {"extract": 1, "prepare": 1}, broken.text + planned.text
+    assert "shard 2 of 2" in planned.text
     mended = run(tree, config, "--until", "prepare")
     assert mended.code == 0, mended.text
     assert json.loads(manifest.read_text()) == before
