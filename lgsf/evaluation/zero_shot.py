@@ -17,6 +17,7 @@ from lgsf.evaluation.controls import EmbeddingScores
 from lgsf.evaluation.protocol import rank_and_write
 from lgsf.extract.dual import DualEncoder
 from lgsf.extract.models import check_device
+from lgsf.runs.origin import evaluated_files
 from lgsf.runs.provenance import now, peak_gpu_memory_mb, peak_memory_mb, provenance
 from lgsf.runs.record import RunRecord, write_record
 from lgsf.system.errors import LgsfError
@@ -48,15 +49,16 @@ def zero_shot(
     data = open_dataset(dataset)
     target = check_device(device)
     torch.set_num_threads(threads)
-    started, begin = now(), time.monotonic()
+    started, begin, origin = now(), time.monotonic(), provenance(data, device=target)
     splits = [data.split(split) for split in ("dev", "test")]
     files = [split_photos(data, split, photos) for split in splits]
     encoder = DualEncoder.open(wanted.model, target)
     for split, pictures in zip(splits, files, strict=True):
-        rank_and_write(out / split.name, data, split, zero_shot_scores(encoder, wanted, split, pictures))
+        scores = zero_shot_scores(encoder, wanted, split, pictures)
+        rank_and_write(out / split.name, data, split, scores, made_from={"zero_shot": wanted.model, **encoder.files})
     short = wanted.model.rstrip("/").rpartition("/")[2]
     record = RunRecord(
-        **provenance(data, device=target),
+        **origin,
         kind="zero_shot",
         dataset=data.name,
         method=name,
@@ -67,6 +69,7 @@ def zero_shot(
         ensemble=False,
         pretrained={"model": wanted.model, "sha256": encoder.files, "note": ELSEWHERE},
         config={"zero_shot": wanted.model_dump(mode="json")},
+        files=evaluated_files(out, ("dev", "test")),
         threads=threads,
         started=started,
         ended=now(),
