@@ -20,4 +20,6 @@ def parse_source(settings: Mapping[str, Any]) -> ScenesSource | PrecompSource | 
     for source in get_args(get_args(DatasetSettings)[0]):
         if settings.get("source") == source.folder():  # by its own model: no tag stands in the place of an error
             return source.model_validate(dict(settings))  # type: ignore[no-any-return]
-    return TypeAdapter[ScenesSource | PrecompSource | FeaturesSource | PhotosSource](DatasetSettings).validate_python(dict(settings))
+    return TypeAdapter[ScenesSource | PrecompSource | FeaturesSource | PhotosSource](DatasetSettings).validate_python(
+        dict(settings)
+    )
