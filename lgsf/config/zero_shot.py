@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field, field_validator
 
 from lgsf.config.names import zero_shot_title
-from lgsf.system.settings import Settings
+from lgsf.system.settings import PlainPath, Settings, Title
 
 
 class ZeroShotSettings(Settings):
@@ -16,8 +16,8 @@ class ZeroShotSettings(Settings):
     It needs photos: datasets.<name>.images, or drawn scenes.
     """
 
-    title: str | None = Field(None, description="how tables call it; ' (zero-shot)' is added")
-    model: str = Field(
+    title: Title | None = Field(None, description="how tables call it; ' (zero-shot)' is added")
+    model: PlainPath = Field(
         min_length=1, description="folder or hub name of a transformers model; package:NAME/FOLDER in a package"
     )
     prompt: str = Field("{}", description="what the model reads of a caption; {} is the caption")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import shutil
 from collections.abc import Callable
@@ -23,6 +22,7 @@ from lgsf.extract.dual import DualEncoder
 from lgsf.extract.extract import extract
 from lgsf.runs.facts import read_facts
 from lgsf.runs.ranks import read_ranks
+from lgsf.runs.record import read_record, write_record
 from lgsf.system.errors import LgsfError
 from lgsf.tables.write import write_tables
 from tests.support.photos import photo_settings, write_photos
@@ -114,9 +114,8 @@ def test_tables_show_it_apart(own: Path, vision_model: Models, tmp_path: Path) -
     for seed in (0, 1):  # a trained method's runs, as far as tables read them
         copy = results / f"own/vsepp/seed{seed}"
         shutil.copytree(results / "own/clip/seed0", copy)
-        record = json.loads((copy / "run.json").read_text())
-        record |= {"kind": "trained", "method": "vsepp", "title": "VSE++", "seed": seed}
-        (copy / "run.json").write_text(json.dumps(record))
+        changed = {"kind": "trained", "method": "vsepp", "title": "VSE++", "seed": seed}
+        write_record(copy, read_record(copy).model_copy(update=changed))
     experiment = Experiment(
         experiment="own", datasets=("own",), methods=methods, controls=(), seeds=(0, 1), reference="vsepp"
     )

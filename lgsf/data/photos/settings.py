@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from lgsf.data.annotations.settings import AnnotationSettings
 from lgsf.data.source import Source
-from lgsf.system.settings import Settings
+from lgsf.system.settings import PlainPath, Settings
 
 # What may change without changing a feature: how the work is shared out, and how much may fail.
 OF_THE_MACHINE = ("workers", "shards", "max_bad")
@@ -20,7 +20,7 @@ class Extraction(Settings):
     kind: Literal["regions", "grid", "image"] = Field(
         description="regions: boxes of a detector; grid: the cells of a backbone's last map; image: one vector"
     )
-    model: str = Field(
+    model: PlainPath = Field(
         min_length=1,
         description="folder or hub name of a transformers model; package:NAME/FOLDER lies in an installed package; "
         "timm:NAME or timm:FOLDER is one of timm (grid and image alone)",
@@ -66,7 +66,7 @@ class PhotosSource(Source):
     words: ClassVar[str] = "photos with captions, features extracted here"
 
     source: Literal["photos"]
-    images: str = Field(description="folder of the photos; it also serves the report's gallery")
+    images: PlainPath = Field(description="folder of the photos; it also serves the report's gallery")
     annotations: AnnotationSettings = Field(description="captions, splits, and true boxes where they are known")
     extract: Extraction
     licence: str = Field("unknown", description="licence of photos and captions, for the record")
