@@ -126,7 +126,7 @@ def convert(a: Arguments) -> None:
       out=option(type=path, default=None, help="folder of inspection.json and .md, by default DATASET"))  # fmt: skip
 def inspect(a: Arguments) -> None:
     from lgsf.data.inspection.inspect import inspect
-    from lgsf.gallery.pictures import find_pictures
+    from lgsf.data.pictures import find_pictures
 
     print(inspect(a.dataset, pictures=lambda data, split: find_pictures(data, split, a.photos), out=a.out))
 
@@ -137,6 +137,14 @@ def fetch(a: Arguments) -> None:
     from lgsf.fetch.fetch import fetch
 
     fetch(_json(a.settings, "--settings"), name=a.name, out=a.out, offline=a.offline == "yes")
+
+
+@verb("extract one shard of features from photos, or leave one that is whole", on_device=True, name=TEXT,
+      settings=TEXT, shard=option(type=int), out=PATH, device=option(choices=("cpu", "cuda"), default="cpu"))  # fmt: skip
+def extract(a: Arguments) -> None:
+    from lgsf.extract.extract import extract
+
+    extract(_json(a.settings, "--settings"), name=a.name, shard=a.shard, root=a.out, device=a.device)
 
 
 @verb("train one run, or go on with it", on_device=True, config=PATH, dataset=PATH, seed=SEED, out=PATH)
@@ -204,6 +212,18 @@ def control(a: Arguments) -> None:
     from lgsf.evaluation.controls import control
 
     control(kind=a.kind, dataset=a.dataset, seed=a.seed, out=a.out)
+
+
+@verb("rank dev and test with a dual encoder off the shelf", on_device=True, name=TEXT, settings=TEXT, dataset=PATH,
+      photos=option(default="", help="folder of the photos"), out=PATH,
+      device=option(choices=("cpu", "cuda"), default="cpu"), threads=option(type=int, default=1))  # fmt: skip
+def zero_shot(a: Arguments) -> None:
+    from lgsf.evaluation.zero_shot import zero_shot
+
+    zero_shot(
+        _json(a.settings, "--settings"), name=a.name, dataset=a.dataset, photos=Path(a.photos) if a.photos else None,
+        out=a.out, device=a.device, threads=a.threads,
+    )  # fmt: skip
 
 
 @verb("collect runs into tables", experiment=TEXT, results=PATH, out=PATH)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterator
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -117,6 +117,20 @@ def other_world(tmp_path_factory: pytest.TempPathFactory) -> World:
     from tests.support.world import write_world
 
     return write_world(tmp_path_factory.mktemp("world") / "other", data_seed=1, learning_rate=0.02)
+
+
+@pytest.fixture(scope="session")
+def vision_model(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """Kind of model -> folder of a tiny random one with its processor (tests.support.vision_models); made once."""
+    folder = tmp_path_factory.mktemp("vision")
+
+    @cache
+    def model(kind: str) -> Path:
+        from tests.support.vision_models import DUAL, write_dual_encoder, write_model  # transformers takes seconds
+
+        return (write_dual_encoder if kind in DUAL else write_model)(folder / kind, kind)
+
+    return model
 
 
 @pytest.fixture

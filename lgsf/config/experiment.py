@@ -11,7 +11,14 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 
 from lgsf.config.factorial import Factorial
 from lgsf.config.loading import read_json_argument
-from lgsf.config.names import CONTROLS, ENSEMBLE_MARK, RESERVED_DATASETS, ensemble_title
+from lgsf.config.names import (
+    CONTROLS,
+    ENSEMBLE_MARK,
+    RESERVED_DATASETS,
+    ZERO_SHOT_MARK,
+    ensemble_title,
+    zero_shot_title,
+)
 from lgsf.system.errors import LgsfError
 from lgsf.system.settings import Name, Seed, Settings, Title, explain
 
@@ -25,7 +32,7 @@ CONTROL_TITLES = {
 
 
 class MethodEntry(Settings):
-    """A method, how tables call it, and the key of its rows in published.csv; an ensemble's title says that it is one.
+    """A method, how tables call it, and the key of its rows in published.csv; titles mark ensembles and zero-shot rows.
 
     choices  setting -> why it is as it is;  members  titles of the models behind an ensemble, each as often as it
     stands there. Both are words for the report alone.
@@ -34,6 +41,7 @@ class MethodEntry(Settings):
     name: Name
     title: Title
     ensemble: bool = False
+    zero_shot: bool = False
     published: Name | None = None
     choices: dict[str, str] = Field(default_factory=dict)
     members: tuple[str, ...] = ()
@@ -42,6 +50,8 @@ class MethodEntry(Settings):
     def _marked(self) -> MethodEntry:
         if self.ensemble and self.title != ensemble_title(self.title):
             raise ValueError(f"the title {self.title!r} of an ensemble must end with '{ENSEMBLE_MARK}'")
+        if self.zero_shot and self.title != zero_shot_title(self.title):
+            raise ValueError(f"the title {self.title!r} of a zero-shot model must end with '{ZERO_SHOT_MARK}'")
         return self
 
 
@@ -52,7 +62,7 @@ class Listed(Settings):
     controls: tuple[Literal["random", "oracle", "truth"], ...] = ()
     seeds: tuple[Seed, ...] = Field(min_length=1)
 
-    @field_validator("datasets", "methods", "controls", "seeds", mode="after", check_fields=False)
+    @field_validator("datasets", "methods", "controls", "zero_shot", "seeds", mode="after", check_fields=False)
     @classmethod
     def _each_once(cls, value: tuple[Any, ...]) -> tuple[Any, ...]:
         """A run that is counted twice is no replicate."""
@@ -86,6 +96,12 @@ class Experiment(Listed):
             raise ValueError(f"{taken[0]!r} is the name of a control; list it under controls")
         return value
 
+    @model_validator(mode="after")
+    def _fair_reference(self) -> Experiment:
+        if any(method.zero_shot and method.name == self.reference for method in self.methods):
+            raise ValueError(f"the reference {self.reference!r} was trained on other data; name a method trained here")
+        return self
+
     @classmethod
     def parse(cls, json_text: str) -> Experiment:
         """Read the JSON that the workflow hands over; LgsfError of one sentence otherwise."""
@@ -101,15 +117,16 @@ class Experiment(Listed):
         The reference tells what a published method does on the same data; `base` shares encoders, pooling and
         schedule with LGSF, so that only this difference is about LGSF's parts.
         """
-        names = {method.name for method in self.methods}
+        names = {method.name for method in self.methods if not method.zero_shot}
         return (self.reference, *({BASE} & names - {self.reference}))
 
     def expected(self) -> Iterator[ExpectedRun]:
         """Every run that should exist, in the order of the tables: methods as listed, then controls."""
         for dataset in self.datasets:
             for method in self.methods:
-                for seed in self.seeds:
-                    yield ExpectedRun(dataset, method.name, method.title, seed, is_ensemble=method.ensemble)
+                for seed in (0,) if method.zero_shot else self.seeds:  # nothing of it is random
+                    kinds = {"is_ensemble": method.ensemble, "is_zero_shot": method.zero_shot}
+                    yield ExpectedRun(dataset, method.name, method.title, seed, **kinds)
             for control in self.controls:
                 for seed in self.seeds:
                     yield ExpectedRun(dataset, control, CONTROL_TITLES[control], seed, is_control=True)
@@ -125,11 +142,13 @@ class ExpectedRun:
     seed: int
     is_control: bool = False
     is_ensemble: bool = False
+    is_zero_shot: bool = False
 
     @property
     def kind(self) -> str:
         """What a run of this entry is, where it has not finished and cannot say so itself."""
-        return "control" if self.is_control else "ensemble" if self.is_ensemble else "trained"
+        kinds = {"control": self.is_control, "ensemble": self.is_ensemble, "zero_shot": self.is_zero_shot}
+        return next((kind for kind, is_so in kinds.items() if is_so), "trained")
 
     @property
     def folder(self) -> str:

@@ -16,6 +16,7 @@ from lgsf.config.methods import EnsembleSettings, MethodSettings
 from lgsf.config.names import CONTROLS, RESERVED_DATASETS, ensemble_title
 from lgsf.config.run_settings import MOST_THREADS, TUNED_TRAINING, RunSettings, Training
 from lgsf.config.tuning import Range, Tuning, check_shared, ranges_of_method
+from lgsf.config.zero_shot import ZeroShotSettings
 from lgsf.data.settings import DatasetSettings
 from lgsf.fetch.settings import Download
 from lgsf.system.errors import LgsfError
@@ -38,9 +39,10 @@ class Run(Listed):
 
     methods: tuple[Name, ...] = Field(min_length=1)
     controls: tuple[Literal["random", "oracle", "truth"], ...] = ("random", "oracle")
+    zero_shot: tuple[Name, ...] = Field((), description="dual encoders off the shelf: one row each, without seeds")
     reference: Name = Field("vsepp", description="the method that differences are taken against")
 
-    @field_validator("datasets", "methods", "controls", "seeds", mode="before")
+    @field_validator("datasets", "methods", "controls", "zero_shot", "seeds", mode="before")
     @classmethod
     def _as_tuple(cls, value: Any) -> Any:
         return tuple(value) if isinstance(value, list) else value
@@ -60,6 +62,7 @@ class Config(Settings):
     tuning: Tuning = Tuning()
     methods: dict[Name, MethodSettings]
     ensembles: dict[Name, EnsembleSettings] = Field(default_factory=dict, description="may stand in run.methods")
+    zero_shot: dict[Name, ZeroShotSettings] = Field(default_factory=dict, description="may stand in run.zero_shot")
     factorial: Factorial | None = Field(None, description="main effects and interactions of parts, from their methods")
     transductive: Transductive = Transductive()
     device: Literal["cpu", "cuda"] = Field("cpu", description="where training and scoring happen")
@@ -78,6 +81,7 @@ class Config(Settings):
             ("run.datasets", self.run.datasets, self.datasets),
             ("run.methods", self.run.methods, {**self.methods, **self.ensembles}),
             *((f"datasets.{name}.needs", data.needs, self.downloads) for name, data in self.datasets.items()),
+            ("run.zero_shot", self.run.zero_shot, self.zero_shot),
             ("factorial.cells", self.factorial.cells if self.factorial else (), self.methods),
         ]
         for kind, names, known in listed:
@@ -110,6 +114,14 @@ class Config(Settings):
                 raise ValueError(str(error).removesuffix(".")) from None
         for name in self.ensembles:
             self._check_ensemble(name)
+        for name in self.zero_shot:
+            if name in CONTROLS or name in self.methods or name in self.ensembles:
+                raise ValueError(f"zero_shot.{name}: this name belongs to another row of the tables; choose another")
+        for dataset in self.run.datasets if self.run.zero_shot else ():
+            if self.datasets[dataset].pictures is None:
+                raise ValueError(
+                    f"run.zero_shot needs photos, and datasets.{dataset} names none; set its `images` or empty the list"
+                )
         return self
 
     def _check_ensemble(self, name: str) -> None:
@@ -216,12 +228,16 @@ class Config(Settings):
 
     def published_key(self, name: str) -> str | None:
         """The key of a method's or an ensemble's rows in config/published.csv, where it has any."""
+        if name in self.zero_shot:
+            return None
         return (self.ensembles[name] if name in self.ensembles else self.methods[name]).published
 
     def title_of(self, name: str) -> str:
         """How tables call a method or an ensemble."""
         if name in self.ensembles:
             return ensemble_title(self.ensembles[name].title or name)
+        if name in self.zero_shot:
+            return self.zero_shot[name].title_of(name)
         return self.method(name).title or name
 
     def training_of(self, name: str) -> Training:

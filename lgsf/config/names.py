@@ -15,3 +15,11 @@ ENSEMBLE_MARK = " (ensemble)"
 def ensemble_title(title: str) -> str:
     """The title with the mark that every ensemble carries wherever it is shown."""
     return title if title.endswith(ENSEMBLE_MARK) else title + ENSEMBLE_MARK
+
+
+ZERO_SHOT_MARK = " (zero-shot)"
+
+
+def zero_shot_title(title: str) -> str:
+    """The title with the mark that every model carries which was trained elsewhere."""
+    return title if title.endswith(ZERO_SHOT_MARK) else title + ZERO_SHOT_MARK

@@ -26,16 +26,17 @@ class Study:
         return [str(self.config.method(member).model).partition(":")[0] for member in self.trained([name])]
 
     def trained(self, names: Sequence[str]) -> list[str]:
-        """The methods that are trained for `names`: ensembles stand for their members, nobody twice."""
-        return list(dict.fromkeys(member for name in names for member, _ in self.config.members(name, 0)))
+        """The methods that are trained for `names`: ensembles stand for their members, nobody twice, zero-shot none."""
+        own = [name for name in names if name not in self.config.zero_shot]
+        return list(dict.fromkeys(member for name in own for member, _ in self.config.members(name, 0)))
 
     @cached_property
     def tables(self) -> dict[str, tuple[str, ...]]:
-        """Which methods a table compares: all of them, LGSF and its ablations, the others; none is empty."""
+        """Which methods a table compares: all of them and zero-shot rows, LGSF and its ablations, the others."""
         listed = self.config.run.methods
         own = tuple(name for name in listed if all(module.startswith("lgsf.") for module in self.modules(name)))
         others = tuple(name for name in listed if name not in own)
-        named = {"comparison": listed, "ablations": own, "baselines": others}
+        named = {"comparison": (*listed, *self.config.run.zero_shot), "ablations": own, "baselines": others}
         return {table: methods for table, methods in named.items() if methods}
 
     @cached_property
@@ -72,12 +73,13 @@ class Study:
         said: dict[str, Any] = {}
         if words and name in config.ensembles:
             said = {"members": tuple(config.title_of(member) for member in config.ensembles[name].members)}
-        elif words:
+        elif words and name not in config.zero_shot:
             said = {"choices": config.method(name).choices}
         return MethodEntry(
             name=name,
             title=config.title_of(name),
             ensemble=name in config.ensembles,
+            zero_shot=name in config.zero_shot,
             published=config.published_key(name),
             **said,
         )
@@ -89,6 +91,11 @@ class Study:
             for run in self.experiment(methods).expected()
             if run.method != "truth" or self.config.datasets[run.dataset].has_scene_graph
         ]
+
+    def zero_shot_settings(self, name: str) -> str:
+        """What the row of a dual encoder off the shelf depends on, as JSON."""
+        own = self.config.zero_shot[name]
+        return own.model_copy(update={"title": own.title_of(name)}).model_dump_json()
 
     def dataset_settings(self, dataset: str) -> str:
         """The dataset's section of the configuration as JSON, without what describes its photos and its downloads."""

@@ -33,6 +33,11 @@ class Source(Settings):
         """Name of the source: that of the folder its settings stand in."""
         return cls.__module__.split(".")[-2]
 
+    @property
+    def pictures(self) -> str | None:
+        """Folder of the photos, "" where the dataset holds its pictures itself, None where there are none."""
+        return getattr(self, "images", None)
+
     def files(self) -> list[str]:
         """Paths that the dataset is made from, whether they exist or not; a change of one prepares it again."""
         return []

@@ -10,8 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from lgsf.data.layout import Dataset, Split
+from lgsf.data.pictures import find_pictures
 from lgsf.gallery.album import CaptionEntry, Change, ImageEntry, Question
-from lgsf.gallery.pictures import find_pictures, read_credits, thumbnails
+from lgsf.gallery.pictures import read_credits, thumbnails
 
 
 def entries(

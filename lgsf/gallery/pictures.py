@@ -1,4 +1,4 @@
-"""Pictures for the gallery: find them beside a dataset or in the user's folder, and shrink them within a budget."""
+"""Pictures for the gallery: whose they are, and how they shrink within a budget."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from pathlib import Path
 from PIL import Image, ImageOps
 from pydantic import BaseModel, ConfigDict
 
-from lgsf.data.layout import Dataset, Split
 from lgsf.system.errors import LgsfError
 from lgsf.system.given import read_text
 
@@ -20,7 +19,6 @@ LARGE, SMALL = 320, 144  # longest side in pixels: pictures that are looked at, 
 SCALES = (1.0, 0.75, 0.5)
 QUALITY = 72
 ATTRIBUTION, CREDITS = "ATTRIBUTION.csv", ("author", "licence", "flickr_url")
-SUFFIXES = (".jpg", ".jpeg", ".png")
 
 
 class Thumbnail(BaseModel):
@@ -33,49 +31,16 @@ class Thumbnail(BaseModel):
     height: int
 
 
-def find_pictures(data: Dataset, split: Split, photos: Path | None) -> dict[int, Path]:
-    """Row of an image -> its picture, for all that are there.
-
-    Drawn pictures lie in the dataset. Photos of a pack lie in the folder `photos` of the user, under the file
-    name or the id of the image, or under COCO's names, which end in the id with leading zeros.
-
-    Raises LgsfError where `photos` is no folder.
-    """
-    if data.manifest["source"].get("kind") == "scenes":
-        files = {row: data.root / name for row, name in enumerate(split.images["file_name"])}
-        home = data.root.resolve()
-        for file in files.values():
-            if not file.resolve().is_relative_to(home):  # a link; names were checked when the split was opened
-                raise LgsfError(f"{file} is a link out of its dataset: prepare the dataset again.")
-        return {row: file for row, file in files.items() if file.is_file()}
-    if photos is None:
-        return {}
-    if not photos.is_dir():
-        raise LgsfError(
-            f"{photos}: there is no such folder; set datasets.{data.name}.images to the folder of the "
-            "photos, or remove the key."
-        )
-    present = {file.name: file for file in sorted(photos.iterdir()) if file.suffix.lower() in SUFFIXES}
-    by_stem = {file.stem: file for file in present.values()}
-    by_stem |= {file.stem.rpartition("_")[2]: file for file in present.values() if file.stem.startswith("COCO_")}
-    found = {}
-    for row, (id_, name) in enumerate(zip(split.images["image_id"], split.images["file_name"], strict=True)):
-        padded = id_.zfill(12) if id_.isdecimal() else id_
-        file = present.get(Path(name).name) or present.get(id_) or by_stem.get(id_) or by_stem.get(padded)
-        if file is not None:
-            found[row] = file
-    return found
-
-
 def read_credits(photos: Path | None) -> dict[str, str]:
-    """File name of a photo -> whose it is, from `ATTRIBUTION.csv` in the folder of the photos; {} without it.
+    """File name of a photo -> whose it is, from `ATTRIBUTION.csv` in their folder or beside it; {} without.
 
     Its columns are file_name and any of author, licence and flickr_url.
 
     Raises LgsfError where the file cannot be read or has no such columns.
     """
-    path = photos / ATTRIBUTION if photos is not None else None
-    if path is None or not path.is_file():
+    places = () if photos is None else (photos / ATTRIBUTION, photos.resolve().parent / ATTRIBUTION)
+    path = next((place for place in places if place.is_file()), None)
+    if path is None:
         return {}
     try:
         rows = list(csv.DictReader(io.StringIO(read_text(path, remedy="mend or remove it"), newline="")))

@@ -13,42 +13,19 @@ import torch
 from torch import Tensor
 
 from lgsf.models.pretrained import PretrainedBert, transformers_missing
-from lgsf.pretrained.files import BERT_FILES, PACKAGE, locate
+from lgsf.pretrained.files import BERT_FILES
+from lgsf.pretrained.hub import model_folder
 from lgsf.system.errors import LgsfError
 from lgsf.system.files import read_json
-
-HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?")
-
 
 # What checkpoints hold beside BertModel's weights: heads of the pretraining tasks, and a constant.
 UNUSED = ("pooler.", "cls.", "embeddings.position_ids")
 
 
 def bert_folder(name: str) -> Path:
-    """The folder of a model: as named, in a package, or fetched from the Hugging Face hub.
-
-    The hub is asked only for what is no folder; with HF_HUB_OFFLINE=1 only its local store is looked at.
-    """
-    folder = locate(name)
-    if folder.is_dir():
-        return folder
-    wrong = f"text.path {name!r} is no folder"
-    if name.startswith(PACKAGE) or not HUB_NAME.fullmatch(name):
-        raise LgsfError(f"{wrong}: give the folder of a BERT (config.json, model.safetensors, tokenizer files).")
-    try:
-        from huggingface_hub import snapshot_download
-
-        return Path(snapshot_download(name, allow_patterns=list(BERT_FILES)))
-    except ImportError as error:
-        raise LgsfError(
-            f"{wrong}, and huggingface_hub cannot be imported ({error}): install the extra `bert`, "
-            "pip install 'lgsf-benchmark[bert]', or give a folder."
-        ) from None
-    except Exception as error:  # the hub's client has a dozen kinds
-        reason = " ".join(str(error).split())[:200]
-        raise LgsfError(
-            f"{wrong}, and the Hugging Face hub did not give it ({reason}): download the model and name its folder."
-        ) from None
+    """The folder of a model: as named, in a package, or fetched from the Hugging Face hub."""
+    kind = "a BERT (config.json, model.safetensors, tokenizer files)"
+    return model_folder(name, key="text.path", kind=kind, extra="bert", patterns=BERT_FILES)
 
 
 def read_bert(folder: Path) -> PretrainedBert:

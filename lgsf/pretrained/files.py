@@ -6,7 +6,7 @@ Without torch: the workflow declares these files as inputs, and its dry run must
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,12 @@ BERT_FILES = (
     "config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json",
     "vocab.txt", "model.safetensors.index.json", "*.safetensors",
 )  # fmt: skip
+# The same of a vision model, and of a dual encoder with its tokenizer.
+VISION_FILES = (
+    "config.json", "preprocessor_config.json", "processor_config.json", "model.safetensors.index.json", "*.safetensors"
+)  # fmt: skip
+DUAL_FILES = tuple(dict.fromkeys((*VISION_FILES, *BERT_FILES, "vocab.json", "merges.txt", "*.model")))
+TIMM = "timm:"  # in front of the name of one of timm's models
 
 
 def bert_name(parameters: Mapping[str, Any]) -> str | None:
@@ -50,8 +56,21 @@ def locate(name: str) -> Path:
 
 
 def bert_files(folder: Path) -> list[Path]:
-    """The files of a model's folder that count, sorted."""
-    return sorted(path for pattern in BERT_FILES for path in folder.glob(pattern) if path.is_file())
+    """The files of a BERT's folder that count, sorted."""
+    return matching_files(folder, BERT_FILES)
+
+
+def matching_files(folder: Path, patterns: Sequence[str]) -> list[Path]:
+    """The files of a folder that fit one of the patterns, sorted, each once."""
+    return sorted({path for pattern in patterns for path in folder.glob(pattern) if path.is_file()})
+
+
+def model_files(name: str, patterns: Sequence[str]) -> list[Path]:
+    """Those files of a vision model or dual encoder that are on this machine under `name`, for the workflow to watch."""
+    try:
+        return matching_files(locate(name.removeprefix(TIMM)), patterns)
+    except LgsfError:  # the job says so
+        return []
 
 
 def vector_files(path: Path) -> list[Path]:

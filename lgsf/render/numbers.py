@@ -22,7 +22,8 @@ PROTOCOL_LABELS = {"full": "whole test split as gallery", "folds": "mean over fo
 
 def kind_mark(kind: str) -> str:
     """What a table adds to a title; the title of an ensemble says by itself that it is one."""
-    return "" if kind in ("trained", "ensemble") else kind
+    words = {"trained": "", "ensemble": "", "zero_shot": "trained on other data"}
+    return words.get(kind, kind)
 
 
 def decimal(value: float | None, places: int = 1, *, sign: bool = False) -> str:

@@ -23,7 +23,7 @@ class RunFacts(RunRecord):
         """
         if self.kind == "control":
             return {"text": "", "visual": "", "ensemble": ""}
-        averaged = {"trained": False, "ensemble": True}.get(self.kind, self.ensemble)
+        averaged = {"trained": False, "zero_shot": False, "ensemble": True}.get(self.kind, self.ensemble)
         return {
             "text": self.text_encoder or UNKNOWN,
             "visual": self.features or self.data.get("source", {}).get("features") or UNKNOWN,

@@ -10,3 +10,4 @@ NO_COMPARISON = (
     "of the transductive diagnostic, whose scores depend on the other test queries: they stand in no comparison; "
     "move them back into the run's folder 'transductive'."
 )
+APART = ("control", "zero_shot")  # kinds of runs that stand in tables and compete with nobody

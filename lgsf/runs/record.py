@@ -77,7 +77,7 @@ class RunRecord(Facts):
     model_config = ConfigDict(extra="forbid")  # a writer's slip of the pen
 
     schema_version: Literal[1]
-    kind: Literal["trained", "control", "ensemble", "imported"]
+    kind: Literal["trained", "control", "ensemble", "imported", "zero_shot"]
     dataset: str
     method: str
     title: str = ""

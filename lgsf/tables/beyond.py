@@ -18,7 +18,7 @@ from lgsf.data.positives import SETS
 from lgsf.metrics.difficulty import RECALL_AT, found_alone, found_by
 from lgsf.metrics.hubness import hubness
 from lgsf.metrics.relevance import DIRECTIONS, measures
-from lgsf.runs.names import EVALUATE_AGAIN, SPLIT
+from lgsf.runs.names import APART, EVALUATE_AGAIN, SPLIT
 from lgsf.runs.origin import read_evaluated
 from lgsf.runs.ranks import JUDGED_ARRAYS, TWIN, Ranks
 from lgsf.runs.relevance import FILE, read_relevance
@@ -28,7 +28,7 @@ from lgsf.tables.finished import Finished
 
 COLUMNS = ("dataset", "method", "title", "kind", "seed", "what", "direction", "metric", "value", "low", "high", "n", "note")  # fmt: skip
 PEOPLE = "people_"
-NOT_SINGLE = ("control", "ensemble")  # controls are no competitors, an ensemble finds what its members find
+NOT_SINGLE = (*APART, "ensemble")  # an ensemble finds what its members find
 OLDER = f"the run was evaluated before this was measured: {EVALUATE_AGAIN}"
 Row = dict[str, Any]
 Arrays = Mapping[str, npt.NDArray[Any]]

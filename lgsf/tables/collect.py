@@ -101,7 +101,8 @@ def _read(run: ExpectedRun, finished: Finished) -> list[dict[str, Any]]:
             raise LgsfError(
                 f"{folder / 'run.json'}: {key} is {have!r}, but the folder is that of {want!r}; move it back."
             )
-    if run.is_control != (facts.kind == "control") or run.is_ensemble != (facts.kind == "ensemble"):
+    expected = {"control": run.is_control, "ensemble": run.is_ensemble, "zero_shot": run.is_zero_shot}
+    if any(is_so != (facts.kind == kind) for kind, is_so in expected.items()):
         raise LgsfError(f"{folder / 'run.json'}: kind is {facts.kind!r}, which does not fit the name {run.method!r}.")
     ranks = finished.ranks(run.dataset, run.method, run.seed)
     twins = twin_accuracy(folder)

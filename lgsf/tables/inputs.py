@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from lgsf.runs.names import UNKNOWN
+from lgsf.runs.names import APART, UNKNOWN
 
 INPUTS = {"text": "text encoder", "visual": "features", "ensemble": "ensemble"}
 SINGLE = {"yes": "means over several models", "no": "single models", UNKNOWN: "single model or mean unknown"}
@@ -24,8 +24,8 @@ class PrintedInputs(NamedTuple):
 
 
 def single_models(summary: pd.DataFrame) -> pd.DataFrame:
-    """The rows that compete for the best mean: neither controls nor means over several models."""
-    return summary[(summary["kind"] != "control") & (summary["ensemble"] != "yes")]
+    """The rows that compete for the best mean: neither controls, nor trained on other data, nor means over several."""
+    return summary[~summary["kind"].isin(APART) & (summary["ensemble"] != "yes")]
 
 
 def printed_inputs(rows: pd.DataFrame) -> PrintedInputs:

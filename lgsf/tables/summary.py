@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from lgsf.metrics.names import RANK_METRICS, higher_is_better, is_twin
+from lgsf.runs.names import APART
 from lgsf.tables.collect import GROUP
 from lgsf.tables.inputs import INPUTS
 
@@ -55,10 +56,11 @@ def _told(values: pd.Series[str]) -> str:
 def differences(summary: pd.DataFrame, reference: str) -> pd.DataFrame:
     """Every method's mean minus the reference's, in points and in percent of the reference, with both SDs.
 
-    Controls are no competitors and are left out; so are ranks, of which less is more. Empty without the reference.
+    Controls and zero-shot rows are no competitors and are left out; so are ranks, of which less is more. Empty
+    without the reference.
     """
     shared = ["dataset", "protocol", "metric"]
-    scores = summary[(summary["kind"] != "control") & summary["metric"].map(higher_is_better)]
+    scores = summary[~summary["kind"].isin(APART) & summary["metric"].map(higher_is_better)]
     base = scores.loc[scores["method"] == reference, [*shared, "mean", "sd", "n", "dev_looks"]]
     table = scores[scores["method"] != reference].merge(base, on=shared, suffixes=("", "_reference"))
     table["difference"] = table["mean"] - table["mean_reference"]

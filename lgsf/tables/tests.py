@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from lgsf.config.experiment import Experiment
+from lgsf.runs.names import APART
 from lgsf.statistics import COLUMNS, Ranks, method_tests
 from lgsf.tables.finished import Finished
 
@@ -14,10 +15,10 @@ SHOWN_COLUMNS = ("dataset", "reference", *COLUMNS)
 def experiment_tests(experiment: Experiment, runs: pd.DataFrame, finished: Finished) -> pd.DataFrame:
     """What lgsf.statistics says of every method against every reference; runs as lgsf.tables.collect.collect gives them.
 
-    Columns are SHOWN_COLUMNS. Controls are not tested. A reference without a
-    finished run has no rows. Corrections are made within one dataset, protocol and reference.
+    Columns are SHOWN_COLUMNS. Controls and zero-shot rows are not tested. A reference without a finished run has no
+    rows. Corrections are made within one dataset, protocol and reference.
     """
-    rows = runs[(runs["status"] == "finished") & (runs["kind"] != "control")]
+    rows = runs[(runs["status"] == "finished") & ~runs["kind"].isin(APART)]
     tables = []
     for (dataset, protocol), group in rows.groupby(["dataset", "protocol"], sort=False):
         ranks: dict[str, list[Ranks]] = {}

@@ -13,7 +13,8 @@ import pytest
 from PIL import Image
 
 from lgsf.data.layout import Dataset, Split, open_dataset
-from lgsf.gallery.pictures import LARGE, SMALL, find_pictures, read_credits, thumbnails
+from lgsf.data.pictures import find_pictures
+from lgsf.gallery.pictures import LARGE, SMALL, read_credits, thumbnails
 from lgsf.system.errors import LgsfError
 
 
@@ -96,6 +97,8 @@ def test_credits_come_with_the_photos(tmp_path: Path) -> None:
     path = tmp_path / "ATTRIBUTION.csv"
     path.write_text("image_id,file_name,licence,flickr_url\n1,a.jpg,CC BY 2.0,https://x.y/a\n2,b.jpg,,https://x.y/b\n")
     assert read_credits(tmp_path) == {"a.jpg": "CC BY 2.0, https://x.y/a", "b.jpg": "https://x.y/b"}
+    (tmp_path / "images").mkdir()
+    assert read_credits(tmp_path / "images") == read_credits(tmp_path)  # a folder of photos beside the file
     path.write_text("name,licence\na.jpg,CC0\n")
     with pytest.raises(LgsfError, match=r"ATTRIBUTION\.csv needs a column file_name"):
         read_credits(tmp_path)

@@ -17,7 +17,7 @@ try:
     from lgsf.config.names import CONTROLS
     from lgsf.config.checks.replaced import refuse_to_replace
     from lgsf.config.study import Study
-    from lgsf.pretrained.files import local_files
+    from lgsf.pretrained.files import DUAL_FILES, VISION_FILES, local_files, model_files
     from lgsf.system import places
     from lgsf.system.errors import LgsfError
     from lgsf.verdict.published import check_keys

@@ -29,6 +29,7 @@ rule prepare:
     input:
         source=source_files,
         downloads=download_records,
+        shards=shard_files,
         code=reader_code,
     output:
         "<dataset>/vocabulary.json",

@@ -20,6 +20,39 @@ def reader_code(wildcards):
     return [str(places.near(places.PACKAGE / "data/prepare.py")), *code(f"lgsf.data.{source}.prepare")]
 
 
+def shard_files(wildcards):
+    """Checksums of the shards that a dataset of photos is assembled from."""
+    source = CONFIG.datasets[wildcards.dataset]
+    n = source.extract.shards if source.source == "photos" else 0
+    return [f"<dataset>/shards/{k}-of-{n}.sha256" for k in range(1, n + 1)]
+
+
+def extraction_model(wildcards):
+    """Those files of the model that are there; what is missing is for `lgsf extract` to say."""
+    return [str(path) for path in model_files(CONFIG.datasets[wildcards.dataset].extract.model, VISION_FILES)]
+
+
+def extraction_threads(wildcards):
+    """The model's threads and the processes that decode photos, at least one of each."""
+    settings = CONFIG.datasets[wildcards.dataset].extract
+    return max(settings.threads, settings.workers)
+
+
+def pictures(wildcards):
+    """Folder of the dataset's photos; empty where it holds its pictures itself."""
+    return CONFIG.datasets[wildcards.dataset].pictures
+
+
+def zero_shot_settings(wildcards):
+    """What the row of a dual encoder off the shelf depends on, as JSON."""
+    return STUDY.zero_shot_settings(wildcards.zero_shot)
+
+
+def zero_shot_model(wildcards):
+    """Those files of the model that are there; what is missing is for `lgsf zero-shot` to say."""
+    return [str(path) for path in model_files(CONFIG.zero_shot[wildcards.zero_shot].model, DUAL_FILES)]
+
+
 def dataset_settings(wildcards):
     """The dataset's section of the configuration as JSON."""
     return STUDY.dataset_settings(wildcards.dataset)

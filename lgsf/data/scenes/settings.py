@@ -25,3 +25,7 @@ class ScenesSource(Source):
     position: bool = Field(True, description="append box coordinates to the region features")
     min_count: int = Field(2, ge=1, description="a word needs this many training occurrences")
     folds: int = Field(1, ge=1, description="folds of the test protocol")
+
+    @property
+    def pictures(self) -> str | None:
+        return ""

@@ -11,6 +11,7 @@ from lgsf.render.plots import Labelled, Plot, scatter_plot
 from lgsf.report.collected import Collected
 from lgsf.report.section import Section
 from lgsf.report.seeds import competitors
+from lgsf.runs.names import APART
 
 UNITS = ((3600, "hours"), (60, "minutes"), (1, "seconds"))
 COSTS = (
@@ -39,7 +40,7 @@ def section(found: Collected, dataset: str) -> Section:
 def cost_block(id_: str, caption: str, runs: pd.DataFrame) -> Block:
     """Mean training time, memory and size of each trained method of one dataset and protocol, beside its rSum."""
     rows = []
-    for _, own in runs[(runs["kind"] != "control") & (runs["status"] == "finished")].groupby("method", sort=False):
+    for _, own in runs[~runs["kind"].isin(APART) & (runs["status"] == "finished")].groupby("method", sort=False):
         cost = own[["seconds", "peak_memory_mb", "peak_gpu_memory_mb", "parameters", "parameters_training_only"]].mean()
         rows.append(
             [
@@ -68,7 +69,7 @@ def cost_block(id_: str, caption: str, runs: pd.DataFrame) -> Block:
 def cost_plots(prefix: str, runs: pd.DataFrame, subject: str) -> list[Plot]:
     """rSum against training time, memory and size, mean over seeds."""
     plots = []
-    finished = runs[(runs["kind"] != "control") & (runs["status"] == "finished")]
+    finished = runs[~runs["kind"].isin(APART) & (runs["status"] == "finished")]
     for column, label in COSTS:
         means = finished.groupby("method", sort=False)[[column, "rsum"]].mean().dropna()
         titles = competitors(runs)

@@ -12,6 +12,7 @@ from lgsf.render.numbers import listing
 from lgsf.report.collected import Collected
 from lgsf.report.section import Section
 from lgsf.runs.facts import RunFacts
+from lgsf.runs.names import APART
 
 MANY = 6
 INTRODUCTION = (
@@ -60,7 +61,7 @@ def method_cards(records: Iterable[RunFacts], methods: Sequence[MethodEntry], *,
     entries = {method.name: method for method in methods}
     found: dict[str, tuple[RunFacts, list[str]]] = {}
     for facts in records:
-        if facts.kind == "control" or (facts.kind == "imported" and "model" not in facts.config):
+        if facts.kind in APART or (facts.kind == "imported" and "model" not in facts.config):
             continue
         settings = {k: v for k, v in facts.config.items() if k not in ("dataset", "device", "threads")}
         settings |= {"checkpoint": facts.checkpoint.sha256} if facts.checkpoint else {}

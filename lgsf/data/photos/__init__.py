@@ -1,0 +1,1 @@
+"""Photos and captions: features are extracted shard by shard (lgsf.extract), and assembled here into the layout."""

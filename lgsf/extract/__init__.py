@@ -1,0 +1,1 @@
+"""Features from photos: regions of any detector, grids and whole-image vectors of any vision backbone."""
