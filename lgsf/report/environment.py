@@ -8,8 +8,9 @@ import hashlib
 import jinja2
 from markupsafe import Markup
 
-from lgsf.render.markdown import flow_text, markdown_text
+from lgsf.render.markdown import markdown_text
 from lgsf.render.numbers import unbroken
+from lgsf.render.twin import flow_text
 
 
 def environment(*, escape: bool) -> jinja2.Environment:

@@ -12,8 +12,9 @@ import pytest
 import lgsf.report.page as report
 from lgsf.render.block import Block, Cell, numbers, table_block, words
 from lgsf.render.flow import Details, Figures, Heading, Item, Paragraph
-from lgsf.render.markdown import flow_text, markdown_text
+from lgsf.render.markdown import markdown_text
 from lgsf.render.plots import DotRow, dot_plot
+from lgsf.render.twin import flow_text
 from lgsf.report.collected import Collected
 from lgsf.report.section import Section
 from tests.support import synthetic
