@@ -11,6 +11,7 @@ from PIL import Image
 
 from lgsf.cli import main
 from lgsf.config.file import Config
+from lgsf.data.features.settings import FeaturesSource
 from lgsf.data.precomp.settings import PrecompSource
 from lgsf.gallery.pictures import read_credits, thumbnails
 from lgsf.pretrained.files import locate
@@ -44,6 +45,14 @@ def test_every_door_for_paths_is_this_one(tmp_path: Path) -> None:
     source = PrecompSource(source="precomp", path="~/pack/", images="photos//")
     assert (source.path, source.images) == (f"{home}/pack", "photos")
     assert all("//" not in name for name in source.files())
+    lists = {"train": "~/train.txt", "dev": "~/dev.txt", "test": "lists//test.txt"}
+    own = {
+        "annotations": {"format": "flickr", "path": "~/a//results.token", "lists": lists},
+        "features": {"format": "tsv", "paths": ["~/features.tsv"]},
+    }
+    made = FeaturesSource.model_validate({"source": "features", "images": "~/photos/", "judgements": "~/j/", **own})
+    assert (made.images, made.judgements) == (f"{home}/photos", f"{home}/j")
+    assert made.files() and not [name for name in made.files() if "~" in name or "//" in name]
     assert locate("~/glove.txt") == home / "glove.txt"
     with pytest.raises(SystemExit):
         main(["schema", "--out", ""])
