@@ -11,6 +11,7 @@ from PIL import Image
 
 from lgsf.cli import main
 from lgsf.config.file import Config
+from lgsf.data.features.settings import FeaturesSource
 from lgsf.data.precomp.settings import PrecompSource
 from lgsf.gallery.pictures import read_credits, thumbnails
 from lgsf.pretrained.files import locate
@@ -44,6 +45,14 @@ def test_every_door_for_paths_is_this_one(tmp_path: Path) -> None:
     source = PrecompSource(source="precomp", path="~/pack/", images="photos//")
     assert (source.path, source.images) == (f"{home}/pack", "photos")
     assert all("//" not in name for name in source.files())
+    lists = {"train": "~/train.txt", "dev": "~/dev.txt", "test": "lists//test.txt"}
+    own = {
+        "annotations": {"format": "flickr", "path": "~/a//results.token", "lists": lists},
+        "features": {"format": "tsv", "paths": ["~/features.tsv"]},
+    }
+    made = FeaturesSource.model_validate({"source": "features", "images": "~/photos/", "judgements": "~/j/", **own})
+    assert (made.images, made.judgements) == (f"{home}/photos", f"{home}/j")
+    assert made.files() and not [name for name in made.files() if "~" in name or "//" in name]
     assert locate("~/glove.txt") == home / "glove.txt"
     with pytest.raises(SystemExit):
         main(["schema", "--out", ""])
@@ -57,7 +66,7 @@ def test_folders_of_the_workflow_are_paths_too(tmp_path: Path) -> None:
         "datasets": {"d": {"source": "scenes"}}, "methods": {"vsepp": {"model": "baselines.vsepp:VSEPP"}},
     }  # fmt: skip
     assert Config.parse(raw).pathvars == {"results": f"{tmp_path}/home/results"}
-    with pytest.raises(LgsfError, match=r"pathvars\.results: the path '' is empty"):
+    with pytest.raises(LgsfError, match=r"pathvars\.results: a path is needed"):
         Config.parse({**raw, "pathvars": {"results": ""}})
 
 
@@ -122,7 +131,7 @@ def test_every_verb_with_a_seed_asks_for_a_folder_that_tables_find(
         main([verb, *arguments[verb]])
     assert stopped.value.code == 2
     said = capsys.readouterr().err
-    assert "call the folder seed7" in said or "the seed -1 is not in" in said
+    assert "call the folder seed7" in said or "a whole number from 0 to" in said
     assert not (tmp_path / "results").exists()
 
 

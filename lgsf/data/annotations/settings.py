@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from lgsf.system.settings import Settings
+from lgsf.system.settings import PlainPath, Settings
 
 FIELD = 5  # captions per image in the packs of the field
 
@@ -14,9 +14,11 @@ FIELD = 5  # captions per image in the packs of the field
 class Lists(Settings):
     """Files that say which image is in which split: a line per image with its file name, name or id."""
 
-    train: str | None = Field(None, description="list of training images; without it, all that no other list names")
-    dev: str = Field(description="list of development images")
-    test: str = Field(description="list of test images, in the order that folds are cut in")
+    train: PlainPath | None = Field(
+        None, description="list of training images; without it, all that no other list names"
+    )
+    dev: PlainPath = Field(description="list of development images")
+    test: PlainPath = Field(description="list of test images, in the order that folds are cut in")
 
     def files(self) -> list[str]:
         """The lists that are named."""
@@ -27,8 +29,10 @@ class CocoAnnotations(Settings):
     """COCO's captions JSON (2014 or 2017), read through pycocotools."""
 
     format: Literal["coco"]
-    captions: list[str] = Field(min_length=1, description="captions JSON files, for example of train2014 and val2014")
-    instances: list[str] = Field([], description="instances JSON files: true boxes, for diagnosis")
+    captions: list[PlainPath] = Field(
+        min_length=1, description="captions JSON files, for example of train2014 and val2014"
+    )
+    instances: list[PlainPath] = Field([], description="instances JSON files: true boxes, for diagnosis")
     lists: Lists = Field(description="lists of the splits: those of Karpathy, or one's own")
     captions_per_image: int | None = Field(FIELD, ge=1, description="captions kept of an image, by id; null keeps all")
 
@@ -41,7 +45,7 @@ class KarpathyAnnotations(Settings):
     """Karpathy's JSON: dataset_coco.json, dataset_flickr30k.json, dataset_flickr8k.json."""
 
     format: Literal["karpathy"]
-    path: str = Field(description="the JSON file")
+    path: PlainPath = Field(description="the JSON file")
     restval: bool = Field(
         True, description="COCO's `restval` images belong to training, as usual; false leaves them out"
     )
@@ -56,7 +60,7 @@ class FlickrAnnotations(Settings):
     """Flickr8k.token.txt or Flickr30k's results_20130124.token: lines of name.jpg#0, a tab, and the caption."""
 
     format: Literal["flickr"]
-    path: str = Field(description="the token file")
+    path: PlainPath = Field(description="the token file")
     lists: Lists = Field(description="lists of the splits, such as Flickr_8k.trainImages.txt")
 
     def files(self) -> list[str]:
@@ -68,7 +72,7 @@ class TableAnnotations(Settings):
     """One's own data: CSV or JSON lines with the columns image, caption and split, a row per caption."""
 
     format: Literal["table"]
-    path: str = Field(description=".csv, .tsv or .jsonl file; image is the file's name in the folder of photos")
+    path: PlainPath = Field(description=".csv, .tsv or .jsonl file; image is the file's name in the folder of photos")
     lists: Lists | None = Field(None, description="lists of the splits, where the file has no column split")
     captions_per_image: int | None = Field(None, ge=1, description="captions kept of an image; null keeps all")
 

@@ -10,6 +10,7 @@ import pandas as pd
 
 from lgsf.data.annotations.model import SPLIT_NAMES, Annotations
 from lgsf.data.annotations.read import read_annotations
+from lgsf.data.characters import clean
 from lgsf.data.features.folder import FolderReader
 from lgsf.data.features.hdf5 import Hdf5Reader
 from lgsf.data.features.image import FeatureReader, named
@@ -48,8 +49,8 @@ def prepare(settings: FeaturesSource, *, name: str, root: Path) -> None:
     judged, judgement_files = _judgements(settings, splits["test"])
     sums |= {path.name: inputs.add(path) for path in judgement_files}
     with DatasetWriter(root, name=name, source={}, protocol={"folds": settings.folds}) as writer:
-        texts = [caption.text for caption in splits["train"].captions]
-        writer.vocabulary(Vocabulary.build(texts, min_count=settings.min_count))
+        texts = [clean(caption.text) for caption in splits["train"].captions]
+        writer.vocabulary(Vocabulary.build(texts, min_count=settings.min_count, tokenizer=settings.tokenizer))
         for split, own in splits.items():
             facts: dict[str, float] = {}  # filled while the blocks are read, before they are written down
             writer.split(

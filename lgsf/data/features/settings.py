@@ -8,8 +8,8 @@ from pydantic import Field
 
 from lgsf.data.annotations.settings import AnnotationSettings
 from lgsf.data.precomp.settings import JUDGEMENTS
-from lgsf.data.source import Source
-from lgsf.system.settings import Settings
+from lgsf.data.source import Source, TokenizerName
+from lgsf.system.settings import PlainPath, Settings
 
 MAPPING = "id_mapping.json"
 
@@ -25,7 +25,9 @@ class TsvFeatures(FeatureFiles):
     """Bottom-up attention's TSV: image_id, width, height, num_boxes, boxes and features in base64."""
 
     format: Literal["tsv"]
-    paths: list[str] = Field(min_length=1, description="the .tsv files, in any order; together they hold every image")
+    paths: list[PlainPath] = Field(
+        min_length=1, description="the .tsv files, in any order; together they hold every image"
+    )
 
     def files(self) -> list[str]:
         """Everything that is read."""
@@ -36,9 +38,11 @@ class FolderFeatures(FeatureFiles):
     """A folder with one .npy or .npz per image, under the id or the file name of the image."""
 
     format: Literal["folder"]
-    path: str = Field(description="the folder; files may lie in folders below it")
-    boxes_path: str | None = Field(None, description="folder with a .npy of boxes per image, under the same names")
-    mapping: str | None = Field(
+    path: PlainPath = Field(description="the folder; files may lie in folders below it")
+    boxes_path: PlainPath | None = Field(
+        None, description="folder with a .npy of boxes per image, under the same names"
+    )
+    mapping: PlainPath | None = Field(
         None, description=f"JSON of image id to photo; {MAPPING} in the folder needs no mention"
     )
 
@@ -52,12 +56,14 @@ class Hdf5Features(FeatureFiles):
     """HDF5 as captioning packs have it: an entry per image, or arrays over all images; without names, they are tried."""
 
     format: Literal["hdf5"]
-    paths: list[str] = Field(min_length=1, description="the HDF5 files; together they hold every image")
+    paths: list[PlainPath] = Field(min_length=1, description="the HDF5 files; together they hold every image")
     features_key: str | None = Field(
         None, description="its features: '{id}_features', '{id}/features', or an array's name"
     )
     boxes_key: str | None = Field(None, description="its boxes, in the same way")
-    ids: list[str] | None = Field(None, description="per file, the ids of its rows: .txt with a line per row, or .json")
+    ids: list[PlainPath] | None = Field(
+        None, description="per file, the ids of its rows: .txt with a line per row, or .json"
+    )
 
     def files(self) -> list[str]:
         """Everything that is read."""
@@ -76,9 +82,12 @@ class FeaturesSource(Source):
     source: Literal["features"]
     annotations: AnnotationSettings
     features: FeatureSettings
-    judgements: str | None = Field(None, description="folder of Flickr8k's ExpertAnnotations.txt and CrowdFlower's")
-    images: str | None = Field(None, description="folder of the photos, for the report's gallery alone")
+    judgements: PlainPath | None = Field(
+        None, description="folder of Flickr8k's ExpertAnnotations.txt and CrowdFlower's"
+    )
+    images: PlainPath | None = Field(None, description="folder of the photos, for the report's gallery alone")
     licence: str = Field("unknown", description="licence of the data, for the record")
+    tokenizer: TokenizerName = Field("treebank", description="what cuts captions into words: jieba for Chinese")
     min_count: int = Field(4, ge=1, description="a word needs this many training occurrences")
     folds: int = Field(1, ge=1, description="folds of the test protocol; 5 is COCO's 1K protocol beside the full test")
     limit_train: int | None = Field(None, ge=2, description="use only the first images of the training split")
