@@ -8,7 +8,7 @@ from pydantic import Field
 
 from lgsf.data.annotations.settings import AnnotationSettings
 from lgsf.data.precomp.settings import JUDGEMENTS
-from lgsf.data.source import Source
+from lgsf.data.source import Source, TokenizerName
 from lgsf.system.settings import Settings
 
 MAPPING = "id_mapping.json"
@@ -79,6 +79,7 @@ class FeaturesSource(Source):
     judgements: str | None = Field(None, description="folder of Flickr8k's ExpertAnnotations.txt and CrowdFlower's")
     images: str | None = Field(None, description="folder of the photos, for the report's gallery alone")
     licence: str = Field("unknown", description="licence of the data, for the record")
+    tokenizer: TokenizerName = Field("treebank", description="what cuts captions into words: jieba for Chinese")
     min_count: int = Field(4, ge=1, description="a word needs this many training occurrences")
     folds: int = Field(1, ge=1, description="folds of the test protocol; 5 is COCO's 1K protocol beside the full test")
     limit_train: int | None = Field(None, ge=2, description="use only the first images of the training split")
