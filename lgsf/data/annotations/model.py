@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from lgsf.data.characters import clean
 from lgsf.data.text import is_bytes_literal
 from lgsf.system.errors import LgsfError
 
@@ -179,8 +180,8 @@ def _check_images(source: Path, images: Iterable[Image]) -> None:
 
 
 def _clean(source: Path, caption: Caption) -> Caption:
-    """The caption on one line, with single spaces (COCO's hold line ends): no tokenizer sees a difference."""
-    text = " ".join(caption.text.split())
+    """The caption on one line, with single spaces (COCO's hold line ends) and without characters that nobody sees."""
+    text = " ".join(clean(caption.text).split())
     if not text:
         raise LgsfError(f"{source}: caption {caption.caption_id!r} is empty; remove it or fill it in.")
     if is_bytes_literal(text):

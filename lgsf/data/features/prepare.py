@@ -48,7 +48,8 @@ def prepare(settings: FeaturesSource, *, name: str, root: Path) -> None:
     join = Join(reader, keys, wants_boxes=settings.features.boxes)
     judged, judgement_files = _judgements(settings, splits["test"])
     sums |= {path.name: inputs.add(path) for path in judgement_files}
-    with DatasetWriter(root, name=name, source={}, protocol={"folds": settings.folds}) as writer:
+    protocol = {"folds": settings.folds}
+    with DatasetWriter(root, name=name, source={}, protocol=protocol, store=settings.store) as writer:
         texts = [clean(caption.text) for caption in splits["train"].captions]
         writer.vocabulary(Vocabulary.build(texts, min_count=settings.min_count, tokenizer=settings.tokenizer))
         for split, own in splits.items():

@@ -62,17 +62,15 @@ def write_pack(root: Path, out: Path, form: PackForm) -> str:
     with new_folder(out) as partial:
         for name, split in splits.items():
             _write_split(partial, str(getattr(form, name)), split, kept, _pack_facts(dataset, name, form))
-        exact = whole and all(
-            dataset.manifest["splits"][name]["dtype"] == str(s.regions.dtype) for name, s in splits.items()
-        )
-        if exact:
+        packed = any(dataset.manifest["splits"][name]["dtype"] != str(s.regions.dtype) for name, s in splits.items())
+        if whole and not packed:
             _keep_the_rest(root, partial / STORE, dataset)
         dataset.inputs.check()
-    rest = (
-        f"{STORE}/ beside it holds what the layout cannot say, and makes it the same dataset again"
-        if exact
-        else "captions were left out or numbers were unpacked from int8, so it becomes another dataset when read again"
-    )
+    rest = f"{STORE}/ beside it holds what the layout cannot say, and makes it the same dataset again"
+    if not whole:
+        rest = "further captions were left out, so it becomes another dataset when it is read again"
+    elif packed:
+        rest = "its numbers are written as floating point, so it becomes another dataset when it is read again"
     return f"{out}: a pack of {sum(len(s.images) for s in splits.values())} images with {kept} captions each; {rest}."
 
 

@@ -164,6 +164,14 @@ def test_captions_of_an_image_need_not_stand_together(tmp_path: Path) -> None:
     assert [(c.caption_id, c.text) for c in train.captions] == [("x.jpg#0", "a"), ("x.jpg#1", "c")]
 
 
+def test_captions_lose_what_nobody_sees_and_nothing_else(tmp_path: Path) -> None:
+    text = "image,caption,split\nx.jpg,\ufeffA  caf\u00e9\u00ad  dog,train\ny.jpg,b,dev\nz.jpg,c,test\n"
+    (tmp_path / "a.csv").write_text(text, encoding="utf-8")
+    assert read({"format": "table", "path": str(tmp_path / "a.csv")}).captions[0].text == "A caf\u00e9 dog"
+    (tmp_path / "a.csv").write_text(text.replace("y.jpg,b", "y.jpg,\u200e"), encoding="utf-8")
+    explains(tmp_path / "a.csv", "caption 'y.jpg#0' is empty", {"format": "table", "path": str(tmp_path / "a.csv")})
+
+
 def test_limits_keep_the_first_images_and_their_captions(tmp_path: Path) -> None:
     full = read(write_coco(tmp_path))
     some = full.limited(train=4, rest=2)

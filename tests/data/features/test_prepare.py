@@ -164,6 +164,21 @@ def test_limits_and_repetition_give_the_same_bytes(tmp_path: Path) -> None:
     assert [len(open_dataset(tmp_path / "a").split(s).images) for s in SPLITS] == [3, 2, 2]
 
 
+def test_the_tokenizer_is_that_of_the_settings(tmp_path: Path) -> None:
+    pytest.importorskip("rjieba")
+    own = settings(karpathy(tmp_path), write_tsv(tmp_path), tokenizer="jieba")
+    prepare(own, name="c", root=tmp_path / "out")
+    assert open_dataset(tmp_path / "out").vocabulary().tokenizer == "jieba"
+
+
+def test_the_store_is_that_of_the_settings(tmp_path: Path) -> None:
+    prepare(settings(karpathy(tmp_path), write_tsv(tmp_path), store="int8"), name="c", root=tmp_path / "out")
+    dataset = open_dataset(tmp_path / "out")
+    assert dataset.manifest["splits"]["test"]["dtype"] == "int8"
+    stored = dataset.split("test").regions.read(np.array([0]))[0, : len(regions(391895))]
+    np.testing.assert_allclose(stored, regions(391895), atol=np.abs(regions(391895)).max() / 100)
+
+
 def test_folds_must_fit(tmp_path: Path) -> None:
     with pytest.raises(LgsfError, match="3 test images do not divide into 2 equal folds"):
         prepare(settings(karpathy(tmp_path), write_tsv(tmp_path), folds=2), name="c", root=tmp_path / "out")
@@ -190,7 +205,7 @@ def test_cxc_and_eccv_caption_find_their_captions(shared_path: Path, tmp_path: P
     path = write_karpathy_test(shared_path / "data" / "coco_text", tmp_path / "dataset_coco.json")
     content = json.loads(path.read_text())
     with h5py.File(tmp_path / "a.hdf5", "w") as file:
-        file["features"] = np.ones((5004, 1, 2), np.float16)
+        file["features"] = np.arange(1, 10_009, dtype=np.float32).reshape(5004, 1, 2)
         file["image_ids"] = np.array([image["cocoid"] for image in content["images"]])
     for image in content["images"]:  # other words, and another order of captions under their images
         image["sentences"] = [s | {"raw": f"dog {s['sentid']}"} for s in image["sentences"][::-1]]
