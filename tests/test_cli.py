@@ -180,3 +180,22 @@ def test_a_log_that_cannot_be_written(tmp_path: Path, capsys, log: str) -> None:
     (line,) = capsys.readouterr().err.splitlines()
     assert "lgsf: error: " in line and str(tmp_path) in line
     assert not (tmp_path / "x").exists()
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("--seed", str(2**64)),
+        ("--seed", "-1"),
+        ("--seed", "1.5"),
+        ("--seed", "9" * 5000),
+        ("--seed", ""),
+        ("--seed", "٣"),
+    ],
+)
+def test_numbers_that_no_option_takes(capsys, option: str, value: str) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        run("train", "--config", "c", "--dataset", "d", "--out", "o", f"{option}={value}")
+    assert stopped.value.code == 2
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert "argument --seed: a whole number from 0 to 2147483647 is needed" in said and len(said) < 300

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lgsf.config.file import Config
-from lgsf.config.loading import load, load_argument, load_file, parse
+from lgsf.config.loading import load, load_argument, load_file, parse, reread
 from lgsf.system.errors import LgsfError
 
 
@@ -72,3 +72,24 @@ def test_numbers_inside_arguments_are_numbers() -> None:
 @pytest.mark.parametrize("text", ["", "# nothing but words\n", "---\n", "{}"])
 def test_an_empty_file_changes_nothing(text: str) -> None:
     assert parse(text, source="f").values == {}
+
+
+def test_what_snakemake_merged_is_read_again(tmp_path: Path) -> None:
+    base, over = tmp_path / "config.yaml", tmp_path / "over.yaml"
+    base.write_text("experiment: a\nrun: {seeds: [0]}\n")
+    over.write_text("run: {seeds: [1, 2]}\n")
+    merged = {"experiment": "a", "run": {"seeds": ["3"]}, "title": "t"}  # --config makes text of the 3
+    arguments = ["run={seeds: [3]}", "title=t"]
+    loaded = reread(merged, [over, str(base)], [over], arguments)
+    assert loaded.values == {"experiment": "a", "run": {"seeds": [3]}, "title": "t"}
+    base.write_text("experiment: a\nexperiment: b\n")
+    with pytest.raises(LgsfError, match=r"config.yaml, line 2: the key 'experiment'"):
+        reread(merged, [over, str(base)], [over], arguments)
+
+
+def test_a_part_of_another_workflows_configuration_is_taken_as_it_is(tmp_path: Path) -> None:
+    theirs = tmp_path / "config.yaml"
+    theirs.write_text("ours: {experiment: a}\ntheirs: {paired: yes}\n")
+    part = {"experiment": "a"}
+    assert reread(part, [str(theirs)], [], []).values == part
+    assert reread(part, [], [], []).values == part

@@ -121,6 +121,7 @@ def test_options_that_no_model_has(
     files = make_files(tmp_path, case)
     setattr(files.content["opt"], name, value)
     files.save()
+    capsys.readouterr()
     with pytest.raises(SystemExit, match="2"):
         main(files.arguments())
     (sentence,) = capsys.readouterr().err.splitlines()
@@ -137,6 +138,7 @@ def test_weights_that_would_make_a_model_of_terabytes(tmp_path: Path, capsys: py
     files.content["opt"].embed_size = width
     files.save()
     assert len(text) > 1
+    capsys.readouterr()
     with pytest.raises(SystemExit, match="2"):
         main(files.arguments())
     (sentence,) = capsys.readouterr().err.splitlines()

@@ -290,6 +290,28 @@ def test_provenance_reaches_down_to_checksums(root: Path, page: str) -> None:
     assert "torch 2.8.0" in page
 
 
+def test_a_commit_is_data_in_both_pages(root: Path, tmp_path: Path) -> None:
+    shutil.copytree(root / "results", tmp_path / "results")
+    hostile = "<b>x</b> [here](javascript:alert) | `code` *loud*"
+    for path in (tmp_path / "results").rglob("run.json"):
+        record = json.loads(path.read_text())
+        record["git"]["commit"] = hostile
+        if record["config"]:
+            record["config"]["model"] = "a`b|c:<i>D</i>"
+        path.write_text(json.dumps(record))
+    synthetic.write_tables_and_verdicts(synthetic.experiment(), results=tmp_path / "results", out=tmp_path / "tables")
+    page = write_report(
+        synthetic.experiment(), results=tmp_path / "results", tables=tmp_path / "tables", out=tmp_path / "report"
+    )
+    html, markdown = page.read_text(encoding="utf-8"), (tmp_path / "report/report.md").read_text(encoding="utf-8")
+    escaped = r"&lt;b&gt;x&lt;/b&gt; \[here\](javascript:alert) \| \`code\` \*loud\*"
+    assert markdown.count(escaped) >= 2  # how to cite, and the table of checksums
+    assert r"a\`b\|c:&lt;i&gt;D&lt;/i&gt;" in markdown
+    for raw in ("<b>", "<i>", "[here](", "`code`"):
+        assert raw not in markdown
+    assert "<b>x</b>" not in html and "<i>D" not in html
+
+
 def test_on_coco_1k_the_claim_is_judged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import lgsf.verdict.claim
 

@@ -58,7 +58,7 @@ def refuse_to_replace(config: Config, results: Path, methods: Iterable[str]) -> 
                 continue
             who = f"experiment {owner!r}" if owner else "an experiment that left no name"
             raise LgsfError(
-                f"{folder} holds {len(runs)} {'run' if len(runs) == 1 else 'runs'} of {who} ({_listed(runs)}) that were "
+                f"{folder} holds {len(runs)} {'run' if len(runs) == 1 else 'runs'} of {who} ({_listed(runs)}), "
                 f"made with other settings ({_listed(changes)}), and {config.experiment!r} would train them anew in "
                 f"their place: give this experiment folders of its own, pathvars: {{results: results/{config.experiment}}}"
                 ", or set replace_runs: true."
