@@ -17,21 +17,20 @@ from typing import Any
 
 import numpy as np
 import pytest
-from lgsf.report.dataset import Collected
-from lgsf.runs.finished import Finished
 
 from lgsf.data.layout import open_dataset
 from lgsf.data.positives import positives_of
 from lgsf.evaluation.evaluate import evaluate
-from lgsf.gallery.album import read_album
 from lgsf.gallery.collect import collect_album
 from lgsf.models.build import read_settings
+from lgsf.report.collected import Collected
 from lgsf.runs.log import read_log
 from lgsf.runs.ranks import read_ranks
 from lgsf.system.errors import LgsfError
 from lgsf.tables.beyond import collect_beyond
 from lgsf.tables.collect import collect
 from lgsf.tables.files import read_beyond, read_runs, read_tests
+from lgsf.tables.finished import Finished
 from lgsf.training.resume import ResumeState
 from lgsf.verdict.files import read_verdicts
 from tests.support.world import World, copied
@@ -89,9 +88,8 @@ def tables(world: World) -> Result:
 
 
 def gallery(world: World) -> Result:
-    ranks = Collected(world.experiment, results=world.results, tables=world.tables).ranks()
-    made = read_album(world.tables / "album" / "tiny.json", ranks)
-    return None if made is None else made.model_dump_json()
+    found = Collected(world.experiment, results=world.results, tables=world.tables)
+    return found.albums["tiny"].model_dump_json()
 
 
 def curves(world: World) -> Result:

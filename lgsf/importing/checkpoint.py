@@ -23,6 +23,7 @@ from lgsf.models.base import Method
 from lgsf.models.build import build_method, check_settings
 from lgsf.models.pretrained import Pretrained, PretrainedBert
 from lgsf.models.sizing import sketched
+from lgsf.pretrained.archive import check_archive
 from lgsf.pretrained.bert import bert_folder, read_bert
 from lgsf.pretrained.files import bert_files
 from lgsf.pretrained.read import RUN_FILES, keep_bert
@@ -74,6 +75,7 @@ def import_checkpoint(
     _check_free(out, identity)
     facts = provenance(data, device=None)
     data.inputs.add(checkpoint)
+    check_archive(checkpoint)
     released = read_released(checkpoint)
     parameters = recipe.parameters(released)
     words, encoder, files = _text(released, recipe, vocab=vocab, bert=bert)

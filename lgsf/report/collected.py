@@ -14,6 +14,8 @@ from lgsf.config.experiment import Experiment, subject_of
 from lgsf.gallery.album import Album, read_album
 from lgsf.runs.facts import RunFacts, read_facts
 from lgsf.runs.log import Epoch, read_log
+from lgsf.system.errors import LgsfError
+from lgsf.system.hashes import sha256
 from lgsf.tables.factorial import read_effects
 from lgsf.tables.files import read_beyond, read_runs, read_tests
 from lgsf.tables.summary import summarise
@@ -59,10 +61,19 @@ class Collected:
         self.albums: dict[str, Album] = {name: album for name, album in albums.items() if album is not None}
         finished = set(zip(rows["dataset"], rows["method"], rows["seed"], strict=True))
         self._finished = [run for run in experiment.expected() if (run.dataset, run.method, run.seed) in finished]
+        self._refuse_newer_runs(rows.assign(folder=folders).drop_duplicates("folder"))
         self.records: dict[str, RunFacts] = {run.folder: read_facts(results / run.folder) for run in self._finished}
         self.data: dict[str, dict[str, Any]] = {}
         for facts in self.records.values():
             self.data.setdefault(facts.dataset, facts.data)
+
+    def _refuse_newer_runs(self, rows: pd.DataFrame) -> None:
+        """LgsfError where a run's files are no longer those that the tables were made from."""
+        for row in rows.to_dict("records"):
+            for name, column in (("run.json", "run_sha256"), ("test/ranks.npz", "ranks_sha256")):
+                path = self.results / row["folder"] / name
+                if path.is_file() and sha256(path) != row[column]:
+                    raise LgsfError(f"{path} is another than the tables were made from: run the tables step again.")
 
     def protocols(self, dataset: str) -> list[str]:
         """The protocols of a dataset's tables, the headline's first."""

@@ -306,7 +306,7 @@ def test_a_stopped_import_is_taken_up_by_the_same_command(tmp_path: Path, monkey
 
     with monkeypatch.context() as patch:
         patch.setattr("lgsf.importing.checkpoint.write_record", killed)
-        with pytest.raises(KeyboardInterrupt):
+        with pytest.raises(SystemExit):
             main(files.arguments())
     assert (files.out / "model.safetensors").is_file() and not (files.out / "run.json").exists()
     imported(files)

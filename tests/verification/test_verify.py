@@ -98,7 +98,7 @@ BREAKS: list[tuple[Callable[[World], object], str, Callable[[World], object], st
     (ranks_of_dev, "another split", World.make_tables, "relevance.npz was made from another split"),
     (ranks_of_another_control, "is not the file that run.json names", World.make_tables, "is not the file that run"),
     (other_log, "log.jsonl is not the file", World.make_report, "log.jsonl is not the file"),
-    (evaluated_again, "made from other ranks", World.make_album, ""),
+    (evaluated_again, "made from other ranks", World.make_report, "another than the tables were made from"),
     (tables_again, "made from other tables", World.make_report, r"made from another \w+.parquet"),
     (data_again, "train/regions.npy does not have the checksum", lambda w: w.train(2), "does not have the checksum"),
     (page_edited, "index.html is not the page", World.make_album, ""),
