@@ -113,6 +113,13 @@ def copy_repository(repository: Path, target: Path) -> Tree:
     return Tree(target)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests that share the copy in which the smoke test has run go to one worker: it runs once."""
+    for item in items:
+        if {"first_run", "finished"} & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.xdist_group("finished"))
+
+
 @pytest.fixture(scope="session")
 def tree(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Tree:
     """A copy in which nothing has run."""
