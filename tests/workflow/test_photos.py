@@ -75,6 +75,18 @@ def test_own_photos_by_one_command(own: tuple[Tree, Path, Outcome]) -> None:
     assert not tree.plan("--configfile", str(config)).jobs
 
 
+def test_extraction_waits_for_downloads(tree: Tree, tmp_path: Path) -> None:
+    """Photos and annotations may be what is fetched."""
+    dataset = photo_settings(tmp_path / "own", tmp_path / "model", shards=2) | {"needs": ["photos"]}
+    download = {"urls": ["https://example.org/photos.zip"], "sha256": "0" * 64, "bytes": 1, "licence": "CC0",
+                "path": str(tmp_path / "photos.zip")}  # fmt: skip
+    settings = yaml.safe_load(study("own", dataset, tmp_path / "clip")) | {"downloads": {"photos": download}}
+    config = tmp_path / "own.yaml"
+    config.write_text(yaml.safe_dump(settings))
+    planned = tree.plan("resources/own/shards/1-of-2.sha256", "--configfile", str(config))
+    assert dict(planned.jobs) == {"fetch": 1, "extract": 1}
+
+
 @pytest.mark.slow
 def test_a_damaged_shard_alone_is_made_again(own: tuple[Tree, Path, Outcome]) -> None:
     tree, config, _ = own

@@ -2,6 +2,7 @@
 rule extract:
     input:
         source=source_files,
+        downloads=download_records,
         model=extraction_model,
         code=code("lgsf.extract.extract"),
     output:
