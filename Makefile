@@ -8,7 +8,7 @@ BIN := .venv/bin
 CORES := all
 SNAKEMAKE := $(BIN)/snakemake --cores $(CORES)
 
-.PHONY: help setup reproduce smoke test test-slow test-models lint format bench clean
+.PHONY: help setup reproduce smoke test test-fast test-slow test-models lint format bench clean
 
 help: ## list these words
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -40,8 +40,14 @@ smoke: setup ## every rule on a handful of pictures
 	@$(SNAKEMAKE) --configfile config/smoke.yaml
 	@echo "Report: $(CURDIR)/reports/smoke/index.html"
 
+# Tests that share the finished smoke run go to one worker.
+PYTEST := $(BIN)/python -m pytest --numprocesses $(CORES:all=auto) --dist loadgroup
+
 test: setup ## all tests but the slow ones
-	@$(BIN)/python -m pytest
+	@$(PYTEST)
+
+test-fast: setup ## the inner loop: no workflow, nothing that takes seconds
+	@$(PYTEST) --ignore tests/workflow -m 'not slow and not models and not seconds'
 
 test-slow: setup ## the tests that take minutes or gigabytes
 	@$(BIN)/python -m pytest -m slow

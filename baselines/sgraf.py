@@ -25,10 +25,10 @@ from torch.utils.checkpoint import checkpoint
 from baselines.weights import rename
 from lgsf.data.batches.batch import Batch
 from lgsf.models.base import DataSpec, Encoded, Method, Progress
+from lgsf.models.kernels.masked_norm import MaskedBatchNorm, moments
 from lgsf.models.layers.attention import attention_weights
 from lgsf.models.layers.encoders import BiGRUEncoder, RegionEncoder, WordParameters, l2_normalize, xavier_linear
 from lgsf.models.layers.losses import hinge_triplet
-from lgsf.models.layers.masked_norm import MaskedBatchNorm, moments
 from lgsf.models.layers.pooling import MeanPooling
 from lgsf.system.errors import LgsfError
 

@@ -21,9 +21,9 @@ from torch import Tensor, nn
 from baselines.weights import rename
 from lgsf.data.batches.batch import Batch
 from lgsf.models.base import DataSpec, Encoded, Method, Progress
+from lgsf.models.kernels.gru import RaggedGRU
 from lgsf.models.layers.captioner import Captioner
 from lgsf.models.layers.encoders import GRUEncoder, RegionEncoder, WordParameters, l2_normalize, last_state
-from lgsf.models.layers.gru import RaggedGRU
 from lgsf.models.layers.losses import hinge_triplet
 
 LAYERS = 4

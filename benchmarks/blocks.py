@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from lgsf.models.edge_scores import SLOPE, edge_scores_v2
+from lgsf.models.graph.edge_scores import SLOPE, edge_scores_v2
 from lgsf.models.layers.encoders import BiGRUEncoder
 from lgsf.models.layers.pooling import sorted_sum
 from lgsf.runs.provenance import device_name, peak_gpu_memory_mb, peak_memory_mb

@@ -19,9 +19,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from lgsf.data.checks.verified import verify_split
 from lgsf.data.layout import open_dataset
 from lgsf.data.text import Vocabulary
-from lgsf.data.verified import verify_split
 from lgsf.data.writer import DatasetWriter
 from lgsf.models.build import check_settings
 from lgsf.system.artefacts.inputs import MEMORY, Inputs

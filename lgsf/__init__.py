@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from lgsf.system.version import __version__
+from lgsf.system.project.version import __version__
 
 if TYPE_CHECKING:
     from lgsf.runs.opened import load_run

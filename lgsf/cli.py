@@ -9,81 +9,22 @@ from __future__ import annotations
 import argparse
 import logging
 import os
-import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from lgsf.config.names import CONTROLS
 from lgsf.system.errors import LgsfError
 from lgsf.system.failures import ending
-from lgsf.system.given import given_path
 from lgsf.system.logs import setup
 from lgsf.system.names import LARGEST_SEED
-from lgsf.system.places import own_or_shipped
-from lgsf.system.version import __version__
+from lgsf.system.project.places import own_or_shipped
+from lgsf.system.project.verbs import VERBS, Arguments, argument, option, path, verb, whole
+from lgsf.system.project.version import __version__
 
 logger = logging.getLogger("lgsf")
-Arguments = argparse.Namespace
-Function = Callable[[Arguments], None]
-Option = dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Verb:
-    """A verb as the parser needs it; `on_device` says that it may use a GPU."""
-
-    function: Function
-    help: str
-    options: dict[str, Option]
-    on_device: bool
-
-
-VERBS: dict[str, Verb] = {}
-
-
-def verb(help_: str, /, *, on_device: bool = False, **options: Option) -> Callable[[Function], Function]:
-    """Make a function a verb of its own name; options are those of `add_argument`, required without a default."""
-
-    def register(function: Function) -> Function:
-        VERBS[function.__name__.rstrip("_").replace("_", "-")] = Verb(function, help_, options, on_device)
-        return function
-
-    return register
-
-
-def option(**settings: Any) -> Option:
-    """An option that must be given unless it has a default."""
-    return {"required": "default" not in settings, **settings}
-
-
-def argument(**settings: Any) -> Option:
-    """What stands on the command line by itself, without the name of an option before it."""
-    return settings
-
-
-def whole(low: int, high: int) -> Callable[[str], int]:
-    """The type of an option that is a whole number between two others."""
-
-    def read(text: str) -> int:
-        if not re.fullmatch("[0-9]{1,18}", text) or not low <= int(text) <= high:
-            raise argparse.ArgumentTypeError(f"a whole number from {low} to {high} is needed, not {text[:40]!r}")
-        return int(text)
-
-    return read
-
-
-def path(text: str) -> Path:
-    """A path as the parser reads it."""
-    try:
-        return given_path(text)
-    except LgsfError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
-
-
 TEXT = option()
 PATH = option(type=path)
 PATHS = option(type=path, nargs="+", metavar="RUN")
@@ -324,7 +265,7 @@ def schema(a: Arguments) -> None:
 
 @verb("make a folder of your own in which to run the workflow", folder=argument(type=path, metavar="FOLDER"))
 def deploy(a: Arguments) -> None:
-    from lgsf.system.deploy import deploy
+    from lgsf.system.project.deploy import deploy
 
     deploy(a.folder)
     print(f"Deployed into {a.folder}. Run it there: snakemake --cores all")

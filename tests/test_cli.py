@@ -81,7 +81,7 @@ def test_an_unexpected_failure_keeps_its_traceback_in_the_log(tmp_path: Path, mo
 
 
 def test_help_and_configuration_need_no_torch(repository: Path) -> None:
-    code = "import sys, lgsf.cli, lgsf.config.file, lgsf.system.closure; lgsf.cli.parser(); sys.exit('torch' in sys.modules)"
+    code = "import sys, lgsf.cli, lgsf.config.file, lgsf.system.project.closure; lgsf.cli.parser(); sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=repository).returncode == 0
 
 

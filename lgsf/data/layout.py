@@ -23,11 +23,11 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from lgsf.data.manifest import check_manifest
+from lgsf.data.checks.manifest import check_manifest
+from lgsf.data.checks.verified import REMEDY, verify_split
 from lgsf.data.store.regions import RegionReader
 from lgsf.data.store.rows import RowReader as RowReader
 from lgsf.data.text import Vocabulary
-from lgsf.data.verified import REMEDY, verify_split
 from lgsf.system.artefacts.inputs import Inputs
 from lgsf.system.artefacts.parquet import read_table
 from lgsf.system.errors import LgsfError

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Protocol, get_args
 import numpy as np
 import numpy.typing as npt
 
-from lgsf.data.characters import letters_per_word
+from lgsf.data.checks.characters import letters_per_word
 from lgsf.data.source import TokenizerName
 from lgsf.system.errors import LgsfError
 from lgsf.system.files import read_object, write_json

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from lgsf.data.checks import Checks
+from lgsf.data.checks.facts import Checks
 from lgsf.data.layout import OPTIONAL_FILES, SCHEMA_VERSION, SPLIT_FILES
 from lgsf.data.source import Store
 from lgsf.data.store.encode import Loss, stored_arrays, stored_block

@@ -24,7 +24,7 @@ from lgsf.data.batches.training import EncodedCaptions
 from lgsf.data.layout import Split
 from lgsf.data.text import Tokenizer, Vocabulary
 from lgsf.models.base import Method
-from lgsf.runs.chosen import MAPS, Rows, chosen_pairs
+from lgsf.runs.beside.chosen import MAPS, Rows, chosen_pairs
 from lgsf.runs.origin import write_evaluated
 from lgsf.system.errors import LgsfError
 

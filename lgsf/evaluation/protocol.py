@@ -16,8 +16,8 @@ from lgsf.data.positives import positives_of
 from lgsf.metrics.ranking import Ranking, Scores, contiguous_folds, rank
 from lgsf.metrics.recall import metrics
 from lgsf.metrics.relevance import Positives, RelevanceRanks
+from lgsf.runs.beside.relevance import write_relevance
 from lgsf.runs.ranks import write_ranks
-from lgsf.runs.relevance import write_relevance
 
 logger = logging.getLogger(__name__)
 MANY_TIES = 1.0  # percent of the queries from which on a tie is worth a warning

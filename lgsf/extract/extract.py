@@ -30,11 +30,11 @@ from lgsf.extract.grids import Backbone
 from lgsf.extract.models import Opened, check_device
 from lgsf.extract.regions import Detector, Regions
 from lgsf.extract.shard_writer import ShardWriter
-from lgsf.system.closure import ROOT, sources
 from lgsf.system.errors import LgsfError
 from lgsf.system.hashes import fingerprint
 from lgsf.system.interrupts import Interrupts
 from lgsf.system.logs import PROGRESS
+from lgsf.system.project.closure import ROOT, sources
 from lgsf.system.settings import explain
 
 logger = logging.getLogger(__name__)

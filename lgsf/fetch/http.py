@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
-from lgsf.system.version import __version__
+from lgsf.system.project.version import __version__
 
 CHUNK = 1 << 18
 RETRIED = (408, 425, 429, 500, 502, 503, 504)  # what may go by; any other refusal is final

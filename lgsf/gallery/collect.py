@@ -1,6 +1,6 @@
 """From finished runs and a dataset to the album of the report: questions, answers, attention, pictures.
 
-Two kinds of questions. The chosen ones are drawn without looking at any model (lgsf.runs.chosen). The changes
+Two kinds of questions. The chosen ones are drawn without looking at any model (lgsf.runs.beside.chosen). The changes
 are those whose place moved most between two methods, by the mean over seeds of log2(place): from place 2 to 1
 counts as much as from 200 to 100. Answers and attention are those of the first finished seed.
 """
@@ -20,7 +20,7 @@ from lgsf.config.experiment import Experiment, subject_of
 from lgsf.data.layout import open_dataset
 from lgsf.gallery.album import Album, Answer, Change, Direction, Question, View, write_album
 from lgsf.gallery.entries import entries
-from lgsf.runs.chosen import MAPS, chosen_pairs
+from lgsf.runs.beside.chosen import MAPS, chosen_pairs
 from lgsf.runs.facts import read_facts
 from lgsf.runs.names import EVALUATE_AGAIN, SPLIT
 from lgsf.runs.origin import read_evaluated

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from lgsf.data.batches.batch import Batch
 from lgsf.models.base import DataSpec, Encoded, Parameters, Progress
-from lgsf.models.gat import NO_BOXES, GraphBlock, GraphParameters, build_edges
+from lgsf.models.graph.gat import NO_BOXES, GraphBlock, GraphParameters, build_edges
 from lgsf.models.initial import Initializer
 from lgsf.models.interaction import InteractionParameters, SampleInteraction
 from lgsf.models.layers.encoders import RegionEncoder, l2_normalize

@@ -24,7 +24,7 @@ from lgsf.report.sections import absent, cite, cost, gallery, learning, methods,
 from lgsf.report.sections.beyond import section as beyond
 from lgsf.report.sections.results import section as results
 from lgsf.system.files import write_text
-from lgsf.system.version import __version__
+from lgsf.system.project.version import __version__
 
 FIRST: tuple[Callable[[Collected], Section], ...] = (verdict.section,)
 OF_EACH_DATASET: tuple[Callable[[Collected, str], Section | None], ...] = (

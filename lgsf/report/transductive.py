@@ -9,10 +9,10 @@ import pandas as pd
 from lgsf.config.experiment import Experiment
 from lgsf.report.environment import environment
 from lgsf.report.sections.transductive import diagnosed
-from lgsf.runs.diagnosis import diagnosis_table, read_diagnoses
+from lgsf.runs.beside.diagnosis import diagnosis_table, read_diagnoses
 from lgsf.system.errors import LgsfError
 from lgsf.system.files import write_text
-from lgsf.system.version import __version__
+from lgsf.system.project.version import __version__
 
 
 def write_transductive(experiment: Experiment, *, results: Path, out: Path) -> Path:

@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from lgsf.config.run_settings import RunSettings
-from lgsf.data.characters import clean
+from lgsf.data.checks.characters import clean
 from lgsf.data.layout import Dataset, Split, open_dataset
 from lgsf.data.text import Vocabulary
 from lgsf.models.base import Encoded, Method

@@ -18,10 +18,10 @@ from lgsf.data.positives import SETS
 from lgsf.metrics.difficulty import RECALL_AT, found_alone, found_by
 from lgsf.metrics.hubness import hubness
 from lgsf.metrics.relevance import DIRECTIONS, measures
+from lgsf.runs.beside.relevance import FILE, read_relevance
 from lgsf.runs.names import APART, EVALUATE_AGAIN, SPLIT
 from lgsf.runs.origin import read_evaluated
 from lgsf.runs.ranks import JUDGED_ARRAYS, TWIN, Ranks
-from lgsf.runs.relevance import FILE, read_relevance
 from lgsf.statistics.agreement import agreement
 from lgsf.system.errors import LgsfError
 from lgsf.tables.finished import Finished

@@ -21,8 +21,8 @@ from lgsf.runs.origin import digests
 from lgsf.runs.provenance import now, peak_gpu_memory_mb, peak_memory_mb
 from lgsf.runs.record import RunRecord, write_record
 from lgsf.runs.weights import save_weights, split_weights
-from lgsf.system.closure import ROOT
 from lgsf.system.hashes import fingerprint
+from lgsf.system.project.closure import ROOT
 
 
 @dataclass

@@ -15,13 +15,13 @@ from lgsf.pretrained.files import local_files
 from lgsf.pretrained.read import read_pretrained
 from lgsf.runs.failure import Failure, forget_failure, write_failure
 from lgsf.runs.provenance import now
-from lgsf.system import places
-from lgsf.system.closure import ROOT
 from lgsf.system.errors import LgsfError
 from lgsf.system.given import check_seed, seed_of_folder
 from lgsf.system.hashes import fingerprint
 from lgsf.system.interrupts import Interrupts
 from lgsf.system.locks import run_lock
+from lgsf.system.project import places
+from lgsf.system.project.closure import ROOT
 from lgsf.training.resume import ResumeState
 from lgsf.training.trainer import NotFiniteError, Trainer
 

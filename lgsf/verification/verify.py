@@ -6,8 +6,8 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from lgsf.data.checks.verified import verify_split
 from lgsf.data.layout import Dataset, open_dataset
-from lgsf.data.verified import verify_split
 from lgsf.runs.record import FILE
 from lgsf.system.artefacts.inputs import Inputs
 from lgsf.system.errors import LgsfError

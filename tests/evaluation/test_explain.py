@@ -18,7 +18,7 @@ from lgsf.data.text import Vocabulary
 from lgsf.evaluation.explain import pair_batch, region_effect, write_gallery
 from lgsf.models.base import DataSpec, Encoded, Method, Parameters
 from lgsf.models.lgsf import LGSF
-from lgsf.runs.chosen import EACH, MAPS, chosen_pairs
+from lgsf.runs.beside.chosen import EACH, MAPS, chosen_pairs
 from lgsf.system.errors import LgsfError
 from lgsf.system.files import read_arrays
 

@@ -11,7 +11,7 @@ import pytest
 
 from lgsf.gallery.album import Album, read_album
 from lgsf.gallery.collect import CHANGES, Finished, collect_album, largest_changes, write_albums
-from lgsf.runs.chosen import chosen_pairs
+from lgsf.runs.beside.chosen import chosen_pairs
 from lgsf.runs.ranks import Ranks
 from lgsf.system.errors import LgsfError
 from tests.support import material

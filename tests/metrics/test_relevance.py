@@ -10,7 +10,7 @@ import pytest
 from lgsf.data.positives import positives_of
 from lgsf.metrics.ranking import MatrixScores, contiguous_folds, rank
 from lgsf.metrics.relevance import Positives, RelevanceRanks, measures
-from lgsf.runs.relevance import read_relevance, write_relevance
+from lgsf.runs.beside.relevance import read_relevance, write_relevance
 from lgsf.system.errors import LgsfError
 from tests.conftest import write_tiny_dataset
 

@@ -12,7 +12,7 @@ from PIL import Image
 
 from lgsf.data.text import Vocabulary
 from lgsf.data.writer import DatasetWriter
-from lgsf.runs.chosen import chosen_pairs
+from lgsf.runs.beside.chosen import chosen_pairs
 from lgsf.system.files import write_arrays
 from lgsf.system.hashes import sha256
 from tests.support.synthetic import IMAGES, PER_IMAGE, write_results

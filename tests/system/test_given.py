@@ -90,7 +90,7 @@ def test_texts_come_without_their_mark_and_faults_with_their_line(tmp_path: Path
 
 
 def test_a_mark_changes_no_table_and_no_json(tmp_path: Path, repository: Path) -> None:
-    from lgsf.system.places import own_or_shipped
+    from lgsf.system.project.places import own_or_shipped
 
     table = own_or_shipped("config/published.csv")
     copies = []

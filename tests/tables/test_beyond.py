@@ -13,7 +13,7 @@ from scipy.stats import kendalltau
 from lgsf.metrics.ranking import MatrixScores, rank
 from lgsf.metrics.relevance import Positives, RelevanceRanks
 from lgsf.report.page import write_report
-from lgsf.runs.relevance import write_relevance
+from lgsf.runs.beside.relevance import write_relevance
 from lgsf.system.errors import LgsfError
 from lgsf.tables.beyond import OLDER, collect_beyond
 from lgsf.tables.collect import collect

@@ -67,7 +67,7 @@ EDITS = {
     "how a metric is called, and where it stands": (["lgsf/metrics/names.py"], TABLES),
     "the averaging": (["lgsf/evaluation/ensemble.py"], ENSEMBLE),
     "the positives of COCO": (["lgsf/data/coco_positives.py"], RANKS),
-    "a part of LGSF": (["lgsf/models/gat.py"], {"configure": 2, "train": 4, "evaluate": 4, **ENSEMBLE}),
+    "a part of LGSF": (["lgsf/models/graph/gat.py"], {"configure": 2, "train": 4, "evaluate": 4, **ENSEMBLE}),
     "a baseline": (["baselines/vsepp.py"], {"configure": 1, "train": 2, "evaluate": 2, **TABLES}),
     "the training": (["lgsf/training/train.py"], {"train": 6, "evaluate": 6, **ENSEMBLE}),
     "a source of data": (

@@ -18,7 +18,7 @@ try:
     from lgsf.config.checks.replaced import refuse_to_replace
     from lgsf.config.study import Study
     from lgsf.pretrained.files import DUAL_FILES, VISION_FILES, local_files, model_files
-    from lgsf.system import places
+    from lgsf.system.project import places
     from lgsf.system.errors import LgsfError
     from lgsf.verdict.published import check_keys
 except ModuleNotFoundError as error:
@@ -62,8 +62,6 @@ EXPERIMENT = STUDY.experiment(TABLES["comparison"]).model_dump_json()
 WORDED = STUDY.experiment(TABLES["comparison"], words=True).model_dump_json()
 RESULTS, RESOURCES, LOGS = (workflow.pathvars.apply(f"<{name}>") for name in ("results", "resources", "logs"))
 REPORT = workflow.pathvars.apply(f"<reports>/{CONFIG.experiment}")
-SPLITS = ("train", "dev", "test")
-SPLIT_FILES = ("regions.npy", "region_counts.npy", "images.parquet", "captions.parquet")
 try:
     refuse_to_replace(CONFIG, Path(RESULTS), STUDY.trained(CONFIG.run.methods))
 except LgsfError as error:
@@ -81,11 +79,6 @@ pathvars:
     report=f"<reports>/{CONFIG.experiment}",
     tuned=f"<results>/tuned/{CONFIG.experiment}",
     benchmarks="<logs>/benchmarks",
-
-
-def split_files(*splits):
-    """Arrays and tables of the given splits of <dataset>."""
-    return [f"<dataset>/{split}/{file}" for split in splits for file in SPLIT_FILES]
 
 
 @cache

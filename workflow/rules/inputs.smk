@@ -1,4 +1,13 @@
 # Functions of wildcards, in the order of the rules that call them; what a study needs is asked of STUDY.
+SPLITS = ("train", "dev", "test")
+SPLIT_FILES = ("regions.npy", "region_counts.npy", "images.parquet", "captions.parquet")
+
+
+def split_files(*splits):
+    """Arrays and tables of the given splits of <dataset>."""
+    return [f"<dataset>/{split}/{file}" for split in splits for file in SPLIT_FILES]
+
+
 def source_files(wildcards):
     """Those files and folders of a source that are there; what is missing is for `lgsf prepare` to say."""
     return [path for path in STUDY.source_files(wildcards.dataset) if Path(path).exists()]
@@ -111,13 +120,3 @@ def table_ranks(wildcards):
 def table_experiment(wildcards):
     """The runs of a table as JSON."""
     return STUDY.experiment(TABLES[wildcards.table]).model_dump_json()
-
-
-def existing_diagnoses(wildcards):
-    """Those that somebody asked for; the report shows them in a section of their own."""
-    return [path for path in DIAGNOSES if Path(path.replace("<results>", RESULTS)).is_file()]
-
-
-def results_folder(wildcards):
-    """Where all runs lie."""
-    return RESULTS

@@ -12,13 +12,15 @@ rule configure:
         "<benchmarks>/{dataset}/{method}/configure.tsv"
     conda:
         "../../environment.yml"
+    resources:
+        experiment=CONFIG.experiment,  # whose run it is; unlike params, another name repeats nothing
     params:
         settings=run_settings,
     message:
         "Check the settings of {wildcards.method} on {wildcards.dataset}"
     shell:
         f"{LGSF} configure"
-        " --settings {params.settings:q} --experiment {CONFIG.experiment} --out {output:q} --log {log:q}"
+        " --settings {params.settings:q} --experiment {resources.experiment} --out {output:q} --log {log:q}"
 
 
 # An interrupted training leaves its state in <run>/.resume, which is no output: Snakemake removes

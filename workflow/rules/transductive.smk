@@ -15,6 +15,16 @@ DIAGNOSIS_RANKS = [
 DIAGNOSIS_BATCH = f"--batch-size {CONFIG.transductive.batch_size}" if CONFIG.transductive.batch_size else ""
 
 
+def existing_diagnoses(wildcards):
+    """Those that somebody asked for; the report shows them in a section of their own."""
+    return [path for path in DIAGNOSES if Path(path.replace("<results>", RESULTS)).is_file()]
+
+
+def results_folder(wildcards):
+    """Where all runs lie."""
+    return RESULTS
+
+
 rule diagnose_interaction:
     input:
         "<run>/training_only.safetensors",

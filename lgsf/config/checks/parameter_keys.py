@@ -13,8 +13,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from lgsf.system.closure import module_file, parse_source
-from lgsf.system.places import PACKAGES
+from lgsf.system.project.closure import module_file, parse_source
+from lgsf.system.project.places import PACKAGES
 
 EMPTY: Mapping[str, Any] = {"dict": {}, "list": [], "tuple": []}  # as JSON has it
 UNREADABLE: Any = object()  # a default that is computed

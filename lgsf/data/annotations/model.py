@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from lgsf.data.characters import clean
+from lgsf.data.checks.characters import clean
 from lgsf.data.text import is_bytes_literal
 from lgsf.system.errors import LgsfError
 

@@ -10,7 +10,7 @@ import pandas as pd
 
 from lgsf.data.annotations.model import SPLIT_NAMES, Annotations
 from lgsf.data.annotations.read import read_annotations
-from lgsf.data.characters import clean
+from lgsf.data.checks.characters import clean
 from lgsf.data.features.folder import FolderReader
 from lgsf.data.features.hdf5 import Hdf5Reader
 from lgsf.data.features.image import FeatureReader, named

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from lgsf.data.checks import Checks
+from lgsf.data.checks.facts import Checks
 from lgsf.data.inspection import similar
 from lgsf.data.inspection.fit import EXCHANGES, SAMPLE, Fit, fit
 from lgsf.data.inspection.measure import Measured, measure

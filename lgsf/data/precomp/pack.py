@@ -23,7 +23,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from lgsf.data.annotations.lines import read_lines
-from lgsf.data.checks import refuse_other_format
+from lgsf.data.checks.facts import refuse_other_format
 from lgsf.data.layout import RowReader
 from lgsf.data.writer import Block
 from lgsf.system.errors import LgsfError

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from lgsf.data.annotations.lines import read_lines
-from lgsf.data.characters import clean
+from lgsf.data.checks.characters import clean
 from lgsf.data.layout import SPLITS
 from lgsf.data.precomp.judgements import read_judgements
 from lgsf.data.precomp.pack import REMEDY, Pack, open_pack

@@ -15,7 +15,6 @@ written out by hand and recomputes what it needs per block, so training is bound
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
@@ -24,14 +23,13 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
+from lgsf.models.kernels.attention_plan import Plan, Queries, Sources
+
 Aggregation = Literal["mean", "lse"]
 
 EPS = 1e-8  # as published: added to the cross-axis norm, and the least product of norms in the cosine
 
-# Products in one block: little enough for the caches of a CPU, enough to fill a GPU (not tuned on one).
-_BLOCK_ELEMENTS = {"cpu": 2**20, "cuda": 2**24}
 _SAFE_EXPONENT = 30.0  # logits up to this need no shift: squares of sums of their exponentials stay in float32
-_LIVE_BLOCKS = 8  # tensors of a block's size that are alive at once in the backward pass
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,24 +96,6 @@ def attention_weights(
     return torch.softmax(logits, -1)
 
 
-class _Sources(NamedTuple):
-    """A group of n source samples of similar length s; q queries of o samples meet it block by block."""
-
-    rows: slice | Tensor  # which samples
-    flat: Tensor  # (n * s, dim)
-    mask: Tensor | None  # (n, s), None where all are valid
-    gram: Tensor  # (n, s, s)
-
-
-class _Queries(NamedTuple):
-    """A group of o query samples with q fragments."""
-
-    samples: slice
-    rows: slice  # among the packed queries
-    owner: Tensor  # (q,) sample of each fragment within the group
-    membership: Tensor  # (o, q) one where the fragment is the sample's, else zero
-
-
 class _Block(NamedTuple):
     """What one block computes on its way to the cosines; the large tensors live in the scratch memory.
 
@@ -163,7 +143,7 @@ class _CrossAttention(torch.autograd.Function):
         options: CrossAttention,
         differentiate: bool,
     ) -> Tensor:
-        plan = _Plan.make(queries, counts, source_counts, options.memory_mb)
+        plan = Plan.make(queries, counts, source_counts, options.memory_mb)
         scratch = _Scratch(queries)
         scores = queries.new_empty(len(counts), len(source_counts))
         # The products are the costly part: they are kept for the backward pass where they fit.
@@ -208,7 +188,7 @@ class _CrossAttention(torch.autograd.Function):
         return grad_queries, grad_sources, None, None, None, None, None
 
 
-def _products(queries: Tensor, group: _Sources, scratch: _Scratch | None) -> Tensor:
+def _products(queries: Tensor, group: Sources, scratch: _Scratch | None) -> Tensor:
     """Inner products (n, s, q) of a group of sources and queries (q, dim), in fresh memory without a scratch."""
     out = scratch("products", len(group.flat), len(queries)) if scratch else None
     return torch.mm(group.flat, queries.T, out=out).view(*group.gram.shape[:2], -1)
@@ -219,18 +199,18 @@ def _activation(products: Tensor, leak: float, out: Tensor) -> Tensor:
     return torch.ops.aten.leaky_relu.out(products, leak, out=out)  # type: ignore[no-any-return]
 
 
-def _per_sample(values: Tensor, part: _Queries) -> Tensor:
+def _per_sample(values: Tensor, part: Queries) -> Tensor:
     """Sums (n, s, o) of values (n, s, q) over the queries of each sample."""
     return torch.mm(values.flatten(0, 1), part.membership.T).view(*values.shape[:2], -1)
 
 
-def _per_query(values: Tensor, part: _Queries, out: Tensor) -> Tensor:
+def _per_query(values: Tensor, part: Queries, out: Tensor) -> Tensor:
     """Values (n, s, o) of samples, given to each of their queries: (n, s, q)."""
     return torch.index_select(values, 2, part.owner, out=out)
 
 
 def _block(
-    queries: Tensor, part: _Queries, group: _Sources, options: CrossAttention, products: Tensor, scratch: _Scratch
+    queries: Tensor, part: Queries, group: Sources, options: CrossAttention, products: Tensor, scratch: _Scratch
 ) -> _Block:
     """All cosines between queries (q, dim) and what they attend to in a group of sources."""
     weights, spare = scratch("weights", *products.shape), scratch("spare", *products.shape)
@@ -256,7 +236,7 @@ def _block(
 def _block_backward(
     block: _Block,
     grad_cosine: Tensor,
-    part: _Queries,
+    part: Queries,
     options: CrossAttention,
     grad_gram: Tensor,
     scratch: _Scratch,
@@ -312,61 +292,3 @@ def _aggregate_backward(cosine: Tensor, owner: Tensor, grad_scores: Tensor, opti
         return (grad_scores / torch.bincount(owner))[:, owner]
     scores = _aggregate(cosine, owner, options)
     return grad_scores[:, owner] * torch.exp(options.lse_scale * (cosine - scores[:, owner]))
-
-
-class _Plan(NamedTuple):
-    """Which samples are computed together: whole query samples in order, source samples by length."""
-
-    query_groups: list[_Queries]
-    source_rows: list[slice | Tensor]
-    source_lengths: list[int]
-
-    @staticmethod
-    def make(like: Tensor, counts: Sequence[int], source_counts: Sequence[int], memory_mb: int) -> _Plan:
-        """Blocks of about `_BLOCK_ELEMENTS` products, fewer where the memory asks for it; at least one sample each."""
-        device, dtype = like.device, like.dtype
-        elements = min(_BLOCK_ELEMENTS.get(device.type, 2**22), memory_mb * 2**20 // (2 * 4 * _LIVE_BLOCKS))
-        ragged = min(source_counts) < max(source_counts)
-        order = sorted(range(len(source_counts)), key=source_counts.__getitem__) if ragged else None
-        lengths = [source_counts[i] for i in order] if order else source_counts
-        source_rows: list[slice | Tensor] = []
-        source_lengths: list[int] = []
-        for part in _runs(lengths, 2 * math.isqrt(elements), padded=True):
-            index = torch.tensor(order[part], device=device) if order else None
-            source_rows.append(part if index is None else index)
-            source_lengths.append(lengths[part.stop - 1])
-        widest = max(
-            (part.stop - part.start) * length if isinstance(part, slice) else len(part) * length
-            for part, length in zip(source_rows, source_lengths, strict=True)
-        )
-        query_groups, start = [], 0
-        for part in _runs(counts, max(1, elements // widest)):
-            own = torch.tensor(counts[part], device=device)
-            samples = torch.arange(len(own), device=device)
-            owner = torch.repeat_interleave(samples, own)
-            rows = slice(start, start := start + sum(counts[part]))
-            query_groups.append(_Queries(part, rows, owner, (owner == samples[:, None]).to(dtype)))
-        return _Plan(query_groups, source_rows, source_lengths)
-
-    def source_groups(self, sources: Tensor, mask: Tensor) -> Iterator[_Sources]:
-        """The source samples of each group, cut to the group's longest; masked fragments become zero."""
-        for rows, length in zip(self.source_rows, self.source_lengths, strict=True):
-            vectors, valid = sources[rows, :length], mask[rows, :length]
-            all_valid = bool(valid.all())
-            if not all_valid:
-                vectors = vectors.masked_fill(~valid[..., None], 0)
-            gram = torch.bmm(vectors, vectors.transpose(1, 2))
-            yield _Sources(rows, vectors.reshape(-1, sources.shape[2]), None if all_valid else valid, gram)
-
-
-def _runs(sizes: Sequence[int], limit: int, *, padded: bool = False) -> Iterator[slice]:
-    """Consecutive slices whose sizes add up to at most `limit`, or one item; `padded` counts the largest for each."""
-    start, total, largest = 0, 0, 0
-    for i, size in enumerate(sizes):
-        total, largest = total + size, max(largest, size)
-        weight = largest * (i + 1 - start) if padded else total
-        if weight > limit and i > start:
-            yield slice(start, i)
-            start, total, largest = i, size, size
-    if start < len(sizes):
-        yield slice(start, len(sizes))

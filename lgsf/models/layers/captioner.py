@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from lgsf.models.kernels.gru import RaggedGRU
 from lgsf.models.layers.encoders import last_state
-from lgsf.models.layers.gru import RaggedGRU
 
 
 class Captioner(nn.Module):

@@ -9,7 +9,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from lgsf.models.base import Parameters
-from lgsf.models.layers.gru import RaggedGRU
+from lgsf.models.kernels.gru import RaggedGRU
 from lgsf.models.pretrained import WordVectors
 
 

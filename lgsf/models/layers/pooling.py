@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from lgsf.models.layers.gru import RaggedGRU
-from lgsf.models.layers.sorting import sort_descending
+from lgsf.models.kernels.gru import RaggedGRU
+from lgsf.models.kernels.sorting import sort_descending
 
 GPO_DIM = 32  # positional encoding and recurrent state, as published
 GPO_TEMPERATURE = 0.1

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from lgsf.report.collected import Collected
 from lgsf.report.section import Section
-from lgsf.system.version import __version__
+from lgsf.system.project.version import __version__
 from lgsf.verdict.claim import PAPERS, Paper
 
 INTRODUCTION = "Cite the article whose claim is examined, and this benchmark with the commit that produced the numbers."

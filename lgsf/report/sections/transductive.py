@@ -14,7 +14,7 @@ from lgsf.render.flow import Item, Paragraph
 from lgsf.render.numbers import PROTOCOL_LABELS, decimal, listing, mean_sd
 from lgsf.report.collected import Collected
 from lgsf.report.section import Section
-from lgsf.runs.diagnosis import diagnosis_table, read_diagnoses
+from lgsf.runs.beside.diagnosis import diagnosis_table, read_diagnoses
 
 WARNING = (
     "Transductive: not comparable. Here a score depends on which other test queries share its batch. These are no "

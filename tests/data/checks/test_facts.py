@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from lgsf.cli import main
-from lgsf.data.checks import refuse_other_format
+from lgsf.data.checks.facts import refuse_other_format
 from lgsf.data.layout import Dataset, open_dataset
 from lgsf.data.precomp.prepare import prepare
 from lgsf.data.text import Vocabulary, tokenize

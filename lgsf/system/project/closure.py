@@ -13,7 +13,7 @@ from types import MappingProxyType
 
 from lgsf.system.errors import LgsfError
 
-ROOT = Path(__file__).resolve().parents[2]  # the folder of our packages: a checkout, or site-packages
+ROOT = Path(__file__).resolve().parents[3]  # the folder of our packages: a checkout, or site-packages
 
 
 Folders = Mapping[str, Path]

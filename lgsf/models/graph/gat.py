@@ -1,7 +1,7 @@
 """Graph attention over each image's regions: GATv2 (Brody et al., ICLR 2022, eq. 7), GAT (Velickovic et al., 2018).
 
-Dense and batched: a graph is a boolean matrix per image (lgsf/models/edge_scores.py has the scores of GATv2). Any
-convolution of torch_geometric.nn may stand in its place over the same edges (lgsf/models/convolution.py).
+Dense and batched: a graph is a boolean matrix per image (lgsf/models/graph/edge_scores.py has the scores of GATv2). Any
+convolution of torch_geometric.nn may stand in its place over the same edges (lgsf/models/graph/convolution.py).
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from lgsf.models.base import Parameters
-from lgsf.models.convolution import SparseConvolution
-from lgsf.models.edge_scores import SLOPE, along_heads, edge_scores_v2
+from lgsf.models.graph.convolution import SparseConvolution
+from lgsf.models.graph.edge_scores import SLOPE, along_heads, edge_scores_v2
 from lgsf.system.errors import LgsfError
 
 NO_BOXES = "graph.edges: iou needs region boxes and this dataset has none; choose complete or topk."

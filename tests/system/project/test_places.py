@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from lgsf.system import places
 from lgsf.system.errors import LgsfError
+from lgsf.system.project import places
 
 
 @pytest.fixture

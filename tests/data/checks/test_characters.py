@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lgsf.data.characters import clean
+from lgsf.data.checks.characters import clean
 
 
 @pytest.mark.parametrize(

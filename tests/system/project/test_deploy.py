@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from lgsf.system.deploy import deploy
 from lgsf.system.errors import LgsfError
+from lgsf.system.project.deploy import deploy
 
 
 def test_a_deployed_folder_has_all_that_a_user_edits(tmp_path: Path, repository: Path) -> None:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch_geometric.nn import GATConv, GATv2Conv
 
-from lgsf.models.gat import GraphAttention, GraphBlock, GraphParameters, box_iou, build_edges
+from lgsf.models.graph.gat import GraphAttention, GraphBlock, GraphParameters, box_iou, build_edges
 from lgsf.system.errors import LgsfError
 
 Kind = Literal["gatv2", "gat"]

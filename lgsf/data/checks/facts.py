@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from lgsf.data.characters import clean, letters_per_word
+from lgsf.data.checks.characters import clean, letters_per_word
 from lgsf.data.text import Vocabulary, tokenize
 from lgsf.system.errors import LgsfError
 

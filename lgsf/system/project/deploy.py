@@ -7,7 +7,7 @@ from pathlib import Path
 
 from lgsf.system.errors import LgsfError
 from lgsf.system.files import write_text
-from lgsf.system.places import SHIPPED
+from lgsf.system.project.places import SHIPPED
 
 SCHEMA = "workflow/schemas/config.schema.json"
 SNAKEFILE = """\

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from lgsf.models.layers.gru import RaggedGRU
+from lgsf.models.kernels.gru import RaggedGRU
 
 LENGTHS = torch.tensor([3, 6, 1, 2, 5, 5, 1])
 MASK = torch.arange(6) < LENGTHS[:, None]

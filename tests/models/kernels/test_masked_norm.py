@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from lgsf.models.layers.masked_norm import MaskedBatchNorm
+from lgsf.models.kernels.masked_norm import MaskedBatchNorm
 
 
 def test_without_padding_it_is_batch_norm() -> None:

@@ -6,8 +6,8 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from lgsf.system.closure import ROOT, require, sources
 from lgsf.system.errors import LgsfError
+from lgsf.system.project.closure import ROOT, require, sources
 
 PACKAGE = ROOT / "lgsf"
 PACKAGES = {"lgsf": ROOT, "baselines": ROOT}

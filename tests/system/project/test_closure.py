@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from lgsf.system.closure import sources
 from lgsf.system.errors import LgsfError
+from lgsf.system.project.closure import sources
 
 TREE = {
     "app/__init__.py": "def __getattr__(name):\n    from app.lazy import thing\n    return thing\n",
@@ -109,8 +109,8 @@ def test_is_sorted(tree: Path) -> None:
 
 
 def test_baseline_does_not_depend_on_the_graph(repository: Path) -> None:
-    assert "lgsf/models/gat.py" in names(repository, "lgsf.models.lgsf")
-    assert "lgsf/models/gat.py" not in names(repository, "baselines.vsepp")
+    assert "lgsf/models/graph/gat.py" in names(repository, "lgsf.models.lgsf")
+    assert "lgsf/models/graph/gat.py" not in names(repository, "baselines.vsepp")
     assert "baselines/vsepp.py" not in names(repository, "lgsf.models.lgsf")
 
 

@@ -7,7 +7,7 @@ from itertools import product
 import pytest
 import torch
 
-from lgsf.models.layers.sorting import comparators, sort_descending
+from lgsf.models.kernels.sorting import comparators, sort_descending
 
 
 @pytest.mark.parametrize("length", range(1, 13))

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from lgsf.models import edge_scores
-from lgsf.models.edge_scores import edge_scores_v2
+from lgsf.models.graph import edge_scores
+from lgsf.models.graph.edge_scores import edge_scores_v2
 
 HEADS = 3
 

@@ -1,0 +1,1 @@
+"""Graph attention over the regions of an image."""

@@ -1,0 +1,1 @@
+"""Exact, fast primitives that layers are made of; torch alone."""
