@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 CONTROLS = ("random", "oracle", "truth")
-RESERVED_DATASETS = ("tables", "tuned", "benchmarks")  # folders that stand beside those of the datasets
+RESERVED_DATASETS = ("tables", "tuned", "benchmarks", "downloads")  # folders that stand beside those of the datasets
 
 
 EVAL_INTERACTION = ("off", "file", "shuffled", "one_per_image")  # how LGSF's interaction could enter evaluation

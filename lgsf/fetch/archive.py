@@ -15,6 +15,7 @@ from typing import IO, Self
 
 from lgsf.fetch.settings import Unpack
 from lgsf.system.errors import LgsfError
+from lgsf.system.faults import reason
 from lgsf.system.files import write_json
 
 MARK = ".unpacked.json"  # the archive's checksum; its presence says that the folder is whole
@@ -55,11 +56,11 @@ def unpack(archive: Path, wanted: Unpack, *, sha256: str) -> int:
         write_json(unfinished / MARK, {"sha256": sha256, "files": files})
         unfinished.replace(folder)
         return files
-    except _Refused as reason:
-        raise LgsfError(f"{archive} is not unpacked: {reason}; nothing of it was kept.") from None
+    except _Refused as refusal:
+        raise LgsfError(f"{archive} is not unpacked: {refusal}; nothing of it was kept.") from None
     except OSError as error:
         raise LgsfError(
-            f"{folder} could not be written ({error.strerror or error}): free space or mend the permissions and "
+            f"{folder} could not be written ({reason(error)}): free space or mend the permissions and "
             "run again; nothing of it was kept."
         ) from None
     finally:

@@ -13,6 +13,7 @@ import filelock
 from lgsf.fetch.http import Failed, Patience, Requests
 from lgsf.fetch.settings import Download
 from lgsf.system.errors import LgsfError
+from lgsf.system.faults import reason
 from lgsf.system.hashes import sha256
 from lgsf.system.logs import PROGRESS
 
@@ -45,7 +46,7 @@ def download(wanted: Download, *, offline: bool = False, patience: Patience | No
         raise LgsfError(f"{path} is being fetched by another process: wait for it, then run again.") from None
     except OSError as error:  # of the disk: those of the network have become Failed
         raise LgsfError(
-            f"{path} could not be written ({error.strerror or error}): free space or mend the permissions and run "
+            f"{path} could not be written ({reason(error)}): free space or mend the permissions and run "
             "again; what came so far is kept."
         ) from None
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field, field_validator
 
-from lgsf.system.settings import Settings
+from lgsf.system.settings import PlainPath, Settings
 
 
 def _web_address(value: str) -> str:
@@ -18,7 +18,7 @@ def _web_address(value: str) -> str:
 class Unpack(Settings):
     """What becomes of a downloaded archive (zip, or tar with or without compression)."""
 
-    folder: str = Field(min_length=1, description="folder of its contents; it must not exist before")
+    folder: PlainPath = Field(description="folder of its contents; it must not exist before")
     most_bytes: int = Field(ge=1, description="an archive whose contents are larger is refused")
 
 
@@ -31,7 +31,7 @@ class Download(Settings):
     sha256: str = Field(pattern="^[0-9a-f]{64}$", description="checksum of the file; what differs is never used")
     bytes: int = Field(ge=1, description="size of the file")
     licence: str = Field(min_length=1, description="the licence or terms that allow the download, for the record")
-    path: str = Field(min_length=1, description="where the file goes, and where a copy by hand is looked for")
+    path: PlainPath = Field(description="where the file goes, and where a copy by hand is looked for")
     unpack: Unpack | None = Field(None, description="unpack the file, an archive, after its checksum was compared")
 
     @field_validator("urls", mode="before")

@@ -50,7 +50,8 @@ def prepare(settings: PhotosSource, *, name: str, root: Path) -> None:
     check_share(bad, len(names), extract.max_bad)
     tables = _tables(annotations, names, shards)
     _check_folds(tables["test"], settings)
-    with DatasetWriter(root, name=name, source={}, protocol={"folds": settings.folds}) as writer:
+    protocol = {"folds": settings.folds}
+    with DatasetWriter(root, name=name, source={}, protocol=protocol, store=settings.store) as writer:
         writer.vocabulary(Vocabulary.build(tables["train"].captions["text"], min_count=settings.min_count))
         n_regions, dim, dtype = next(shard.shape for shard in shards if len(shard.counts))
         for split, table in tables.items():

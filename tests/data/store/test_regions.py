@@ -41,11 +41,12 @@ def _features(scale: float = 3.0) -> tuple[np.ndarray, np.ndarray]:
 def _write(root: Path, store: Store, regions: np.ndarray, counts: np.ndarray) -> Split:
     n = len(regions)
     images = pd.DataFrame({"image_id": [str(i) for i in range(n)], "file_name": ""})
-    captions = pd.DataFrame({"caption_id": images["image_id"], "image": np.arange(n), "text": "a dog"})
     with DatasetWriter(root, name="s", source={"kind": "test"}, protocol={"folds": 1}, store=store) as writer:
         writer.vocabulary(Vocabulary.build(["a dog"], min_count=1))
-        for name in ("train", "dev", "test"):
-            blocks = [(regions[i : i + 4], counts[i : i + 4], None) for i in range(0, n, 4)]
+        for name, factor in (("train", 1.0), ("dev", 0.5), ("test", 0.25)):  # no image is in two splits
+            captions = pd.DataFrame({"caption_id": images["image_id"], "image": np.arange(n), "text": f"a {name} dog"})
+            own = regions * np.float32(factor)
+            blocks = [(own[i : i + 4], counts[i : i + 4], None) for i in range(0, n, 4)]
             writer.split(
                 name, images=images, captions=captions, shape=regions.shape, dtype=regions.dtype, blocks=blocks,
                 boxes=False,

@@ -221,25 +221,25 @@ def test_twenty_kills_at_any_moment_end_with_the_same_bytes(tmp_path: Path, repo
 def _adopt(folder: Path, root: Path, store: Store) -> None:
     """Fill three splits in shards and make a dataset of them."""
     images = pd.DataFrame({"image_id": [str(i) for i in range(N)], "file_name": ""})
-    captions = pd.DataFrame({"caption_id": images["image_id"], "image": np.arange(N), "text": "a dog"})
     shape = (N, REGIONS, DIM)
     with DatasetWriter(root, name="s", source={"kind": "test"}, protocol={"folds": 1}, store=store) as writer:
         writer.vocabulary(Vocabulary.build(["a dog"], min_count=1))
-        for name in ("train", "dev", "test"):
-            fill(folder / name, store)
+        for name, factor in (("train", 2.0), ("dev", 1.0), ("test", 3.0)):  # no image is in two splits
+            fill(folder / name, store, factor)
+            captions = pd.DataFrame({"caption_id": images["image_id"], "image": np.arange(N), "text": f"a {name} dog"})
             writer.split(
                 name, images=images, captions=captions, shape=shape, dtype=np.float32,
                 blocks=filled_blocks(folder / name, 4), boxes=False, filled=folder / name,
             )  # fmt: skip
 
 
-def fill(folder: Path, store: Store) -> None:
+def fill(folder: Path, store: Store, factor: float = 1.0) -> None:
     plan = stored_arrays(store, (N, REGIONS, DIM), np.float32, boxes=False)
     create_arrays(folder, {**plan, "region_counts.npy": ((N,), np.dtype(np.int32))})
     for shard in SHARDS:
         made = rows(shard)
         with ShardWriter(folder, shard) as writer:
-            block = stored_block(store, made["regions.npy"].astype(np.float32), None)
+            block = stored_block(store, made["regions.npy"].astype(np.float32) * np.float32(factor), None)
             writer.append({**block, "region_counts.npy": made["region_counts.npy"]})
 
 
