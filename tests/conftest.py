@@ -26,6 +26,11 @@ if TYPE_CHECKING:
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The workflow's tests first: their one long group then shares the time with all that is short."""
+    items.sort(key=lambda item: "workflow" not in item.path.parts)
+
+
 @pytest.fixture(autouse=True)
 def _one_thread() -> None:
     """Numbers differ in the last digits between thread counts; tests compare bits."""

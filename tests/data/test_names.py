@@ -16,8 +16,8 @@ from PIL import Image
 
 from lgsf.cli import main
 from lgsf.data.layout import open_dataset
+from lgsf.data.pictures import find_pictures
 from lgsf.data.writer import DatasetWriter
-from lgsf.gallery.pictures import find_pictures
 from lgsf.system.errors import LgsfError
 from lgsf.system.files import write_json
 from lgsf.system.hashes import sha256

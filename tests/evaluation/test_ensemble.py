@@ -82,7 +82,7 @@ def averaged(members: list[Path], tiny_dataset: Path, tmp_path_factory: pytest.T
     """The ensemble of both, made by the verb."""
     out = tmp_path_factory.mktemp("ensemble") / "seed7"
     main(["ensemble", "--members", *map(str, members), "--dataset", str(tiny_dataset), "--name", "both",
-          "--title", "Both", "--seed", "7", "--out", str(out), "--memory-mb", "1"])  # fmt: skip
+          "--title", "Both", "--seed", "7", "--out", str(out), "--memory-mb", "16"])  # fmt: skip
     return out
 
 

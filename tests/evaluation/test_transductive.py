@@ -203,5 +203,6 @@ def test_page_and_section_carry_the_stamp_and_the_differences(results: Path, tmp
     write_json(record, json.loads(record.read_text()) | {"seconds": 1.0})  # as after another training
     with pytest.raises(LgsfError, match=r"no run under .* has a transductive diagnosis"):
         write_transductive(experiment(), results=copy, out=tmp_path)
-    write_report(experiment(), results=copy, tables=tmp_path / "tables", out=tmp_path / "report")
+    write_tables_and_verdicts(experiment(), results=copy, out=tmp_path / "again")
+    write_report(experiment(), results=copy, tables=tmp_path / "again", out=tmp_path / "report")
     assert "ransductive" not in (tmp_path / "report/report.md").read_text(encoding="utf-8")
