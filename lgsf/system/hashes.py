@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -33,11 +34,14 @@ def sampled(paths: Iterable[Path], *, samples: int = 64, block: int = 4096) -> s
 
     Of a file its first and last block and evenly spaced ones between count, `samples` in all; a file no larger than
     these counts whole. A change that leaves the size and all samples alone is not seen: that is for checksums.
-    Absent files count as absent.
+    Of a folder the names and sizes of what lies in it count. Absent files count as absent.
     """
     digest = hashlib.sha256()
     for path in paths:
         digest.update(f"{path.name}\0".encode())
+        if path.is_dir():
+            for entry in sorted(os.scandir(path), key=lambda entry: entry.name):
+                digest.update(f"{entry.name}\0{entry.stat().st_size}\0".encode())
         if not path.is_file():
             continue
         size = path.stat().st_size

@@ -167,6 +167,20 @@ def test_equal_input_gives_equal_bytes(root: Path, tmp_path: Path) -> None:
     assert len(first) > 20
 
 
+def test_what_looks_wrong_with_the_data_is_said(tmp_path: Path) -> None:
+    results = synthetic.write_results(tmp_path / "results")
+    for path in results.rglob("run.json"):
+        record = json.loads(path.read_text())
+        record["data"]["warnings"] = ["split test: 3 of its 9 images (33.3 %) are also in train."]
+        path.write_text(json.dumps(record))
+    tables = tmp_path / "tables"
+    synthetic.write_tables_and_verdicts(synthetic.experiment(), results=results, out=tables)
+    page = write_report(synthetic.experiment(), results=results, tables=tables, out=tmp_path / "report")
+    for file in (page, page.with_name("report.md")):
+        text = file.read_text(encoding="utf-8").replace("\u00a0", " ")
+        assert "What looks wrong with them: split test: 3 of its 9 images (33.3 %) are also in train." in text
+
+
 def test_figures_are_files_and_old_ones_go(root: Path) -> None:
     stale = root / "report/figures/of-a-method-that-is-gone.svg"
     stale.write_text("old")

@@ -20,6 +20,7 @@ try:
     from lgsf.pretrained.files import DUAL_FILES, VISION_FILES, local_files, model_files
     from lgsf.system.project import places
     from lgsf.system.errors import LgsfError
+    from lgsf.system.hashes import sampled
     from lgsf.verdict.published import check_keys
 except ModuleNotFoundError as error:
     sys.exit(

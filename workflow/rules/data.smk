@@ -43,6 +43,7 @@ rule prepare:
         "../../environment.yml"
     params:
         settings=dataset_settings,
+        sampled=source_sample,
         out=subpath(output.manifest, parent=True),
     message:
         "Prepare dataset {wildcards.dataset}"

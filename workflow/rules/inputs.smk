@@ -13,6 +13,11 @@ def source_files(wildcards):
     return [path for path in STUDY.source_files(wildcards.dataset) if Path(path).exists()]
 
 
+def source_sample(wildcards):
+    """What is in a source's files, by samples: files that were put in place with old times are seen by it."""
+    return sampled(map(Path, source_files(wildcards)))
+
+
 def download_records(wildcards):
     """Records of the downloads that a dataset needs."""
     return [f"<resources>/downloads/{name}.json" for name in CONFIG.datasets[wildcards.dataset].needs]

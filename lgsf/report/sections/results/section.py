@@ -57,6 +57,8 @@ def _items(found: Collected, dataset: str) -> Iterator[Item]:
     yield from tuning_items(found, dataset)
     if dataset in found.data:
         yield Heading("The data")
+        if doubts := [str(sentence) for sentence in found.data[dataset].get("warnings", [])]:
+            yield Paragraph(f"What looks wrong with them: {' '.join(doubts)}", css="stamp")
         yield data_block(f"{dataset}-data", f"What {dataset} holds", found.data[dataset]["splits"])
 
 
