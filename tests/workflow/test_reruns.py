@@ -124,7 +124,7 @@ def test_a_setting_trains_what_it_reaches(
         ("title: Another title", TABLES),
         ("ensembles: {pair: {title: Two arms}}", TABLES),
         ("methods: {no_gat: {title: Arm}}", TABLES),
-        ("methods: {lgsf: {choices: {margin: because}}}", {}),
+        ("methods: {lgsf: {choices: {margin: because}}}", REPORT),
         ("tuning: {trials: 5}", {}),
         ("transductive: {batch_size: 7}", {}),
         ("datasets: {pack: {source: precomp, path: nowhere}}", {}),

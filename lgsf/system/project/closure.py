@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from types import MappingProxyType
 
@@ -46,7 +47,7 @@ def sources(*modules: str, root: Path, elsewhere: Folders = NOWHERE) -> list[Pat
             continue
         found.add(file)
         package = name if file.name == "__init__.py" else name.rpartition(".")[0]
-        for imported in _imports(parse_source(file), package):
+        for imported in _imported_by(file, package):
             for candidate in _with_parents(imported):
                 if candidate not in seen:
                     seen.add(candidate)
@@ -99,6 +100,17 @@ def parse_source(file: Path) -> ast.Module:
         raise LgsfError(f"{file} is no Python ({error}); mend or remove it.") from None
 
 
+def _imported_by(file: Path, package: str) -> tuple[str, ...]:
+    """Names that a file may import; a file that stays as it is is read once, whoever asks."""
+    found = file.stat()
+    return _remembered(file, found.st_mtime_ns, found.st_size, package)
+
+
+@cache
+def _remembered(file: Path, modified_ns: int, size: int, package: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(_imports(parse_source(file), package)))
+
+
 def _imports(tree: ast.Module, package: str) -> Iterator[str]:
     """Absolute names of all modules that a file may import; `from a import b` gives both a and a.b."""
     for node in _reachable(tree):
@@ -114,8 +126,10 @@ def _imports(tree: ast.Module, package: str) -> Iterator[str]:
 
 
 def _reachable(node: ast.AST) -> Iterator[ast.AST]:
-    """All nodes but the bodies of `if TYPE_CHECKING:` and of a module-level `__getattr__`."""
+    """All nodes but expressions and the bodies of `if TYPE_CHECKING:` and of a module-level `__getattr__`."""
     for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.expr):  # nothing is imported there
+            continue
         if isinstance(child, ast.If) and _is_type_checking(child.test):
             for other in child.orelse:
                 yield other
