@@ -6,6 +6,7 @@ import json
 import shutil
 from pathlib import Path
 
+from lgsf.system.files import read_object
 from tests.workflow.conftest import SMOKE, Outcome, Overlay, Tree
 
 REPORT = "reports/smoke/index.html"
@@ -56,7 +57,7 @@ def test_every_job_leaves_a_log_and_a_benchmark(finished: Tree) -> None:
 
 def test_run_carries_its_settings(finished: Tree) -> None:
     results = finished.root / "results/smoke/scenes/no_gat"
-    settings = json.loads((results / "config.json").read_text())
+    settings = read_object(results / "config.json", hint="")
     run = json.loads((results / "seed1/run.json").read_text())
     assert settings["parameters"]["graph"]["kind"] == "none"
     assert run["config"] == settings

@@ -63,6 +63,8 @@ EXPERIMENT = STUDY.experiment(TABLES["comparison"]).model_dump_json()
 WORDED = STUDY.experiment(TABLES["comparison"], words=True).model_dump_json()
 RESULTS, RESOURCES, LOGS = (workflow.pathvars.apply(f"<{name}>") for name in ("results", "resources", "logs"))
 REPORT = workflow.pathvars.apply(f"<reports>/{CONFIG.experiment}")
+SPLITS = ("train", "dev", "test")
+SPLIT_FILES = ("regions.npy", "region_counts.npy", "images.parquet", "captions.parquet")
 try:
     refuse_to_replace(CONFIG, Path(RESULTS), STUDY.trained(CONFIG.run.methods))
 except LgsfError as error:

@@ -1,8 +1,4 @@
 # Functions of wildcards, in the order of the rules that call them; what a study needs is asked of STUDY.
-SPLITS = ("train", "dev", "test")
-SPLIT_FILES = ("regions.npy", "region_counts.npy", "images.parquet", "captions.parquet")
-
-
 def split_files(*splits):
     """Arrays and tables of the given splits of <dataset>."""
     return [f"<dataset>/{split}/{file}" for split in splits for file in SPLIT_FILES]
@@ -125,3 +121,8 @@ def table_ranks(wildcards):
 def table_experiment(wildcards):
     """The runs of a table as JSON."""
     return STUDY.experiment(TABLES[wildcards.table]).model_dump_json()
+
+
+def existing_diagnoses(wildcards):
+    """Those that somebody asked for; the report shows them in a section of their own."""
+    return [path for path in DIAGNOSES if Path(path.replace("<results>", RESULTS)).is_file()]

@@ -15,16 +15,6 @@ DIAGNOSIS_RANKS = [
 DIAGNOSIS_BATCH = f"--batch-size {CONFIG.transductive.batch_size}" if CONFIG.transductive.batch_size else ""
 
 
-def existing_diagnoses(wildcards):
-    """Those that somebody asked for; the report shows them in a section of their own."""
-    return [path for path in DIAGNOSES if Path(path.replace("<results>", RESULTS)).is_file()]
-
-
-def results_folder(wildcards):
-    """Where all runs lie."""
-    return RESULTS
-
-
 rule diagnose_interaction:
     input:
         "<run>/training_only.safetensors",
@@ -76,7 +66,7 @@ rule transductive:
         "../../environment.yml"
     params:
         experiment=STUDY.experiment(STUDY.diagnosed or CONFIG.run.methods).model_dump_json(),
-        results=results_folder,
+        results=RESULTS,
         out=subpath(output.page, parent=True),
     message:
         "Render the transductive diagnostic"
