@@ -67,6 +67,7 @@ def own(repository: Path, tmp_path_factory: pytest.TempPathFactory, vision_model
     return tree, config, run(tree, config)
 
 
+@pytest.mark.slow
 def test_own_photos_by_one_command(own: tuple[Tree, Path, Outcome]) -> None:
     tree, config, outcome = own
     assert outcome.code == 0, outcome.text
@@ -104,6 +105,7 @@ def test_a_damaged_shard_alone_is_made_again(own: tuple[Tree, Path, Outcome]) ->
     assert json.loads((tree.root / target).read_text()) == before
 
 
+@pytest.mark.slow
 @pytest.mark.shared
 def test_coco_photographs_by_one_command(
     repository: Path, shared_path: Path, tmp_path: Path, vision_model: Models
