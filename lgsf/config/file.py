@@ -12,7 +12,7 @@ from lgsf.config.checks.parameter_keys import known_keys, unknown_key
 from lgsf.config.experiment import Listed
 from lgsf.config.factorial import Factorial
 from lgsf.config.loading import Loaded, Place, load
-from lgsf.config.methods import EnsembleSettings, MethodSettings
+from lgsf.config.methods import EnsembleSettings, MethodSettings, named_files
 from lgsf.config.names import CONTROLS, RESERVED_DATASETS, ensemble_title
 from lgsf.config.run_settings import MOST_THREADS, TUNED_TRAINING, RunSettings, Training
 from lgsf.config.tuning import Range, Tuning, check_shared, ranges_of_method
@@ -291,16 +291,6 @@ def _holds(tree: Any, path: Sequence[str]) -> bool:
             return False
         tree = tree[key]
     return True
-
-
-def named_files(parameters: Mapping[str, Any]) -> dict[str, str]:
-    """Key -> path of the files that any method's parameters may name: word vectors, and the folder of a BERT."""
-    text = parameters.get("text")
-    found = {
-        "word_vectors": parameters.get("word_vectors"),
-        "text.path": text.get("path") if isinstance(text, Mapping) else None,
-    }
-    return {key: path for key, path in found.items() if isinstance(path, str)}
 
 
 def _check_watched(key: str, path: str) -> None:

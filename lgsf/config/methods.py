@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from pydantic import Field, field_validator
@@ -43,3 +44,13 @@ class EnsembleSettings(Settings):
     @classmethod
     def _as_tuple(cls, value: Any) -> Any:
         return tuple(value) if isinstance(value, list) else value
+
+
+def named_files(parameters: Mapping[str, Any]) -> dict[str, str]:
+    """Key -> path of the files that any method's parameters may name: word vectors, and the folder of a BERT."""
+    text = parameters.get("text")
+    found = {
+        "word_vectors": parameters.get("word_vectors"),
+        "text.path": text.get("path") if isinstance(text, Mapping) else None,
+    }
+    return {key: path for key, path in found.items() if isinstance(path, str)}

@@ -66,7 +66,7 @@ rule transductive:
         "../../environment.yml"
     params:
         experiment=STUDY.experiment(STUDY.diagnosed or CONFIG.run.methods).model_dump_json(),
-        results=RESULTS,
+        results=lambda wildcards: RESULTS,
         out=subpath(output.page, parent=True),
     message:
         "Render the transductive diagnostic"

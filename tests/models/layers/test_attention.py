@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from lgsf.models.layers import attention
+from lgsf.models.kernels import attention_plan
 from lgsf.models.layers.attention import Aggregation, CrossAttention, attention_weights
 
 DIM = 12
@@ -80,7 +80,7 @@ def test_block_sizes_do_not_matter(monkeypatch: pytest.MonkeyPatch, elements: in
         return [scores.detach(), *torch.autograd.grad(scores.square().sum(), leaves)]
 
     expected = run(512)
-    monkeypatch.setitem(attention._BLOCK_ELEMENTS, "cpu", elements)
+    monkeypatch.setitem(attention_plan._BLOCK_ELEMENTS, "cpu", elements)
     for ours, theirs in zip(run(memory_mb), expected, strict=True):
         torch.testing.assert_close(ours, theirs, atol=2e-6, rtol=2e-6)
 
