@@ -35,6 +35,8 @@ from lgsf.training.resume import ResumeState
 from lgsf.verdict.files import read_verdicts
 from tests.support.world import World, copied
 
+pytestmark = pytest.mark.seconds
+
 Result = Any
 
 

@@ -28,6 +28,8 @@ from tests.support.verbs import (
     write_sources,
 )  # fmt: skip
 
+pytestmark = pytest.mark.seconds
+
 SAMPLE = ("train", "import-checkpoint", "prepare")  # of the fast test
 EACH = 8  # faults of each of the three kinds for each verb in the slow test: 504 in all
 ROOM = "64m"

@@ -30,6 +30,8 @@ from lgsf.training.train import train
 from tests.models.layers.test_bert import METHODS
 from tests.support.berts import write_bert
 
+pytestmark = pytest.mark.seconds
+
 MODELS = {"lgsf": "lgsf.models.lgsf:LGSF", "vse_inf": "baselines.vse_inf:VSEInfinity", "hrem": "baselines.hrem:HREM"}
 
 

@@ -13,6 +13,8 @@ from safetensors import safe_open
 from lgsf.evaluation.evaluate import evaluate
 from lgsf.training.train import train
 
+pytestmark = pytest.mark.seconds
+
 SMALL = {"embedding_dim": 16, "word_dim": 8}
 METHODS: dict[str, tuple[str, dict[str, Any], set[str]]] = {
     "scan_t2i": ("baselines.scan:SCAN", {}, set()),

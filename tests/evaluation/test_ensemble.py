@@ -29,6 +29,8 @@ from lgsf.system.hashes import sha256
 from lgsf.training.train import train
 from tests.conftest import write_config
 
+pytestmark = pytest.mark.seconds
+
 
 def as_scores(matrix: list[list[float]] | torch.Tensor, memory_mb: int = 1) -> TiledScores:
     """Embeddings whose dot products are this matrix: unit vectors for images, columns for captions."""

@@ -27,6 +27,8 @@ from lgsf.system.hashes import sha256
 from lgsf.system.interrupts import Interrupted
 from tests.support.photos import photo_settings, write_photos
 
+pytestmark = pytest.mark.seconds
+
 Models = Callable[[str], Path]
 
 

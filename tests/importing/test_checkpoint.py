@@ -37,6 +37,8 @@ from tests.support.released_files import CASES, SPECIAL, Files, make_files, writ
 from tests.support.synthetic import write_tables_and_verdicts
 from tests.support.world import flip
 
+pytestmark = pytest.mark.seconds
+
 
 def imported(files: Files, **changes: Any) -> Path:
     main(files.arguments(**changes))

@@ -21,6 +21,8 @@ from lgsf.pretrained.released import read_released
 from tests.support.hostile import CASES, archive, calling, content
 from tests.support.released_files import make_files
 
+pytestmark = pytest.mark.seconds
+
 SECONDS, GROWTH_MB = 10, 200
 READER = """
 import json, resource, signal, sys, time

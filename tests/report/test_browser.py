@@ -12,6 +12,8 @@ from lgsf.report.page import write_report
 from tests.support import material, synthetic
 from tests.support.browser import CONTRAST, FOCUSABLE, NAMELESS, check_report, opened
 
+pytestmark = pytest.mark.seconds
+
 
 @pytest.fixture(scope="module")
 def report(tmp_path_factory: pytest.TempPathFactory) -> Path:

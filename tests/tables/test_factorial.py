@@ -29,6 +29,8 @@ from lgsf.training.train import train
 from tests.support import synthetic
 from tests.support.shipped import shipped
 
+pytestmark = pytest.mark.seconds
+
 CONFIG = shipped("factorial")
 assert CONFIG.factorial is not None
 CELLS = CONFIG.factorial.cells

@@ -15,6 +15,8 @@ import pytest
 
 from tests.support import synthetic
 
+pytestmark = pytest.mark.seconds
+
 ROW = '    Measure(name="mrr", label="MRR", kind="rank", headline=True),\n'
 FUNCTION = '''
 

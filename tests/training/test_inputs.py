@@ -17,6 +17,8 @@ from lgsf.training.train import train
 from tests.conftest import write_tiny_dataset
 from tests.support.world import flip
 
+pytestmark = pytest.mark.seconds
+
 
 class Meanwhile(Interrupts):
     """Something happens while a run trains: at the end of its first epoch or so."""

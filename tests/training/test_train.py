@@ -26,6 +26,8 @@ from lgsf.training.train import train
 from lgsf.training.trainer import NotFiniteError, learning_rate
 from tests.conftest import write_config
 
+pytestmark = pytest.mark.seconds
+
 OUTPUTS = ("model.safetensors", "training_only.safetensors")
 
 

@@ -19,6 +19,8 @@ from lgsf.tuning.collect import write_config
 from lgsf.tuning.trials import tune
 from tests.support.planning import METHODS, plan_of, raw_config, records
 
+pytestmark = pytest.mark.seconds
+
 ABOUT = {"experiment": "try_tuned", "title": "Tried, tuned", "results": "results/tuned/try", "logs": "logs/tuned/try"}
 
 

@@ -21,6 +21,8 @@ from lgsf.system.locks import run_lock
 from lgsf.tuning.trials import FIRST_SEED, shortened, tune
 from tests.support.planning import METHODS, SHARED, plan_of, records
 
+pytestmark = pytest.mark.seconds
+
 
 @pytest.fixture(scope="module")
 def no_test_split(tmp_path_factory: pytest.TempPathFactory, tiny_dataset: Path) -> Path:

@@ -22,6 +22,8 @@ from tests.data.annotations.test_real_files import write_karpathy_test
 from tests.support.annotation_files import names, write_coco, write_flickr, write_karpathy_coco, write_table
 from tests.support.feature_files import DIM, HEIGHT, MOST, WIDTH, boxes, regions, write_folder, write_hdf5, write_tsv
 
+pytestmark = pytest.mark.seconds
+
 FORMATS: dict[str, Callable[[Path], dict[str, Any]]] = {
     "tsv": write_tsv,
     "npz": lambda folder: write_folder(folder, archive=True),

@@ -21,6 +21,8 @@ from lgsf.system.errors import LgsfError
 from tests.support.packs import SPLITS as PACK_SPLITS
 from tests.support.packs import write_pack
 
+pytestmark = pytest.mark.seconds
+
 
 @pytest.fixture(autouse=True)
 def _small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
