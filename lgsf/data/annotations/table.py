@@ -21,7 +21,7 @@ from lgsf.data.annotations.lists import split_by_lists
 from lgsf.data.annotations.model import Annotations, Caption, Image, SplitName, assemble
 from lgsf.data.annotations.settings import TableAnnotations
 from lgsf.system.errors import LgsfError
-from lgsf.system.faults import reason
+from lgsf.system.given import read_text
 
 SPLIT_OF: dict[str, SplitName] = {"train": "train", "dev": "dev", "val": "dev", "validation": "dev", "test": "test"}
 COLUMNS = ("image", "caption", "split", "image_id", "caption_id", "licence")
@@ -79,24 +79,14 @@ def _image(path: Path, place: str, row: Row, *, has_split: bool) -> Image:
     return Image(row.get("image_id", "").strip() or file_name, file_name, split, None, licence)
 
 
-def _text(path: Path) -> str:
-    try:
-        content = path.read_bytes()
-    except FileNotFoundError:
-        raise LgsfError(f"{path} is missing: check the path in the configuration.") from None
-    except OSError as error:
-        raise LgsfError(f"{path} could not be read ({reason(error)}): check the path and its permissions.") from None
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = content[: error.start].count(b"\n") + 1
-        raise LgsfError(f"{path}, line {line} is not UTF-8: convert the file to UTF-8.") from None
-
-
 def _delimited_rows(path: Path, needed: tuple[str, ...]) -> Iterator[tuple[str, Row]]:
     """(place in words, row) of a .csv or .tsv file; its first line names the columns."""
     delimiter = "\t" if path.suffix == ".tsv" else ","
-    reader = csv.reader(io.StringIO(_text(path), newline=""), delimiter=delimiter, strict=True)
+    reader = csv.reader(
+        io.StringIO(read_text(path, remedy="check the path in the configuration"), newline=""),
+        delimiter=delimiter,
+        strict=True,
+    )
     names: list[str] = []
     try:
         for fields in reader:
@@ -131,7 +121,7 @@ def _header(path: Path, fields: list[str], needed: tuple[str, ...]) -> list[str]
 
 def _json_rows(path: Path) -> Iterator[tuple[str, Row]]:
     """(place in words, row) of JSON lines; numbers may stand for ids."""
-    for number, line in enumerate(_text(path).split("\n"), start=1):
+    for number, line in enumerate(read_text(path, remedy="check the path in the configuration").split("\n"), start=1):
         if not line.strip():
             continue
         place = f"line {number}"

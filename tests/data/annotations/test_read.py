@@ -319,7 +319,7 @@ def test_what_is_wrong_with_a_table(tmp_path: Path, ending: str, content: str, s
 def test_a_table_in_another_encoding(tmp_path: Path) -> None:
     path = tmp_path / "mine.csv"
     path.write_bytes(b"image,caption,split\na.jpg,caf\xe9,train\n")
-    explains(path, "line 2 is not UTF-8: convert the file", {"format": "table", "path": str(path)})
+    explains(path, r"line 2 is not UTF-8 \(byte 9\): convert the file", {"format": "table", "path": str(path)})
 
 
 def test_what_is_wrong_with_tokens(tmp_path: Path) -> None:
