@@ -25,7 +25,7 @@ from lgsf.system.errors import LgsfError
 from lgsf.system.given import check_seed, seed_of_folder
 from lgsf.system.hashes import sha256
 
-SUMS = ("seconds", "parameters", "parameters_training_only", "steps", "dev_looks")
+SUMS = ("seconds", "cpu_seconds", "parameters", "parameters_training_only", "steps", "dev_looks")
 LARGEST = ("peak_memory_mb", "peak_gpu_memory_mb")
 
 

@@ -25,6 +25,7 @@ class Epoch(Facts):
     epoch: int
     step: int
     seconds: float
+    cpu_seconds: float | None = None
     learning_rate: float
     loss: float
     grad_norm: float

@@ -71,6 +71,7 @@ class RunRecord(Facts):
 
     text_encoder, features, ensemble  what only the record knows: features and ensemble are given with imported
     scores alone
+    seconds, cpu_seconds  of the clock on the wall, and of processors; of finished epochs where a run was interrupted
     files  sha256 of the run's files that were there when this was written (lgsf.runs.origin); {} of older versions
     """
 
@@ -102,6 +103,7 @@ class RunRecord(Facts):
     started: str
     ended: str
     seconds: float | None = None
+    cpu_seconds: float | None = None
     peak_memory_mb: float | None = None
     peak_gpu_memory_mb: float | None = None
     parameters: int | None = None

@@ -19,7 +19,7 @@ from lgsf.system.hashes import sha256
 from lgsf.tables.finished import Finished
 from lgsf.tables.inputs import INPUTS
 
-COSTS = ("seconds", "peak_memory_mb", "peak_gpu_memory_mb", "parameters", "parameters_training_only")
+COSTS = ("seconds", "cpu_seconds", "peak_memory_mb", "peak_gpu_memory_mb", "parameters", "parameters_training_only")
 
 
 GRAPH_CONTROL = "truth"  # reads the scene graph, which only drawn scenes have

@@ -29,7 +29,8 @@ from lgsf.system.project.closure import ROOT
 class Done:
     """Progress of a run that must survive a kill, beside weights, optimizer and generators.
 
-    epoch, step  finished epochs and steps;  seconds  spent so far;  resumed  how often it went on
+    epoch, step  finished epochs and steps;  resumed  how often it went on
+    seconds, cpu_seconds  spent so far, by the clock on the wall and by processors
     best         weights of the epoch that is best on dev;  log  one line per epoch
     """
 
@@ -37,6 +38,7 @@ class Done:
     epoch: int = 0
     step: int = 0
     seconds: float = 0.0
+    cpu_seconds: float = 0.0
     resumed: int = 0
     best_epoch: int = 0
     best_rsum: float = -math.inf
@@ -89,6 +91,7 @@ def publish(
         started=done.started,
         ended=now(),
         seconds=done.seconds,
+        cpu_seconds=done.cpu_seconds,
         peak_memory_mb=peak_memory_mb(),
         peak_gpu_memory_mb=peak_gpu_memory_mb(device),
         parameters=sum(tensor.numel() for tensor in deployed.values()),

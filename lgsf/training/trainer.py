@@ -107,10 +107,12 @@ class Trainer:
             self._restore(state)
             logger.log(PROGRESS, "%s: resumed after epoch %d", self.name, self.done.epoch)
         self.clock = time.monotonic() - self.done.seconds
+        self.cpu_clock = time.process_time() - self.done.cpu_seconds
         for epoch in range(self.done.epoch + 1, self.options.epochs + 1):
             self.done.log.append(self._epoch(epoch, resume, interrupts))
             self.done.epoch = epoch
             self.done.seconds = time.monotonic() - self.clock
+            self.done.cpu_seconds = time.process_time() - self.cpu_clock
             held.check()
             resume.save(
                 {
@@ -171,6 +173,7 @@ class Trainer:
         self.done.step = step
         line = {
             "epoch": epoch, "step": step, "seconds": time.monotonic() - self.clock,
+            "cpu_seconds": time.process_time() - self.cpu_clock,
             "learning_rate": learning_rate(self.options, step - 1, epoch),
             "loss": means.pop("loss"), "grad_norm": means.pop("grad_norm"),
             "terms": means, "dev": dev, "best": best, "plateau": self._on_plateau(means, first_step),

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from lgsf.config.experiment import Experiment
+from lgsf.metrics.names import HEADLINE
 from lgsf.tables.write import write_tables
 from lgsf.verdict.compare import compare
 
@@ -146,7 +147,12 @@ def write_log(folder: Path, *, quality: float, escape: int, triangle: bool) -> N
                     **{"epoch": epoch, "step": epoch * STEPS, "seconds": 4.5, "learning_rate": 5e-4},
                     **{"loss": sum(terms.values()), "grad_norm": 2.5, "terms": terms, "plateau": plateau},
                     **{
-                        "dev": {"rsum": rsum, "i2t_r1": rsum / 9, "t2i_r1": rsum / 11},
+                        "dev": {
+                            **dict.fromkeys(HEADLINE, rsum / 10),
+                            "rsum": rsum,
+                            "i2t_r1": rsum / 9,
+                            "t2i_r1": rsum / 11,
+                        },
                         "best": epoch == EPOCHS,
                     },
                 }

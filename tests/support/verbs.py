@@ -39,6 +39,7 @@ VOLATILE = {
     "started",
     "ended",
     "seconds",
+    "cpu_seconds",
     "peak_memory_mb",
     "when",
     "resumed",

@@ -33,6 +33,7 @@ EDITS = {
             "lgsf/config/tuning.py",
             "lgsf/importing/scores.py",
             "lgsf/cli.py",
+            "lgsf/verbs/runs.py",
             "lgsf/__main__.py",
         ],
         {},

@@ -1,0 +1,37 @@
+"""Verbs for models that were trained elsewhere."""
+
+from __future__ import annotations
+
+from lgsf.system.names import LARGEST_SEED
+from lgsf.system.project.verbs import Arguments, option, verb, whole
+from lgsf.verbs.options import MAYBE_PATH, MAYBE_TEXT, PATH, TEXT
+
+
+@verb("turn the scores of any code into a run", dataset=PATH, split=TEXT, name=TEXT, seed=option(type=whole(0, LARGEST_SEED), default=0),
+      results=PATH, scores=MAYBE_PATH, images=MAYBE_PATH, captions=MAYBE_PATH, ids=MAYBE_PATH, text_encoder=MAYBE_TEXT,
+      features=MAYBE_TEXT, ensemble=option(choices=("yes", "no"), default=None))  # fmt: skip
+def import_scores(a: Arguments) -> None:
+    from lgsf.importing.scores import import_scores
+
+    print(
+        import_scores(
+            dataset=a.dataset, split=a.split, name=a.name, seed=a.seed, results=a.results,
+            scores=a.scores, images=a.images, captions=a.captions, ids=a.ids,
+            text_encoder=a.text_encoder, features=a.features,
+            ensemble=None if a.ensemble is None else a.ensemble == "yes",
+        )
+    )  # fmt: skip
+
+
+@verb("turn a checkpoint that authors released into a run", method=TEXT, checkpoint=PATH, vocab=MAYBE_PATH,
+      bert=MAYBE_TEXT, dataset=PATH, out=PATH, name=MAYBE_TEXT, title=MAYBE_TEXT, seed=option(type=whole(0, LARGEST_SEED), default=None),
+      device=option(choices=("cpu", "cuda"), default="cpu"), threads=option(type=whole(1, 256), default=1))  # fmt: skip
+def import_checkpoint(a: Arguments) -> None:
+    from lgsf.importing.checkpoint import import_checkpoint
+
+    print(
+        import_checkpoint(
+            method=a.method, checkpoint=a.checkpoint, vocab=a.vocab, bert=a.bert, dataset=a.dataset, out=a.out,
+            name=a.name, title=a.title, seed=a.seed, device=a.device, threads=a.threads,
+        )
+    )  # fmt: skip
