@@ -110,14 +110,14 @@ def build_method(
 def make_repeatable(device: torch.device, threads: int) -> None:
     """Fix what changes the last bits of a sum: the number of CPU threads, and the choice of GPU kernels.
 
-    CPU kernels repeat themselves with a fixed number of threads; asking torch to enforce that as well
-    would load its compiler, a second of every start.
+    CPU kernels repeat themselves with a fixed number of threads. torch.use_deterministic_algorithms loads the compiler,
+    a second of every start, to switch off nothing; the debug mode sets the same flag without it.
 
     Raises LgsfError where the machine does not give as many threads: OpenMP would end the process.
     """
     _check_threads(threads)
     torch.set_num_threads(threads)
-    torch.use_deterministic_algorithms(device.type == "cuda")
+    torch.set_deterministic_debug_mode("error" if device.type == "cuda" else "default")
 
 
 def _check_threads(threads: int) -> None:

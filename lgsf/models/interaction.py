@@ -27,6 +27,10 @@ class InteractionParameters(Parameters):
         "attention", description="identity connects each sample to itself alone: the same parameters"
     )
     start: float = Field(0.3, ge=0, le=1, description="share of the run before it joins the loss")
+    weight: float = Field(1.0, ge=0, description="of each enhanced pair in the mean, beside 1 of the plain pair")
+    pairs: Literal["all", "cross", "enhanced"] = Field(
+        "all", description="enhanced pairs in the loss: one side enhanced (cross), both sides (enhanced), or all three"
+    )
     connect_top: float = Field(0.5, gt=0, le=1, description="share of the batch that a sample may attend to")
     mask_weight: float = Field(1.0, ge=0, description="weight of the relevance in the attention's logits")
     heads: int = Field(8, ge=1, description="attention heads; they divide embedding_dim")

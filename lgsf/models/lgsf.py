@@ -5,6 +5,8 @@
     v, u    -> interaction with the batch's samples of the same modality -> v~, u~    (global; training only)
     loss    =  mean of L(v, u), L(v, u~), L(v~, u), L(v~, u~);  L = hinge triplet + weight * triangle
 
+The graph may also come before the encoder, or beside the pooling as a branch of its own (`graph.place`).
+
 The paper (Science Technology and Engineering 2026, 26(13): 5574-5582) was available as an abstract: it names
 these parts and no number, so every value below is a choice, marked as such in the configuration. Each part can
 be switched off by a parameter, and all other initial weights then stay what they were (lgsf.models.initial).
@@ -26,7 +28,7 @@ from lgsf.models.initial import Initializer
 from lgsf.models.interaction import InteractionParameters, SampleInteraction
 from lgsf.models.layers.encoders import RegionEncoder, l2_normalize
 from lgsf.models.layers.losses import hinge_triplet
-from lgsf.models.layers.pooling import build_pooling
+from lgsf.models.layers.pooling import MeanPooling, build_pooling
 from lgsf.models.layers.region_mlp import RegionMLP
 from lgsf.models.layers.text import TextMethod, TextMethodParameters, build_text_encoder
 from lgsf.models.triangle import TriangleParameters, triangle_term
@@ -64,7 +66,7 @@ class LGSF(TextMethod):
         super().__init__(options, spec)
         self.options: LGSFParameters = options
         dim, graph, interaction = options.embedding_dim, options.graph, options.interaction
-        if graph.kind != "none" and graph.edges == "iou" and not spec.has_boxes:
+        if graph.kind != "none" and (graph.edges == "iou" or graph.geometry) and not spec.has_boxes:
             raise LgsfError(NO_BOXES)
         build = Initializer().build
         region_encoder = {"fc": RegionEncoder, "mlp": RegionMLP}[options.region_encoder]
@@ -75,16 +77,32 @@ class LGSF(TextMethod):
         self.text_pooling = build("text_pooling", pooling)
         self.graph = nn.ModuleList()
         if graph.kind != "none":
+            width = spec.region_dim if graph.place == "features" else dim
             for layer in range(graph.layers):
-                self.graph.append(build(f"graph.{layer}", partial(GraphBlock, graph, dim=dim)))
+                self.graph.append(build(f"graph.{layer}", partial(GraphBlock, graph, dim=width)))
         self.interaction: SampleInteraction | None = None
         if interaction.kind != "none":
             self.interaction = build("interaction", partial(SampleInteraction, interaction, dim=dim))
 
     def encode_images(self, regions: Tensor, mask: Tensor, boxes: Tensor | None = None) -> Encoded:
         """(n, n_regions, region_dim) float32, (n, n_regions) bool, (n, n_regions, 4) -> unit vectors (n, dim)."""
-        x = self._relate(regions, mask, boxes)[0]
-        return Encoded(vector=l2_normalize(self.image_pooling(x, mask)))
+        graph = self.options.graph
+        if len(self.graph) and graph.place == "branch":
+            x = self.image_encoder(regions, mask)
+            related = MeanPooling()(self._relate(x, regions, mask, boxes)[0], mask)
+            vector = (1 - graph.branch_share) * self.image_pooling(x, mask) + graph.branch_share * related
+        elif graph.place == "features":
+            x = self.image_encoder(self._relate(regions, regions, mask, boxes)[0], mask)
+            vector = self.image_pooling(x, mask)
+        else:
+            vector = self.image_pooling(self._relate(self.image_encoder(regions, mask), regions, mask, boxes)[0], mask)
+        return Encoded(vector=l2_normalize(vector))
+
+    def learning_rate_factors(self) -> dict[str, float]:
+        """Those of the text encoder, and of the graph where it has one."""
+        factor = self.options.graph.learning_rate_factor
+        own = {"graph.": factor} if len(self.graph) and factor != 1 else {}
+        return super().learning_rate_factors() | own
 
     def encode_texts(self, tokens: Tensor, mask: Tensor) -> Encoded:
         """(n, n_words) int64, (n, n_words) bool -> unit vectors (n, dim)."""
@@ -92,7 +110,8 @@ class LGSF(TextMethod):
 
     def region_attention(self, regions: Tensor, mask: Tensor, boxes: Tensor | None = None) -> Tensor | None:
         """What region i takes from region j: (n, layers, heads, n_regions, n_regions), or None without any."""
-        attention = self._relate(regions, mask, boxes)[1]
+        x = regions if self.options.graph.place == "features" else self.image_encoder(regions, mask)
+        attention = self._relate(x, regions, mask, boxes)[1]
         return torch.stack(attention, dim=1) if attention else None
 
     def explain(self, batch: Batch) -> dict[str, Tensor]:
@@ -103,7 +122,7 @@ class LGSF(TextMethod):
     def loss(
         self, batch: Batch, images: Encoded, texts: Encoded, progress: Progress
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        """The pair loss of the plain embeddings or, once the interaction has started, the mean of all four.
+        """The pair loss of the plain embeddings or, once the interaction has started, its weighted mean with others.
 
         The logged terms are those of the plain pair in every arm, so that they can be compared.
         """
@@ -117,18 +136,19 @@ class LGSF(TextMethod):
         if not active:
             return plain, terms
         enhanced_v, enhanced_u = self.interaction(torch.stack([v, u]))
-        pairs = ((v, enhanced_u), (enhanced_v, u), (enhanced_v, enhanced_u))
+        cross, both = [(v, enhanced_u), (enhanced_v, u)], [(enhanced_v, enhanced_u)]
+        pairs = {"cross": cross, "enhanced": both, "all": cross + both}[self.options.interaction.pairs]
         others = [self._pair_loss(a, b, batch.image_ids, hardest=progress.hardest)[0] for a, b in pairs]
-        return torch.stack([plain, *others]).mean(), terms
+        weight = self.options.interaction.weight
+        return torch.stack([plain, *(weight * other for other in others)]).sum() / (1 + weight * len(others)), terms
 
-    def _relate(self, regions: Tensor, mask: Tensor, boxes: Tensor | None) -> tuple[Tensor, list[Tensor]]:
-        """Encoded regions after the graph (n, n_regions, dim), and each layer's attention."""
-        x = self.image_encoder(regions, mask)
+    def _relate(self, x: Tensor, regions: Tensor, mask: Tensor, boxes: Tensor | None) -> tuple[Tensor, list[Tensor]]:
+        """Regions x after the graph (n, n_regions, width), and each layer's attention."""
         attention = []
         if len(self.graph):
             edges = build_edges(self.options.graph, regions, mask, boxes)
             for block in self.graph:
-                x, weights = block(x, mask, edges)
+                x, weights = block(x, mask, edges, boxes)
                 if weights is not None:
                     attention.append(weights)
         return x, attention

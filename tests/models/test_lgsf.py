@@ -242,6 +242,55 @@ def test_interaction_starts_at_its_share_of_the_run_and_averages_four_losses() -
     assert terms["interaction_active"] == 1
 
 
+@pytest.mark.parametrize(("pairs", "counted"), [("all", 3), ("cross", 2), ("enhanced", 1)])
+def test_enhanced_pairs_have_a_weight(pairs: str, counted: int) -> None:
+    method, batch = awake(interaction={"start": 0.0, "pairs": pairs, "weight": 0.5}, **PLAIN).eval(), ragged_batch()
+    images, texts = encode(method, batch)
+    v, u = images.vector, texts.vector
+    assert v is not None and u is not None and method.interaction is not None
+    enhanced_v, enhanced_u = method.interaction(v), method.interaction(u)
+    chosen = {"cross": [(v, enhanced_u), (enhanced_v, u)], "enhanced": [(enhanced_v, enhanced_u)]}
+    chosen["all"] = chosen["cross"] + chosen["enhanced"]
+    plain, *others = (
+        hinge_triplet(a @ b.T, batch.image_ids, margin=0.2, hardest=True)[0] for a, b in [(v, u), *chosen[pairs]]
+    )
+    assert len(others) == counted
+    loss, _ = method.loss(batch, images, texts, AFTER)
+    torch.testing.assert_close(loss, (plain + 0.5 * torch.stack(others).sum()) / (1 + 0.5 * counted))
+
+
+@pytest.mark.parametrize("place", ["features", "branch"])
+@pytest.mark.parametrize("encoder", ["fc", "mlp"])
+def test_places_of_the_graph(place: str, encoder: str) -> None:
+    changes = {"place": place, "heads": 2}
+    check_evaluation(awake(graph=changes, region_encoder=encoder))
+    check_training(model(graph=changes, region_encoder=encoder))
+    method, batch = awake(graph=changes, region_encoder=encoder).eval(), ragged_batch()
+    attention = method.region_attention(batch.regions, batch.region_mask)
+    assert attention is not None and attention.shape == (5, 1, 2, 5, 5)
+
+
+def test_the_branch_is_mixed_by_its_share() -> None:
+    """At share 0 the graph has no say; at 1 the vector is the mean of the related regions."""
+    batch = ragged_batch()
+    without = model(**NO_GAT).eval().encode_images(batch.regions, batch.region_mask).vector
+    zero = awake(graph={"place": "branch", "branch_share": 0.0}).eval()
+    torch.testing.assert_close(zero.encode_images(batch.regions, batch.region_mask).vector, without)
+    one = awake(graph={"place": "branch", "branch_share": 1.0}).eval()
+    mean = awake(pooling={"kind": "mean"}).eval()
+    mean.load_state_dict({name: value for name, value in one.state_dict().items() if "pooling" not in name})
+    torch.testing.assert_close(
+        one.encode_images(batch.regions, batch.region_mask).vector,
+        mean.encode_images(batch.regions, batch.region_mask).vector,
+    )
+
+
+def test_the_graph_may_learn_at_a_rate_of_its_own() -> None:
+    assert model().learning_rate_factors() == {}
+    assert model(graph={"learning_rate_factor": 0.1}).learning_rate_factors() == {"graph.": 0.1}
+    assert model(graph={"kind": "none", "learning_rate_factor": 0.1}).learning_rate_factors() == {}
+
+
 def test_the_interaction_serves_training_alone() -> None:
     method = awake().eval()
     deployed = {n: w for n, w in method.state_dict().items() if not n.startswith(tuple(LGSF.training_only))}

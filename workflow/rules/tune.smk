@@ -77,3 +77,34 @@ rule tuned:
     shell:
         f"{LGSF} tuned"
         " --tuned {input.tuned:q} --experiment {params.experiment:q} --out {output:q} --log {log:q}"
+
+
+# What a study on dev asks for: every listed method and seed is trained, nothing is ranked on test.
+rule dev:
+    input:
+        collect(
+            "<results>/{dataset}/{method}/seed{seed}/{file}",
+            dataset=CONFIG.run.datasets,
+            method=[method for method in CONFIG.run.methods if method in CONFIG.methods],
+            seed=CONFIG.run.seeds,
+            file=["run.json", "log.jsonl"],
+        ),
+        code=code("lgsf.tables.dev"),
+    output:
+        "<tables>/dev/dev.csv",
+        means="<tables>/dev/means.csv",
+    log:
+        "<logs>/tables/dev.log",
+    benchmark:
+        "<benchmarks>/tables/dev.tsv"
+    conda:
+        "../../environment.yml"
+    params:
+        experiment=EXPERIMENT,
+        results=RESULTS,
+        out=subpath(output.means, parent=True),
+    message:
+        "Collect what trainings reached on dev"
+    shell:
+        f"{LGSF} dev"
+        " --experiment {params.experiment:q} --results {params.results:q} --out {params.out:q} --log {log:q}"

@@ -17,9 +17,10 @@ from torch.nn import functional as F
 from lgsf.models.base import Parameters
 from lgsf.models.graph.convolution import SparseConvolution
 from lgsf.models.graph.edge_scores import SLOPE, along_heads, edge_scores_v2
+from lgsf.models.graph.geometry import BoxGeometry
 from lgsf.system.errors import LgsfError
 
-NO_BOXES = "graph.edges: iou needs region boxes and this dataset has none; choose complete or topk."
+NO_BOXES = "graph.edges: iou and graph.geometry need region boxes and this dataset has none; choose complete or topk, without it."
 
 
 class GraphParameters(Parameters):
@@ -33,6 +34,17 @@ class GraphParameters(Parameters):
     arguments: dict[str, Any] = Field(
         default_factory=dict, description="further arguments of a convolution that is named by module:Class"
     )
+    place: Literal["fragments", "features", "branch"] = Field(
+        "fragments",
+        description="fragments: between encoder and pooling; features: before the encoder; branch: beside the pooling",
+    )
+    branch_share: float = Field(
+        0.2, ge=0, le=1, description="place branch: share of the mean of the related regions in the vector, as in HREM"
+    )
+    geometry: bool = Field(
+        False, description="gat, gatv2: where two boxes lie to each other adds to their edge's score"
+    )
+    learning_rate_factor: float = Field(1.0, gt=0, description="on the learning rate of the block")
     edges: Literal["complete", "self", "topk", "iou"] = Field(
         "complete", description="self keeps only the self-edges: the same parameters without relations"
     )
@@ -103,6 +115,7 @@ class GraphAttention(nn.Module):
         ends = 1 if kind == "gatv2" else 2
         self.attention = nn.Parameter(torch.empty(ends, heads, dim // heads))
         self.bias = nn.Parameter(torch.zeros(dim))
+        self.geometry = BoxGeometry(heads=heads) if options.geometry else None
         self.dropout = nn.Dropout(options.attention_dropout)
         for layer in (self.source, self.target):
             if layer is not None:
@@ -111,10 +124,10 @@ class GraphAttention(nn.Module):
                     nn.init.zeros_(layer.bias)
         nn.init.xavier_uniform_(self.attention)
 
-    def forward(self, x: Tensor, edges: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, x: Tensor, edges: Tensor, boxes: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """(n, n_regions, dim) float32, (n, n_regions, n_regions) bool -> the same shape as x, and the attention.
 
-        Attention (n, heads, n_regions, n_regions): [.., i, j] is what region i takes from j; rows sum to 1.
+        Boxes (n, n_regions, 4) are asked for if the geometry counts. Attention (n, heads, n_regions, n_regions): [.., i, j] is what region i takes from j; rows sum to 1.
         """
         sources = self.source(x)
         if self.target is not None:
@@ -122,6 +135,9 @@ class GraphAttention(nn.Module):
         else:
             given, taken = (along_heads(sources, vectors) for vectors in self.attention)
             scores = F.leaky_relu(taken.unsqueeze(3) + given.unsqueeze(2), SLOPE)
+        if self.geometry is not None:
+            assert boxes is not None
+            scores = scores + self.geometry(boxes)
         attention = scores.masked_fill(~edges.unsqueeze(1), -math.inf).softmax(dim=3)
         mixed = self.dropout(attention) @ _heads(sources, self.heads)
         return mixed.transpose(1, 2).flatten(2) + self.bias, attention
@@ -139,6 +155,8 @@ class GraphBlock(nn.Module):
         super().__init__()
         self.attention: GraphAttention | SparseConvolution
         if ":" in options.kind:
+            if options.geometry:
+                raise LgsfError(f"graph.geometry is for kinds gat and gatv2, not for {options.kind}: leave it out.")
             self.attention = SparseConvolution(
                 options.kind,
                 dim=dim,
@@ -153,13 +171,15 @@ class GraphBlock(nn.Module):
         self.gains = nn.Parameter(torch.zeros(2, dim) if options.zero_init else torch.ones(2, dim))
         self.dropout = options.dropout
 
-    def forward(self, x: Tensor, mask: Tensor, edges: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Regions (n, n_regions, dim), their mask and edges -> as x, zero off the mask; and the attention, if any."""
+    def forward(
+        self, x: Tensor, mask: Tensor, edges: Tensor, boxes: Tensor | None = None
+    ) -> tuple[Tensor, Tensor | None]:
+        """Regions (n, n_regions, dim), their mask, edges and boxes -> as x, zero off the mask; and the attention, if any."""
         normed = self.norms[0](x)
         if isinstance(self.attention, SparseConvolution):
             mixed, attention = self.attention(normed, mask, edges), None
         else:
-            mixed, attention = self.attention(normed, edges)
+            mixed, attention = self.attention(normed, edges, boxes)
         x = x + self._gain(0, x) * mixed
         x = x + self._gain(1, x) * self.ffn(self.norms[1](x))
         return x.masked_fill(~mask.unsqueeze(2), 0.0), attention
