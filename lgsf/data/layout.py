@@ -8,6 +8,7 @@
 <root>/<split>/boxes.npy            optional (n_images, n_regions, 4) float32, x0 y0 x1 y1 in 0..1
 <root>/<split>/images.parquet       image_id, file_name, and whatever the source knows
 <root>/<split>/captions.parquet     caption_id, image (row in images.parquet), text
+<root>/<split>/tokens.npz           the captions as numbers of the vocabulary (lgsf.data.tokens)
 <root>/<split>/judged.parquet       optional: image, caption (rows), grade, kind - pairs of special interest
 <root>/<split>/relevance.npz        optional: image, caption (n_true,) int32 rows of every pair that is really true
 """
@@ -28,6 +29,8 @@ from lgsf.data.checks.verified import REMEDY, verify_split
 from lgsf.data.store.regions import RegionReader
 from lgsf.data.store.rows import RowReader as RowReader
 from lgsf.data.text import Vocabulary
+from lgsf.data.tokens import FILE as TOKENS
+from lgsf.data.tokens import StoredTokens, read_tokens
 from lgsf.system.artefacts.inputs import Inputs
 from lgsf.system.artefacts.parquet import read_table
 from lgsf.system.errors import LgsfError
@@ -38,7 +41,7 @@ from lgsf.system.names import check_file_name, check_name
 SCHEMA_VERSION = 1
 SPLITS = ("train", "dev", "test")
 SPLIT_FILES = ("regions.npy", "region_counts.npy", "images.parquet", "captions.parquet")
-OPTIONAL_FILES = ("region_scales.npy", "boxes.npy", "judged.parquet", "relevance.npz")
+OPTIONAL_FILES = ("region_scales.npy", "boxes.npy", "judged.parquet", "relevance.npz", TOKENS)
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,7 @@ class Split:
     images: pd.DataFrame
     captions: pd.DataFrame
     judged: pd.DataFrame | None
+    tokens: StoredTokens | None = None
 
     @property
     def caption_image(self) -> npt.NDArray[np.int64]:
@@ -97,7 +101,7 @@ class Dataset:
             if file not in promised["sha256"]:
                 raise LgsfError(f"{self.root / 'dataset.json'} has no checksum of {name}/{file}: {REMEDY}.")
         verify_split(self.root, name, promised["sha256"], OPTIONAL_FILES, self.inputs)
-        boxes, judged = folder / "boxes.npy", folder / "judged.parquet"
+        boxes, judged, tokens = folder / "boxes.npy", folder / "judged.parquet", folder / TOKENS
         split = Split(
             name=name,
             regions=RegionReader(folder),
@@ -106,6 +110,11 @@ class Dataset:
             images=read_table(folder / "images.parquet", hint=REMEDY).frame,
             captions=read_table(folder / "captions.parquet", hint=REMEDY).frame,
             judged=read_table(judged, hint=REMEDY).frame if judged.is_file() else None,
+            tokens=read_tokens(
+                tokens, n_captions=promised["captions"], vocabulary_size=self.manifest["vocabulary"]["size"]
+            )
+            if tokens.is_file()
+            else None,
         )
         lengths = {
             "regions.npy": (len(split.regions), promised["images"]),

@@ -23,6 +23,8 @@ from lgsf.data.source import Store
 from lgsf.data.store.encode import Loss, stored_arrays, stored_block
 from lgsf.data.store.shards import adopt
 from lgsf.data.text import Vocabulary
+from lgsf.data.tokens import FILE as TOKENS
+from lgsf.data.tokens import write_tokens
 from lgsf.system.artefacts.atomic import alive, clear_killed
 from lgsf.system.errors import LgsfError
 from lgsf.system.faults import os_error, reason
@@ -65,6 +67,7 @@ class DatasetWriter:
         self._folders: list[str] = []
         self._checks = Checks(name)
         self._vocabulary: Vocabulary | None = None
+        self._texts: dict[str, list[str]] = {}
 
     def __enter__(self) -> DatasetWriter:
         try:
@@ -152,6 +155,7 @@ class DatasetWriter:
         folder.mkdir()
         _check_tables(name, images, captions, shape[0])
         captions = self._checks.captions(name, captions)
+        self._texts[name] = captions["text"].tolist()
         counts = np.zeros(shape[0], np.int32)
         plan, loss = stored_arrays(self._store, shape, dtype, boxes=boxes), Loss(name, self._store)
         done = 0
@@ -204,6 +208,10 @@ class DatasetWriter:
         if set(self._manifest["splits"]) != {"train", "dev", "test"} or "vocabulary" not in self._manifest:
             raise ValueError("a dataset needs the splits train, dev, test and a vocabulary")
         self._judge()
+        assert self._vocabulary is not None
+        for name, texts in self._texts.items():
+            write_tokens(self._partial / name, texts, self._vocabulary)
+            self._manifest["splits"][name]["sha256"][TOKENS] = sha256(self._partial / name / TOKENS)
         # The manifest goes first and comes last: a kill in between leaves a folder that nobody can open.
         (self.root / "dataset.json").unlink(missing_ok=True)
         for name in self._manifest["splits"]:

@@ -20,9 +20,9 @@ import torch
 from torch import Tensor
 
 from lgsf.data.batches.batch import Batch
-from lgsf.data.batches.training import EncodedCaptions
 from lgsf.data.layout import Split
 from lgsf.data.text import Tokenizer, Vocabulary
+from lgsf.data.tokens import encoded_captions
 from lgsf.models.base import Method
 from lgsf.runs.beside.chosen import MAPS, Rows, chosen_pairs
 from lgsf.runs.origin import write_evaluated
@@ -73,8 +73,7 @@ def pair_batch(split: Split, tokenizer: Tokenizer, images: Rows, captions: Rows)
     boxes = None
     if split.boxes is not None:
         boxes = torch.from_numpy(split.boxes.read(images)[:, :longest].astype(np.float32) * mask[:, :, None])
-    texts = split.captions["text"].iloc[captions].tolist()
-    tokens, token_mask = EncodedCaptions.of(texts, tokenizer).padded(np.arange(len(texts)))
+    tokens, token_mask = encoded_captions(split, tokenizer).padded(captions.astype(np.int64))
     return Batch(
         regions=torch.from_numpy(regions),
         region_mask=torch.from_numpy(mask),

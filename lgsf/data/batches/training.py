@@ -7,8 +7,7 @@ is. Threads read ahead, each a batch of its own; there are no worker processes.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
@@ -23,60 +22,12 @@ from lgsf.data.batches.buffers import Buffers
 from lgsf.data.batches.prefetch import in_order
 from lgsf.data.layout import Split
 from lgsf.data.text import PAD, Tokenizer
+from lgsf.data.tokens import encoded_captions
 from lgsf.system.errors import LgsfError
 
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 READ_AHEAD = 2  # batches that wait for the trainer
-
-
-@dataclass(frozen=True)
-class EncodedCaptions:
-    """All captions of a split as one array of token numbers.
-
-    tokens   (total,) int32, every caption with its frame
-    words    (total,) int32, which word of its caption a token belongs to, 0 for the frame's first
-    offsets  (n_captions + 1,) int64; caption c is tokens[offsets[c]:offsets[c + 1]]
-    """
-
-    tokens: npt.NDArray[np.int32]
-    words: npt.NDArray[np.int32]
-    offsets: Ints
-
-    @classmethod
-    def of(cls, texts: Sequence[str], tokenizer: Tokenizer) -> EncodedCaptions:
-        """Encode `texts` in order."""
-        tokens, words = [], []
-        for text in texts:
-            numbers, belongs = tokenizer.pieces(text)
-            tokens.append(np.array(numbers, np.int32))
-            words.append(np.array(belongs, np.int32))
-        offsets = np.cumsum([0, *map(len, tokens)], dtype=np.int64)
-        return cls(np.concatenate(tokens), np.concatenate(words), offsets)
-
-    def __len__(self) -> int:
-        return len(self.offsets) - 1
-
-    @property
-    def lengths(self) -> Ints:
-        """(n_captions,) int64, tokens of each caption."""
-        return np.diff(self.offsets)
-
-    def padded(self, rows: Ints) -> tuple[Ints, Bools]:
-        """Tokens (n, longest) int64 with padding 0, and their mask."""
-        places, mask = self._places(rows)
-        return np.where(mask, self.tokens[places].astype(np.int64), PAD), mask
-
-    def word_numbers(self, rows: Ints) -> Ints:
-        """(n, longest) int64: the word that each token of `padded` belongs to, 0 for padding."""
-        places, mask = self._places(rows)
-        return np.where(mask, self.words[places].astype(np.int64), 0)
-
-    def _places(self, rows: Ints) -> tuple[Ints, Bools]:
-        lengths = self.lengths[rows]
-        columns = np.arange(lengths.max(initial=0))
-        mask = columns < lengths[:, None]
-        return np.where(mask, self.offsets[rows][:, None] + columns, 0), mask
 
 
 class TrainingBatches:
@@ -111,7 +62,7 @@ class TrainingBatches:
         self._images = _Images(split, batch_size, workers)
         self._mask, self._ordinary = tokenizer.mask, tokenizer.ordinary
         self._caption_image = split.caption_image
-        self._captions = EncodedCaptions.of(split.captions["text"].tolist(), tokenizer)
+        self._captions = encoded_captions(split, tokenizer)
         if len(self) == 0:
             raise LgsfError(
                 f"training.batch_size is {batch_size} and split {split.name} has only {len(self._captions)} "
@@ -211,7 +162,7 @@ def text_batches(
     each stands in the file. Captions of more than `long` tokens come last, in batches of no more than size * long
     tokens: one of them would have all others of its batch padded to its length.
     """
-    captions = EncodedCaptions.of(split.captions["text"].tolist(), tokenizer)
+    captions = encoded_captions(split, tokenizer)
     lengths = captions.lengths
     order = np.argsort(lengths, kind="stable") if by_length else np.arange(len(captions))
     apart = lengths[order] > (long or lengths.max(initial=0))

@@ -84,7 +84,7 @@ def test_sound_data_are_described_and_nothing_is_said_of_them(
         assert test[f"norm_{name}"] == pytest.approx(value, rel=1e-5)
     assert test["fit_of_captions_to_images"] > 10
     assert found["dataset"]["licence"] == "CC0"
-    assert found["dataset"]["files with the right checksum"] == 12
+    assert found["dataset"]["files with the right checksum"] == 15
     said = capsys.readouterr().out
     assert "Nothing looks wrong." in said
     assert said.strip() == (tmp_path / "made/inspection.md").read_text("utf-8").strip()
