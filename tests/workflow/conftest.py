@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
+from tests.support import snakemake_server as server
 
 SMOKE = ("--configfile", "config/smoke.yaml")
 # Over the smoke test's: every rule once, for tests of where a workflow runs and not of what it finds.
@@ -66,7 +69,13 @@ class Tree:
         return Outcome(done.returncode, done.stdout)
 
     def snakemake(self, *options: str | Path, env: dict[str, str] | None = None) -> Outcome:
-        return self.run("-m", "snakemake", *options, env=env)
+        """`snakemake` as the server runs it (tests/support/snakemake_server.py); `first_run` calls the real command."""
+        with tempfile.TemporaryDirectory() as folder:
+            out = Path(folder) / "out"
+            code = server.snakemake(
+                list(map(str, options)), cwd=self.root, env=clean_environment() | (env or {}), out=out
+            )
+            return Outcome(code, out.read_text())
 
     def plan(self, *options: str | Path) -> Outcome:
         """A dry run, which has to succeed."""
@@ -130,7 +139,7 @@ def tree(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Tree:
 def first_run(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Tree, Outcome]:
     """A copy in which the smoke test ran once, and what it said."""
     tree = copy_repository(repository, tmp_path_factory.mktemp("smoke"))
-    return tree, tree.snakemake("--cores", "2", *SMOKE)
+    return tree, tree.run("-m", "snakemake", "--cores", "2", *SMOKE)
 
 
 @pytest.fixture(scope="session")

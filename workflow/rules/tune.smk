@@ -101,7 +101,7 @@ rule dev:
         "../../environment.yml"
     params:
         experiment=EXPERIMENT,
-        results=RESULTS,
+        results=subpath(input[0], ancestor=4),
         out=subpath(output.means, parent=True),
     message:
         "Collect what trainings reached on dev"

@@ -1,0 +1,19 @@
+"""The target `dev`: every listed training and a table of what it reached; nothing is ranked on test."""
+
+from __future__ import annotations
+
+from tests.workflow.conftest import SMOKE, Tree
+
+
+def test_it_trains_and_ranks_nothing(tree: Tree) -> None:
+    planned = tree.plan(*SMOKE, "--", "dev")
+    assert dict(planned.jobs) == {"prepare": 1, "configure": 3, "train": 6, "dev": 1}
+
+
+def test_it_needs_nothing_new_where_runs_are(finished: Tree) -> None:
+    outcome = finished.snakemake("--cores", "1", *SMOKE, "--", "dev")
+    assert outcome.code == 0, outcome.text
+    rows = (finished.root / "results/smoke/tables/smoke/dev/dev.csv").read_text().splitlines()
+    assert len(rows) == 1 + 6
+    assert not any("missing" in row for row in rows)
+    assert dict(finished.plan(*SMOKE).jobs) == {}
