@@ -33,7 +33,7 @@ def sheet(answers: Sequence[Answer], *, size: int) -> Image.Image:
     width = GAP + max(columns, 3) * (size + GAP)
     font = ImageFont.load_default(TEXT)
     blocks = [(answer, textwrap.wrap(answer.question, max(width // (TEXT // 2), 12)) or [""]) for answer in answers]
-    height = GAP + sum(len(lines) * (TEXT + 4) + size + 2 * GAP for _, lines in blocks)
+    height = GAP + sum(len(lines) * (TEXT + 4) + 2 + size + 2 * GAP for _, lines in blocks)
     page = Image.new("RGB", (width, height), PAPER)
     pen = ImageDraw.Draw(page)
     top = GAP
@@ -41,6 +41,7 @@ def sheet(answers: Sequence[Answer], *, size: int) -> Image.Image:
         for line in lines:
             pen.text((GAP, top), line, fill=INK, font=font)
             top += TEXT + 4
+        top += 2
         for place, file in enumerate(answer.pictures):
             small = open_picture(file, size)
             left = GAP + place * (size + GAP)
