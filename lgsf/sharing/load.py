@@ -17,7 +17,7 @@ from lgsf.system.errors import LgsfError
 from lgsf.system.hashes import sha256
 
 HUB = "hub:"
-_NAME = re.compile(r"hub:(?P<repo>[\w.-]+/[\w.-]+)(@(?P<revision>[\w./-]+))?")
+_NAME = re.compile(r"hub:(?P<repo>\w[\w.-]*/\w[\w.-]*)(@(?P<revision>\w[\w./-]*))?")
 OWN = ("lgsf", "baselines")
 
 
