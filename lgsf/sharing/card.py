@@ -77,9 +77,12 @@ def _origin(facts: RunFacts) -> list[str]:
         )
     elif facts.checkpoint is not None:
         parts.append(f"imported from the authors' {facts.checkpoint.file}, sha256 {facts.checkpoint.sha256}")
+        parts.append(facts.checkpoint.note)
+    if terms := facts.data.get("source", {}).get("licence"):
+        parts.append(f"terms of its data: {terms}")
     if facts.git.commit:
         parts.append(f"code: commit {facts.git.commit}" + (", with changes" if facts.git.dirty else ""))
-    return [f"* {part}" for part in parts]
+    return [f"* {markdown_text(part)}" for part in parts if part]
 
 
 def _count(number: int | None) -> str:

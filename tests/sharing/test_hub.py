@@ -15,6 +15,7 @@ import yaml
 import lgsf
 from lgsf.cli import main
 from lgsf.evaluation.evaluate import evaluate
+from lgsf.importing.checkpoint import import_checkpoint
 from lgsf.runs.ranks import read_ranks
 from lgsf.sharing.files import PUBLISHED
 from lgsf.sharing.push import push_to_hub
@@ -23,6 +24,7 @@ from lgsf.system.hashes import sha256
 from lgsf.training.train import train
 from tests.conftest import write_config
 from tests.support.hub import LocalHub
+from tests.support.released_files import make_files
 
 pytestmark = pytest.mark.seconds
 REPO = "somebody/tiny-vsepp"
@@ -173,3 +175,35 @@ def test_names_that_are_none_and_a_client_that_is_absent(hub: LocalHub, monkeypa
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)
     with pytest.raises(lgsf.LgsfError, match="install the extra `hub`"):
         lgsf.load_run(f"hub:{REPO}")
+
+
+def test_a_run_with_bert_comes_back_without_the_model_it_started_from(
+    hub: LocalHub, tiny_dataset: Path, tiny_bert: Path, tmp_path: Path
+) -> None:
+    source = Path(shutil.copytree(tiny_bert, tmp_path / "source"))
+    parameters = {"embedding_dim": 12, "text": {"kind": "bert", "path": str(source)}}
+    config = write_config(tmp_path / "c.json", model="baselines.vse_inf:VSEInfinity", parameters=parameters, epochs=1)
+    run = tmp_path / "seed0"
+    train(config=config, dataset=tiny_dataset, seed=0, out=run)
+    shutil.rmtree(source)
+    push_to_hub(run=run, dataset=tiny_dataset, repo=REPO, private=False, licence=None)
+    assert {"bert/config.json", "bert/tokenizer.json"} <= set(hub.list_repo_files(REPO))
+    there, here = lgsf.load_run(f"hub:{REPO}"), lgsf.load_run(run, tiny_dataset)
+    assert torch.equal(there.encode_texts(CAPTIONS).vector, here.encode_texts(CAPTIONS).vector)  # type: ignore[arg-type]
+    (hub.folder(REPO) / "bert/tokenizer.json").write_text("{}")
+    with pytest.raises(lgsf.LgsfError, match=r"tokenizer\.json is not the file"):
+        lgsf.load_run(f"hub:{REPO}")
+
+
+def test_a_released_checkpoint_says_so_on_its_card(hub: LocalHub, tmp_path: Path) -> None:
+    """Its words are the authors', and the card tells on which split they chose it."""
+    files = make_files(tmp_path, "scan_t2i_lse")
+    import_checkpoint(
+        method="scan", checkpoint=files.checkpoint, vocab=files.vocab, bert=None, dataset=files.dataset, out=files.out,
+        name=None, title="SCAN of its authors", seed=None, device="cpu", threads=1,
+    )  # fmt: skip
+    push_to_hub(run=files.out, dataset=files.dataset, repo=REPO, private=True, licence=None)
+    there, here = lgsf.load_run(f"hub:{REPO}"), lgsf.load_run(files.out, files.dataset)
+    assert there.vocabulary.words == here.vocabulary.words
+    card = (hub.folder(REPO) / "README.md").read_text()
+    assert "SCAN of its authors" in card and "chosen on dev" in card and "was not evaluated" in card
