@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from lgsf.system.project.version import __version__
+from lgsf.system.project.version import __version__ as __version__
 
 if TYPE_CHECKING:
-    from lgsf.runs.opened import load_run
-
-__all__ = ["__version__", "load_run"]
+    from lgsf.api.exports import *  # noqa: F403
 
 
 def __getattr__(name: str) -> Any:
-    # torch is imported only by those who ask for a model: the workflow's dry run must stay fast.
-    if name == "load_run":
-        from lgsf.runs.opened import load_run
+    # What a notebook needs, imported when it is asked for. The list is in lgsf.api.exports and not here: every step of
+    # the workflow runs this file, so that an edit of it trains everything anew.
+    from lgsf.api.exports import find
 
-        return load_run
-    raise AttributeError(f"module 'lgsf' has no attribute {name!r}")
+    return find(name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__getattr__("__all__")})

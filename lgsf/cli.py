@@ -18,10 +18,17 @@ from lgsf.system.failures import ending
 from lgsf.system.logs import setup
 from lgsf.system.project.verbs import VERBS, path
 from lgsf.system.project.version import __version__
-from lgsf.verbs import data, importing, project, results, runs
+from lgsf.verbs import data, importing, project, results, runs, sharing
 
 logger = logging.getLogger("lgsf")
-PARTS = (data, runs, results, importing, project)  # in the order of the help; importing one registers its verbs
+PARTS = (
+    data,
+    runs,
+    results,
+    importing,
+    sharing,
+    project,
+)  # in the order of the help; importing one registers its verbs
 ORDER = [name for part in PARTS for name, one in VERBS.items() if one.function.__module__ == part.__name__]
 
 

@@ -73,7 +73,8 @@ def thumbnails(files: Mapping[int, Path], *, large: frozenset[int], budget: int)
     return kept
 
 
-def _thumbnail(file: Path, longest: int) -> Thumbnail:
+def open_picture(file: Path, longest: int) -> Image.Image:
+    """A picture in RGB whose longer side has at most `longest` pixels; LgsfError for a file that is none."""
     try:
         with Image.open(file) as picture:
             picture.draft("RGB", (longest, longest))  # a JPEG decodes at a fraction of its size
@@ -81,6 +82,11 @@ def _thumbnail(file: Path, longest: int) -> Thumbnail:
             small.thumbnail((longest, longest), Image.Resampling.LANCZOS)
     except (OSError, ValueError, SyntaxError, struct.error, Image.DecompressionBombError) as error:
         raise LgsfError(f"{file} cannot be read as a picture ({error}): copy it again or remove it.") from None
+    return small
+
+
+def _thumbnail(file: Path, longest: int) -> Thumbnail:
+    small = open_picture(file, longest)
     buffer = io.BytesIO()
     small.save(buffer, "WEBP", quality=QUALITY, method=4)
     return Thumbnail(data=base64.b64encode(buffer.getvalue()).decode("ascii"), width=small.width, height=small.height)

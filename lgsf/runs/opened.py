@@ -28,12 +28,7 @@ BESIDE = ("vocabulary.json", *(f"bert/{name}" for name in RUN_FILES))  # what a 
 
 @dataclass(frozen=True)
 class LoadedRun:
-    """A trained model with the vocabulary it was trained on; weights: sha256 of its weight files by their names.
-
-    >>> run = lgsf.load_run("results/scenes/lgsf/seed0", "resources/scenes")
-    >>> texts = run.encode_texts(["a red circle left of a blue square"])
-    >>> order = run.search(texts, images, k=5)
-    """
+    """A trained model with the vocabulary it was trained on; weights: sha256 of its weight files by their names."""
 
     method: Method
     vocabulary: Vocabulary
@@ -103,12 +98,12 @@ def run_vocabulary(run: Path, record: RunRecord, dataset: Dataset) -> Vocabulary
     return vocabulary
 
 
-def load_run(run: str | Path, dataset: str | Path) -> LoadedRun:
-    """Open a trained run; `dataset` is the prepared dataset it was trained on (its words are checked)."""
-    return _load(Path(run), read_record(Path(run)), open_dataset(Path(dataset)))
+def load(run: Path, record: RunRecord, data: Dataset, *, training_only: bool = False) -> LoadedRun:
+    """Build the model of a run and fill it with its weights; `data` is the dataset that it was trained on.
 
-
-def _load(run: Path, record: RunRecord, data: Dataset, *, training_only: bool = False) -> LoadedRun:
+    Raises LgsfError where the run has no weights of its own, or its files or the dataset's words are not those that
+    its record names.
+    """
     if "model" not in record.config:
         raise LgsfError(f"{run} is of kind {record.kind!r} and has no weights of its own: name a trained run.")
     settings = check_settings(record.config, source=str(run / FILE))
@@ -148,7 +143,7 @@ def open_run(run: Path, dataset: Path, *, training_only: bool = False) -> OpenRu
     data = open_dataset(dataset)
     if "model" in record.config and record.dataset_sha256 != data.sha256:
         raise LgsfError(f"{run} was trained on another version of {dataset}: train it again or name its own dataset.")
-    loaded = _load(run, record, data, training_only=training_only)
+    loaded = load(run, record, data, training_only=training_only)
     device = torch.device(loaded.settings.device)
     make_repeatable(device, loaded.settings.threads)
     return OpenRun(**{**vars(loaded), "method": loaded.method.to(device)}, data=data, device=device)

@@ -141,7 +141,7 @@ def read_ranks(folder: Path, split: str = SPLIT) -> Ranks:
         folds=len(np.unique(arrays["image_fold"])),
         ties=(int(arrays["ties"][0]), int(arrays["ties"][1])) if arrays.get("ties", _NONE).shape == (2,) else None,
         protocol=protocol,
-        queries=_queries(arrays),
+        queries=digest_of_queries(arrays),
         sha256=sha256(path),
     )
 
@@ -154,7 +154,8 @@ def _is_transductive(arrays: Mapping[str, npt.NDArray[Any]]) -> bool:
         return False
 
 
-def _queries(arrays: dict[str, npt.NDArray[Any]]) -> str:
+def digest_of_queries(arrays: Mapping[str, npt.NDArray[Any]]) -> str:
+    """sha256 of the ids, the captions' images and the folds that these RANK_ARRAYS name."""
     digest = hashlib.sha256()
     for name in ("image_id", "caption_id"):
         digest.update("\n".join(map(str, arrays[name])).encode() + b"\0")

@@ -58,6 +58,39 @@ def test_from_another_directory(tree: Tree, tmp_path: Path) -> None:
     assert dict(Tree(tmp_path).plan(*place, *smoke).jobs) == {"compare": 1, "report": 1}
 
 
+# In one process, for time: every verb explains itself, every module that was packed can be imported, and the verbs
+# that a person calls by hand do their work on what the workflow left.
+BY_HAND = """\
+import importlib, pkgutil, sys
+from contextlib import redirect_stdout, suppress
+from io import StringIO
+import baselines, lgsf, lgsf.cli
+
+for package in (lgsf, baselines):
+    for module in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
+        if module.name != "lgsf.__main__":
+            importlib.import_module(module.name)
+for name in lgsf.cli.ORDER:
+    said = StringIO()
+    with redirect_stdout(said), suppress(SystemExit):
+        lgsf.cli.main([name, "--help"])
+    assert name in said.getvalue(), name
+run, data = "results/smoke/scenes/lgsf/seed0", "resources/smoke/scenes"
+for command in (
+    ["inspect", data],
+    ["verify", "--report", "reports/smoke", "--results", "results/smoke", "--dataset", data],
+    ["compare", "--results", "results/smoke", "--dataset", "scenes"],
+    ["convert", "--source", data, "--out", "pack"],
+    ["control", "--kind", "random", "--dataset", data, "--seed", "1", "--out", "control/seed1"],
+    ["export-curves", run, "--format", "csv", "--out", "curves"],
+    ["push-to-hub", run, "--dataset", data, "--repo", "some/body", "--card", "card.md"],
+    ["schema", "--out", "schema.json"],
+):
+    lgsf.cli.main(command)
+print(len(lgsf.cli.ORDER), "verbs of", lgsf.__file__)
+"""
+
+
 def test_as_a_module_with_its_own_configuration(tree: Tree, tmp_path: Path) -> None:
     before = tree.files()
     (tmp_path / "config").mkdir()
@@ -98,6 +131,10 @@ def test_from_a_wheel(repository: Path, tmp_path: Path) -> None:
     assert "Using workflow specific profile" in run(python, "-m", "snakemake", "--cores", "2", *smoke, cwd=study)
     assert (study / "reports/smoke/index.html").is_file()
     assert "Nothing to be done" in run(python, "-m", "snakemake", "--cores", "2", *smoke, cwd=study)
+
+    assert str(python.parents[1]) in run(python, "-c", BY_HAND, cwd=study)
+    notebook = run(python, repository / "tests/support/notebook.py", repository / "docs/retrieval.ipynb", cwd=study)
+    assert "image/jpeg" in notebook
 
     # Rules that are fetched from a repository, as snakedeploy writes it, call the package that is installed.
     commit_all(tmp_path / "source")

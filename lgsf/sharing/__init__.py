@@ -1,0 +1,1 @@
+"""Finished runs for where people work: the Hugging Face hub with a model card, and curves for TensorBoard."""
