@@ -55,7 +55,7 @@ class Split:
     images: pd.DataFrame
     captions: pd.DataFrame
     judged: pd.DataFrame | None
-    tokens: StoredTokens | None = None
+    tokens: StoredTokens | None
 
     @property
     def caption_image(self) -> npt.NDArray[np.int64]:

@@ -25,7 +25,7 @@ FIELD = np.load(DATA / "coco_test_ids.npy")
 def split(image_ids, caption_ids, caption_image, texts) -> Split:
     """What coco_rows looks at; there are no regions."""
     captions = pd.DataFrame({"caption_id": caption_ids, "image": caption_image, "text": texts})
-    return Split("test", None, None, None, pd.DataFrame({"image_id": image_ids}), captions, None)
+    return Split("test", None, None, None, pd.DataFrame({"image_id": image_ids}), captions, None, None)
 
 
 @pytest.fixture(scope="module")

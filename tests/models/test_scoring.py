@@ -64,7 +64,7 @@ def some_words(lengths: list[int], vocabulary: int = 30) -> Split:
     generator = np.random.default_rng(0)
     texts = [" ".join(f"w{k}" for k in generator.integers(0, vocabulary, length)) for length in lengths]
     table = pd.DataFrame({"text": texts, "image": np.arange(len(lengths)) % 6})
-    return Split("test", np.zeros(0), np.zeros(0, np.int32), None, pd.DataFrame(), table, None)  # type: ignore[arg-type]
+    return Split("test", np.zeros(0), np.zeros(0, np.int32), None, pd.DataFrame(), table, None, None)  # type: ignore[arg-type]
 
 
 def encoded_texts(method: SCAN, split: Split, monkeypatch: pytest.MonkeyPatch) -> tuple[Encoded, Ragged]:
@@ -160,7 +160,7 @@ lengths = [12] * 1000
 lengths[500] = {longest}
 texts = [" ".join(f"w{{k % 30}}" for k in range(n)) for n in lengths]
 table = pd.DataFrame({{"text": texts, "image": np.arange(1000) % 128}})
-split = Split("test", np.zeros(0), np.zeros(0, np.int32), None, pd.DataFrame(), table, None)
+split = Split("test", np.zeros(0), np.zeros(0, np.int32), None, pd.DataFrame(), table, None, None)
 mask = torch.ones(128, 36, dtype=torch.bool)
 scoring.image_batches = lambda split, size: iter([(torch.randn(128, 36, 64), mask, None)])
 method = SCAN(SCANParameters(embedding_dim=512, word_dim=64), DataSpec(region_dim=64, vocabulary_size=35))
