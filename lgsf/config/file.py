@@ -185,6 +185,11 @@ class Config(Settings):
             return self.imports[name].published
         return (self.ensembles[name] if name in self.ensembles else self.methods[name]).published
 
+    @property
+    def published_keys(self) -> dict[str, str | None]:
+        """The same of everything that may stand in run.methods."""
+        return {name: self.published_key(name) for name in (*self.methods, *self.ensembles, *self.imports)}
+
     def title_of(self, name: str) -> str:
         """How tables call a method or an ensemble."""
         if name in self.ensembles:

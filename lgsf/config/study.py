@@ -118,11 +118,18 @@ class Study:
 
     def source_files(self, dataset: str) -> list[str]:
         """Files that a dataset is made from, without those that the records of its downloads stand for."""
+        return self._not_fetched(dataset, self.config.datasets[dataset].files())
+
+    def required_files(self, dataset: str) -> list[str]:
+        """Files and folders without which a dataset cannot be made, without those that are fetched."""
+        return self._not_fetched(dataset, self.config.datasets[dataset].required())
+
+    def _not_fetched(self, dataset: str, files: Sequence[str]) -> list[str]:
         source = self.config.datasets[dataset]
         fetched = [self.config.downloads[name] for name in source.needs]
         places = [PurePath(download.path) for download in fetched]
         places += [PurePath(download.unpack.folder) for download in fetched if download.unpack]
-        return [file for file in source.files() if not any(PurePath(file).is_relative_to(place) for place in places)]
+        return [file for file in files if not any(PurePath(file).is_relative_to(place) for place in places)]
 
     def photos(self) -> dict[str, str]:
         """Folder of photos per dataset, where the user named one."""

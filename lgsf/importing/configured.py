@@ -7,11 +7,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from lgsf.config.checks.replaced import IMPORT
 from lgsf.config.elsewhere.imports import ImportedEmbeddings, ImportedScores
 from lgsf.data.layout import open_dataset
 from lgsf.evaluation.protocol import Ranked, write_split
 from lgsf.importing.ranked import Given, rank_files
-from lgsf.importing.room import SETTINGS, make_room, parsed_import, refuse_others
+from lgsf.importing.room import make_room, parsed_import, refuse_others
 from lgsf.importing.unfinished import importing
 from lgsf.metrics.recall import metrics
 from lgsf.runs.origin import evaluated_files
@@ -59,7 +60,7 @@ def import_configured(settings: Mapping[str, Any], *, name: str, seed: int, data
             text_encoder=wanted.text_encoder,
             features=wanted.features,
             ensemble=wanted.ensemble,
-            config={"imported": imported, SETTINGS: wanted.model_dump(mode="json")},
+            config={"imported": imported, IMPORT: wanted.model_dump(mode="json")},
             files=evaluated_files(out, wanted.splits),
             dev=None if dev is None else metrics(dev.i2t, dev.t2i),
             started=started,

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from lgsf.config.checks.replaced import COPIED
 from lgsf.config.elsewhere.imports import ImportedRun
 from lgsf.data.layout import open_dataset
-from lgsf.importing.room import COPIED, make_room, parsed_import, refuse_others
+from lgsf.importing.room import make_room, parsed_import, refuse_others
 from lgsf.importing.unfinished import importing
 from lgsf.runs.facts import read_facts
 from lgsf.runs.names import APART, SPLIT

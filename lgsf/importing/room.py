@@ -9,13 +9,12 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
+from lgsf.config.checks.replaced import COPIED, IMPORT
 from lgsf.config.elsewhere.imports import ImportSettings
 from lgsf.runs.record import FILE, read_record
 from lgsf.system.errors import LgsfError
 from lgsf.system.settings import explain
 
-SETTINGS = "import"  # key of a record's config that tells such a run from one that was imported by hand
-COPIED = ".imported_run.json"  # lies beside a run that was brought from elsewhere, whose record stays as it is
 OF_TRAININGS = ("log.jsonl", "training_only.safetensors", ".resume")
 LEFT = (FILE, COPIED, "log.jsonl", "test", "dev", "bert", "model.safetensors", "vocabulary.json", ".importing.json")
 
@@ -35,7 +34,7 @@ def refuse_others(out: Path, name: str) -> None:
         return
     if (out / FILE).is_file():
         record = read_record(out)
-        ours = record.kind == "imported" and (SETTINGS in record.config or record.checkpoint is not None)
+        ours = record.kind == "imported" and (IMPORT in record.config or record.checkpoint is not None)
         what = f"the run {(record.title or record.method)!r}"
     else:
         ours = not any((out / file).exists() for file in OF_TRAININGS)

@@ -7,6 +7,7 @@ one for each seed.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
@@ -79,6 +80,10 @@ class Import(Settings):
     def files(self) -> Iterator[tuple[str, str]]:
         """(key, path) of everything that is read."""
         raise NotImplementedError
+
+    def lies_at(self, folder: Path) -> bool:
+        """Whether what is imported is the folder's own run, which then is used where it is."""
+        return False
 
     def title_of(self, name: str) -> str:
         """How tables call it."""
@@ -197,6 +202,9 @@ class ImportedRun(Import):
 
     def lists(self) -> dict[str, tuple[Any, ...]]:
         return {"path": self.path}
+
+    def lies_at(self, folder: Path) -> bool:
+        return folder.resolve() in [Path(path).resolve() for path in self.path]
 
     def files(self) -> Iterator[tuple[str, str]]:
         for path in self.path:
