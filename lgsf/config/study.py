@@ -99,8 +99,8 @@ class Study:
         ]
 
     def splits(self, name: str) -> tuple[str, ...]:
-        """The splits that the runs of a method or a control have ranks of."""
-        return self.config.imports[name].splits if name in self.config.imports else ("dev", "test")
+        """The splits that all runs of a method or a control have ranks of; an import may have been scored on test alone."""
+        return ("test",) if name in self.config.imports else ("dev", "test")
 
     def imported(self, name: str, seed: int) -> Import:
         """What the run of one seed of an import is made from."""

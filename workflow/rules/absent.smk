@@ -37,8 +37,9 @@ def made_with(path, settings):
 
 
 def made_datasets(wildcards):
-    """The files by which one sees that a dataset has been prepared."""
-    return [f"{RESOURCES}/{wildcards.dataset}/{file}" for file in ("dataset.json", "vocabulary.json")]
+    """The files of a dataset that has been prepared."""
+    arrays = [f"{split}/{file}" for split in SPLITS for file in SPLIT_FILES]
+    return [f"{RESOURCES}/{wildcards.dataset}/{file}" for file in ("dataset.json", "vocabulary.json", *arrays)]
 
 
 def source_files(wildcards):

@@ -89,11 +89,6 @@ class Import(Settings):
         """How tables call it."""
         return imported_title(self.title or name)
 
-    @property
-    def splits(self) -> tuple[str, ...]:
-        """The splits that it has ranks of; dev is optional where scores are given."""
-        return ("dev", "test")
-
 
 class Scored(Import):
     """What scores and embeddings share: nothing but numbers is known, so the model has to be described."""
@@ -110,6 +105,7 @@ class Scored(Import):
 
     @property
     def splits(self) -> tuple[str, ...]:
+        """The splits that it has scores of; dev is optional."""
         return ("dev", "test") if self.lists()["dev"] else ("test",)
 
 
@@ -209,10 +205,6 @@ class ImportedRun(Import):
     def files(self) -> Iterator[tuple[str, str]]:
         for path in self.path:
             yield from (("path", f"{path}/{name}") for name in ("run.json", "test/ranks.npz"))
-
-    @property
-    def splits(self) -> tuple[str, ...]:
-        return ("test",)
 
 
 ImportSettings = Annotated[
