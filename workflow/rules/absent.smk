@@ -1,5 +1,6 @@
 # Functions of wildcards about what the user has to bring: a plan without it ends in a sentence before anything starts.
 from lgsf.pretrained import absent
+from snakemake.io import IOFile
 
 # Imports whose runs lie where tables look: no rule makes them.
 IN_PLACE = [
@@ -32,14 +33,21 @@ def tell(sentence):
 
 def made_with(path, settings):
     """Whether Snakemake made a file with these settings among its parameters; unknown counts as so."""
-    known = workflow.persistence.params(path)
+    try:
+        known = workflow.persistence.params(IOFile(str(path)))
+    except Exception as error:  # which Snakemake would take for "no rule makes this file"
+        sys.exit(
+            f"Error: Snakemake's notes of {path} cannot be read ({error!r}); delete the file to make it again."
+        )
     return known is None or repr(settings) in known
 
 
 def made_datasets(wildcards):
     """The files of a dataset that has been prepared."""
     arrays = [f"{split}/{file}" for split in SPLITS for file in SPLIT_FILES]
-    return [f"{RESOURCES}/{wildcards.dataset}/{file}" for file in ("dataset.json", "vocabulary.json", *arrays)]
+    return [
+        f"{RESOURCES}/{wildcards.dataset}/{file}" for file in ("dataset.json", "vocabulary.json", *arrays)
+    ]
 
 
 def source_files(wildcards):

@@ -28,7 +28,7 @@ SHOWN = 3  # runs and settings that the sentence names
 
 def owner_record(out: Path, settings: Mapping[str, Any], experiment: str) -> dict[str, Any]:
     """What `planned_by.json` beside `out`, a config.json, is to hold; equal settings stay whose they were."""
-    check_name(experiment, what="--experiment")
+    check_name(experiment, what="--planned-by")
     same = _read(out) == json.loads(json.dumps(settings))
     return {"schema_version": 1, "experiment": (owner_of(out.parent) if same else None) or experiment}
 
