@@ -16,9 +16,10 @@ from contextlib import suppress
 from lgsf.system.errors import LgsfError
 from lgsf.system.failures import ending
 from lgsf.system.logs import setup
-from lgsf.system.project.verbs import VERBS, path
+from lgsf.system.project.verbs import VERBS, option, path
 from lgsf.system.project.version import __version__
 from lgsf.verbs import data, importing, project, results, runs, sharing
+from lgsf.verbs.options import meaning
 
 logger = logging.getLogger("lgsf")
 PARTS = (
@@ -34,15 +35,24 @@ ORDER = [name for part in PARTS for name, one in VERBS.items() if one.function._
 
 def parser() -> argparse.ArgumentParser:
     """All verbs and their options."""
-    top = argparse.ArgumentParser(prog="lgsf", description=__doc__.partition("\n")[0])
+    top = argparse.ArgumentParser(
+        prog="lgsf", description="Reproducible image-text retrieval, verb by verb; `lgsf VERB --help` has an example."
+    )
     top.add_argument("--version", action="version", version=f"lgsf {__version__}")
     verbs = top.add_subparsers(metavar="VERB", required=True)
     for name in ORDER:
         one = VERBS[name]
-        sub = verbs.add_parser(name, help=one.help, description=one.help)
-        for key, settings in one.options.items():
-            sub.add_argument("--" + key.replace("_", "-") if "required" in settings else key, **settings)
-        sub.add_argument("--log", type=path, help="file for the full log")
+        sub = verbs.add_parser(
+            name,
+            help=one.help,
+            description=one.help,
+            epilog=f"example:\n  lgsf {one.example}",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,
+        )
+        for key, settings in (one.options | {"log": option(type=path, default=None)}).items():
+            flag = "--" + key.replace("_", "-") if "required" in settings else key
+            sub.add_argument(flag, **settings, help=meaning(key, settings).replace("%", "%%"))
         sub.set_defaults(verb=name)
     return top
 

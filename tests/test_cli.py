@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import argparse
 import json
+import shlex
 import subprocess
 import sys
 from dataclasses import replace
@@ -10,7 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from lgsf.cli import main
+from lgsf.cli import main, parser
+from lgsf.system.project.verbs import VERBS
+from lgsf.system.project.version import __version__
+from lgsf.verbs.options import MEANINGS
 
 
 def run(*arguments: object) -> None:
@@ -199,3 +204,49 @@ def test_numbers_that_no_option_takes(capsys, option: str, value: str) -> None:
     assert stopped.value.code == 2
     said = capsys.readouterr().err.splitlines()[-1]
     assert "argument --seed: a whole number from 0 to 2147483647 is needed" in said and len(said) < 300
+
+
+def options_of(verb: str) -> list[argparse.Action]:
+    """The options of a verb as the parser has them, without --help."""
+    (verbs,) = (action for action in parser()._actions if isinstance(action, argparse._SubParsersAction))
+    return [action for action in verbs.choices[verb]._actions if action.dest not in ("help", "verb")]
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_explains_itself(capsys, verb: str) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        run(verb, "--help")
+    assert stopped.value.code == 0
+    said = capsys.readouterr().out
+    assert f"example:\n  lgsf {VERBS[verb].example}\n" in said
+    for action in options_of(verb):
+        assert action.help and len(action.help) > 5, action.dest
+        assert action.help.endswith("(required)") == (action.required and bool(action.option_strings)), action.dest
+        if action.default not in (None, "", "{}", []):
+            assert action.help.endswith(f"(default: {action.default})"), action.dest
+    arguments = parser().parse_args(shlex.split(VERBS[verb].example))
+    assert arguments.verb == verb
+    assert all(getattr(arguments, action.dest) is not None for action in options_of(verb) if action.required)
+
+
+def test_an_option_means_the_same_in_every_verb() -> None:
+    meanings: dict[str, set[tuple[str, object]]] = {}
+    for verb in VERBS:
+        for action in options_of(verb):
+            words = (action.help or "").replace(" (required)", "").partition(" (default: ")[0]
+            kind = getattr(action.type, "__name__", None)
+            meanings.setdefault(action.dest, set()).add((words, kind))
+    assert {name: found for name, found in meanings.items() if len(found) > 1} == {}
+    assert set(meanings) == set(MEANINGS)  # none is explained that is not there
+
+
+def test_the_version(capsys) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        run("--version")
+    assert stopped.value.code == 0 and capsys.readouterr().out == f"lgsf {__version__}\n"
+
+
+def test_options_are_written_out(capsys) -> None:
+    with pytest.raises(SystemExit):
+        run("compare", "--config", "x")  # the beginning of --configuration, and another verb's option
+    assert "unrecognized arguments: --config x" in capsys.readouterr().err

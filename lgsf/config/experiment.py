@@ -14,9 +14,11 @@ from lgsf.config.loading import read_json_argument
 from lgsf.config.names import (
     CONTROLS,
     ENSEMBLE_MARK,
+    IMPORTED_MARK,
     RESERVED_DATASETS,
     ZERO_SHOT_MARK,
     ensemble_title,
+    imported_title,
     zero_shot_title,
 )
 from lgsf.system.errors import LgsfError
@@ -32,8 +34,9 @@ CONTROL_TITLES = {
 
 
 class MethodEntry(Settings):
-    """A method, how tables call it, and the key of its rows in published.csv; titles mark ensembles and zero-shot rows.
+    """A method, how tables call it, and the key of its rows in published.csv; titles mark what was not trained here.
 
+    seeds, datasets  of an import: those that it has runs of; None for all of the experiment
     choices  setting -> why it is as it is;  members  titles of the models behind an ensemble, each as often as it
     stands there. Both are words for the report alone.
     """
@@ -42,6 +45,9 @@ class MethodEntry(Settings):
     title: Title
     ensemble: bool = False
     zero_shot: bool = False
+    imported: bool = False
+    seeds: tuple[Seed, ...] | None = None
+    datasets: tuple[Name, ...] | None = None
     published: Name | None = None
     choices: dict[str, str] = Field(default_factory=dict)
     members: tuple[str, ...] = ()
@@ -52,6 +58,8 @@ class MethodEntry(Settings):
             raise ValueError(f"the title {self.title!r} of an ensemble must end with '{ENSEMBLE_MARK}'")
         if self.zero_shot and self.title != zero_shot_title(self.title):
             raise ValueError(f"the title {self.title!r} of a zero-shot model must end with '{ZERO_SHOT_MARK}'")
+        if self.imported and self.title != imported_title(self.title):
+            raise ValueError(f"the title {self.title!r} of an imported model must end with '{IMPORTED_MARK}'")
         return self
 
 
@@ -124,8 +132,12 @@ class Experiment(Listed):
         """Every run that should exist, in the order of the tables: methods as listed, then controls."""
         for dataset in self.datasets:
             for method in self.methods:
-                for seed in (0,) if method.zero_shot else self.seeds:  # nothing of it is random
+                if method.datasets is not None and dataset not in method.datasets:
+                    continue
+                own = self.seeds if method.seeds is None else method.seeds
+                for seed in (0,) if method.zero_shot else own:  # nothing of it is random
                     kinds = {"is_ensemble": method.ensemble, "is_zero_shot": method.zero_shot}
+                    kinds |= {"is_imported": method.imported}
                     yield ExpectedRun(dataset, method.name, method.title, seed, **kinds)
             for control in self.controls:
                 for seed in self.seeds:
@@ -143,11 +155,13 @@ class ExpectedRun:
     is_control: bool = False
     is_ensemble: bool = False
     is_zero_shot: bool = False
+    is_imported: bool = False
 
     @property
     def kind(self) -> str:
         """What a run of this entry is, where it has not finished and cannot say so itself."""
         kinds = {"control": self.is_control, "ensemble": self.is_ensemble, "zero_shot": self.is_zero_shot}
+        kinds |= {"imported": self.is_imported}
         return next((kind for kind, is_so in kinds.items() if is_so), "trained")
 
     @property

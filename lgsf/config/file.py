@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, TypeAdapter, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from lgsf.config.checks.parameter_keys import known_keys, unknown_key
+from lgsf.config.checks.references import check_references
+from lgsf.config.elsewhere.imports import ImportSettings
+from lgsf.config.elsewhere.zero_shot import ZeroShotSettings
 from lgsf.config.experiment import Listed
 from lgsf.config.factorial import Factorial
 from lgsf.config.loading import Loaded, Place, load
-from lgsf.config.methods import EnsembleSettings, MethodSettings, named_files
-from lgsf.config.names import CONTROLS, RESERVED_DATASETS, ensemble_title
+from lgsf.config.methods import EnsembleSettings, MethodSettings
+from lgsf.config.names import ensemble_title
 from lgsf.config.run_settings import MOST_THREADS, TUNED_TRAINING, RunSettings, Training
-from lgsf.config.tuning import Range, Tuning, check_shared, ranges_of_method
-from lgsf.config.zero_shot import ZeroShotSettings
+from lgsf.config.tuning import Range, Tuning, ranges_of_method
 from lgsf.data.settings import DatasetSettings
 from lgsf.fetch.settings import Download
 from lgsf.system.errors import LgsfError
-from lgsf.system.names import shown
 from lgsf.system.settings import Name, PlainPath, Settings, Title, deep_merge, explain, place_of, plain_dicts
 
 Folder = Literal["results", "resources", "reports", "logs", "benchmarks"]
@@ -63,6 +64,9 @@ class Config(Settings):
     methods: dict[Name, MethodSettings]
     ensembles: dict[Name, EnsembleSettings] = Field(default_factory=dict, description="may stand in run.methods")
     zero_shot: dict[Name, ZeroShotSettings] = Field(default_factory=dict, description="may stand in run.zero_shot")
+    imports: dict[Name, ImportSettings] = Field(
+        default_factory=dict, description="models that were trained elsewhere; may stand in run.methods"
+    )
     factorial: Factorial | None = Field(None, description="main effects and interactions of parts, from their methods")
     transductive: Transductive = Transductive()
     device: Literal["cpu", "cuda"] = Field("cpu", description="where training and scoring happen")
@@ -76,66 +80,13 @@ class Config(Settings):
 
     @model_validator(mode="after")
     def _references(self) -> Config:
-        check_shared(self.tuning.ranges, TUNED_TRAINING)
-        listed: list[tuple[str, Iterable[str], Collection[str]]] = [
-            ("run.datasets", self.run.datasets, self.datasets),
-            ("run.methods", self.run.methods, {**self.methods, **self.ensembles}),
-            *((f"datasets.{name}.needs", data.needs, self.downloads) for name, data in self.datasets.items()),
-            ("run.zero_shot", self.run.zero_shot, self.zero_shot),
-            ("factorial.cells", self.factorial.cells if self.factorial else (), self.methods),
-        ]
-        for kind, names, known in listed:
-            for name in names:
-                if name not in known:
-                    raise ValueError(
-                        f"{kind} names {name!r}, which is not defined; known are {', '.join(sorted(known)) or 'none'}"
-                    )
-        paths = [download.path for download in self.downloads.values()]
-        if repeated := {path for path in paths if paths.count(path) > 1}:
-            raise ValueError(f"two of downloads have the path {min(repeated)!r}; give each file its own")
-        if self.run.reference not in self.run.methods:
-            raise ValueError(
-                f"run.reference names {self.run.reference!r}, which is not among run.methods; name one of them"
-            )
-        for name, source in self.datasets.items():
-            if name in RESERVED_DATASETS:
-                raise ValueError(f"datasets.{name}: a folder of this name stands beside the datasets'; choose another")
-            for path in source.files():
-                _check_watched(f"datasets.{name}", path)
-        for name in self.methods:
-            if name in CONTROLS:
-                raise ValueError(f"methods.{name}: this name belongs to a control; choose another")
-            try:
-                self.training_of(name)
-                self.ranges_of(name)
-                for key, path in named_files(self.method(name).parameters).items():
-                    _check_watched(f"methods.{name}.parameters.{key}", path)
-            except LgsfError as error:
-                raise ValueError(str(error).removesuffix(".")) from None
-        for name in self.ensembles:
-            self._check_ensemble(name)
-        for name in self.zero_shot:
-            if name in CONTROLS or name in self.methods or name in self.ensembles:
-                raise ValueError(f"zero_shot.{name}: this name belongs to another row of the tables; choose another")
-        for dataset in self.run.datasets if self.run.zero_shot else ():
-            if self.datasets[dataset].pictures is None:
-                raise ValueError(
-                    f"run.zero_shot needs photos, and datasets.{dataset} names none; set its `images` or empty the list"
-                )
+        check_references(self)
         return self
 
-    def _check_ensemble(self, name: str) -> None:
-        if name in CONTROLS or name in self.methods:
-            owner = "a control" if name in CONTROLS else "a method"
-            raise ValueError(f"ensembles.{name}: this name belongs to {owner}; choose another")
-        for member in self.ensembles[name].members:
-            if member in self.ensembles:
-                raise ValueError(
-                    f"ensembles.{name}.members names {member!r}, which is itself an ensemble; list its members instead"
-                )
-            if member not in self.methods:
-                known = ", ".join(sorted(self.methods))
-                raise ValueError(f"ensembles.{name}.members names {member!r}, which is not a method; known are {known}")
+    def datasets_of(self, name: str) -> tuple[str, ...]:
+        """The datasets of run.datasets that a method has runs on: all of them, or the one that an import is of."""
+        own = self.imports[name].dataset if name in self.imports else None
+        return self.run.datasets if own is None else tuple(d for d in self.run.datasets if d == own)
 
     @classmethod
     def parse(
@@ -230,7 +181,14 @@ class Config(Settings):
         """The key of a method's or an ensemble's rows in config/published.csv, where it has any."""
         if name in self.zero_shot:
             return None
+        if name in self.imports:
+            return self.imports[name].published
         return (self.ensembles[name] if name in self.ensembles else self.methods[name]).published
+
+    @property
+    def published_keys(self) -> dict[str, str | None]:
+        """The same of everything that may stand in run.methods."""
+        return {name: self.published_key(name) for name in (*self.methods, *self.ensembles, *self.imports)}
 
     def title_of(self, name: str) -> str:
         """How tables call a method or an ensemble."""
@@ -238,6 +196,8 @@ class Config(Settings):
             return ensemble_title(self.ensembles[name].title or name)
         if name in self.zero_shot:
             return self.zero_shot[name].title_of(name)
+        if name in self.imports:
+            return self.imports[name].title_of(name)
         return self.method(name).title or name
 
     def training_of(self, name: str) -> Training:
@@ -291,14 +251,6 @@ def _holds(tree: Any, path: Sequence[str]) -> bool:
             return False
         tree = tree[key]
     return True
-
-
-def _check_watched(key: str, path: str) -> None:
-    """Raise ValueError for a path that Snakemake, which watches it, would read as a pattern."""
-    try:
-        TypeAdapter(PlainPath).validate_python(path)
-    except ValidationError as error:
-        raise ValueError(f"{key}: {error.errors()[0]['ctx']['error']}, not {shown(path)}") from None
 
 
 def _where_set(error: ValidationError, places: Mapping[Place, str]) -> str | None:

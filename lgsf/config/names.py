@@ -17,6 +17,14 @@ def ensemble_title(title: str) -> str:
     return title if title.endswith(ENSEMBLE_MARK) else title + ENSEMBLE_MARK
 
 
+IMPORTED_MARK = " (imported)"
+
+
+def imported_title(title: str) -> str:
+    """The title with the mark that every model carries whose scores or weights come from elsewhere."""
+    return title if title.endswith(IMPORTED_MARK) else title + IMPORTED_MARK
+
+
 ZERO_SHOT_MARK = " (zero-shot)"
 
 

@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import PurePath
 from typing import Any
 
+from lgsf.config.elsewhere.imports import Import
 from lgsf.config.experiment import ExpectedRun, Experiment, MethodEntry
 from lgsf.config.file import Config
 
@@ -26,15 +27,17 @@ class Study:
         return [str(self.config.method(member).model).partition(":")[0] for member in self.trained([name])]
 
     def trained(self, names: Sequence[str]) -> list[str]:
-        """The methods that are trained for `names`: ensembles stand for their members, nobody twice, zero-shot none."""
-        own = [name for name in names if name not in self.config.zero_shot]
+        """The methods that are trained for `names`: ensembles stand for their members, nobody twice; what was trained elsewhere does not count."""
+        elsewhere = {*self.config.zero_shot, *self.config.imports}
+        own = [name for name in names if name not in elsewhere]
         return list(dict.fromkeys(member for name in own for member, _ in self.config.members(name, 0)))
 
     @cached_property
     def tables(self) -> dict[str, tuple[str, ...]]:
         """Which methods a table compares: all of them and zero-shot rows, LGSF and its ablations, the others."""
         listed = self.config.run.methods
-        own = tuple(name for name in listed if all(module.startswith("lgsf.") for module in self.modules(name)))
+        ours = [name for name in listed if name not in self.config.imports]
+        own = tuple(name for name in ours if all(module.startswith("lgsf.") for module in self.modules(name)))
         others = tuple(name for name in listed if name not in own)
         named = {"comparison": (*listed, *self.config.run.zero_shot), "ablations": own, "baselines": others}
         return {table: methods for table, methods in named.items() if methods}
@@ -73,13 +76,16 @@ class Study:
         said: dict[str, Any] = {}
         if words and name in config.ensembles:
             said = {"members": tuple(config.title_of(member) for member in config.ensembles[name].members)}
-        elif words and name not in config.zero_shot:
+        elif words and name in config.methods:
             said = {"choices": config.method(name).choices}
         return MethodEntry(
             name=name,
             title=config.title_of(name),
             ensemble=name in config.ensembles,
             zero_shot=name in config.zero_shot,
+            imported=name in config.imports,
+            seeds=config.imports[name].numbers if name in config.imports else None,
+            datasets=config.datasets_of(name) if name in config.imports else None,
             published=config.published_key(name),
             **said,
         )
@@ -91,6 +97,14 @@ class Study:
             for run in self.experiment(methods).expected()
             if run.method != "truth" or self.config.datasets[run.dataset].has_scene_graph
         ]
+
+    def splits(self, name: str) -> tuple[str, ...]:
+        """The splits that all runs of a method or a control have ranks of; an import may have been scored on test alone."""
+        return ("test",) if name in self.config.imports else ("dev", "test")
+
+    def imported(self, name: str, seed: int) -> Import:
+        """What the run of one seed of an import is made from."""
+        return self.config.imports[name].of_seed(seed)
 
     def zero_shot_settings(self, name: str) -> str:
         """What the row of a dual encoder off the shelf depends on, as JSON."""
@@ -104,11 +118,18 @@ class Study:
 
     def source_files(self, dataset: str) -> list[str]:
         """Files that a dataset is made from, without those that the records of its downloads stand for."""
+        return self._not_fetched(dataset, self.config.datasets[dataset].files())
+
+    def required_files(self, dataset: str) -> list[str]:
+        """Files and folders without which a dataset cannot be made, without those that are fetched."""
+        return self._not_fetched(dataset, self.config.datasets[dataset].required())
+
+    def _not_fetched(self, dataset: str, files: Sequence[str]) -> list[str]:
         source = self.config.datasets[dataset]
         fetched = [self.config.downloads[name] for name in source.needs]
         places = [PurePath(download.path) for download in fetched]
         places += [PurePath(download.unpack.folder) for download in fetched if download.unpack]
-        return [file for file in source.files() if not any(PurePath(file).is_relative_to(place) for place in places)]
+        return [file for file in files if not any(PurePath(file).is_relative_to(place) for place in places)]
 
     def photos(self) -> dict[str, str]:
         """Folder of photos per dataset, where the user named one."""

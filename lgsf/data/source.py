@@ -41,3 +41,12 @@ class Source(Settings):
     def files(self) -> list[str]:
         """Paths that the dataset is made from, whether they exist or not; a change of one prepares it again."""
         return []
+
+    def optional(self) -> list[str]:
+        """Those of `files` that may be absent."""
+        return []
+
+    def required(self) -> list[str]:
+        """Files and folders without which there is no dataset."""
+        optional = set(self.optional())
+        return [path for path in self.files() if path not in optional]

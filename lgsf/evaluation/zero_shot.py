@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from pydantic import ValidationError
 
-from lgsf.config.zero_shot import ZeroShotSettings
+from lgsf.config.elsewhere.zero_shot import ZeroShotSettings
 from lgsf.data.layout import Dataset, Split, open_dataset
 from lgsf.data.pictures import find_pictures
 from lgsf.evaluation.controls import EmbeddingScores

@@ -24,9 +24,10 @@ class FileScores:
     Scores are float64 where the file's numbers do not fit float32, and float32 otherwise: no order is lost.
 
     matrix    (n_images, n_captions), or vectors of the images (n_images, dim) if `captions` is given
-    captions  unit vectors (n_captions, dim) in the dataset's order, or None
+    captions  vectors (n_captions, dim) in the dataset's order, of length one if `unit`, or None
     row_of    (n_images,) row of `matrix` for each image; column_of the same for captions, or None where in order
     arrays    the files as they are
+    unit      whether vectors of images are brought to length one, so that the score is a cosine
     """
 
     path: Path
@@ -36,6 +37,7 @@ class FileScores:
     row_of: Rows
     column_of: Rows | None
     arrays: tuple[npt.NDArray[Any], ...]
+    unit: bool = True
 
     @property
     def kind(self) -> np.dtype[Any]:
@@ -52,7 +54,11 @@ class FileScores:
             block = exact(self.matrix[rows], self.path)
             if self.captions is not None:
                 kind = np.result_type(block, self.captions)  # the finer of two files decides
-                block = unit_rows(block.astype(kind), self.path, rows) @ self.captions.astype(kind, copy=False).T
+                vectors = block.astype(kind)
+                if self.unit:
+                    vectors = unit_rows(vectors, self.path, rows)
+                with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is refused below
+                    block = vectors @ self.captions.astype(kind, copy=False).T
             elif self.column_of is not None:
                 block = block[:, self.column_of]
             if not np.isfinite(block).all():

@@ -102,7 +102,8 @@ def value_cell(mean: float, sd: float, *, places: int = 1, sign: bool = False, c
 
 
 def name_cell(title: str, kind: str) -> Cell:
-    return Cell(title, kind_mark(kind), css="control" if kind == "control" else "")
+    mark = kind_mark(kind)
+    return Cell(title, "" if title.endswith(f"({mark})") else mark, css="control" if kind == "control" else "")
 
 
 def counted_cell(n: int, expected: int) -> Cell:

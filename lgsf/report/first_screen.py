@@ -188,12 +188,14 @@ def _certainty(
     tests: pd.DataFrame,
     primary: Mapping[str, str],
 ) -> list[str]:
-    seeds = len(experiment.seeds)
+    sizes = {len(m.seeds or experiment.seeds) for m in experiment.methods if not m.zero_shot}
+    seeds = max(sizes)
+    told = str(seeds) if len(sizes) == 1 else f"{min(sizes)} to {seeds}"  # imports have seeds of their own
     spread = summary[(summary["metric"] == "rsum") & (summary["kind"] != "control")]["sd"].dropna()
-    sentences = [f"{seeds} {'seed' if seeds == 1 else 'seeds'} per method."]
+    sentences = [f"{told} {'seed' if seeds == 1 else 'seeds'} per method."]
     if len(spread):
         bounds = dict.fromkeys((decimal(spread.min()), decimal(spread.max())))
-        sentences[0] = f"{seeds} seeds per method; their SD of rSum is {' to '.join(bounds)}."
+        sentences[0] = f"{told} seeds per method; their SD of rSum is {' to '.join(bounds)}."
     elif seeds == 1:
         sentences.append("One seed shows no spread: a difference may be chance.")
     subject = subject_of(experiment)

@@ -78,7 +78,7 @@ def deep_merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, An
 def place_of(location: tuple[int | str, ...]) -> tuple[str, ...]:
     """The keys that lead to a problem, without the tags that choices between sources and formats add to them."""
     parts = list(location)
-    if parts[:1] == ["datasets"] and len(parts) > 2:
+    if parts[:1] in (["datasets"], ["imports"]) and len(parts) > 2:
         del parts[2]
     for choice in TAGGED:
         if choice in parts[:-1]:

@@ -13,6 +13,7 @@ from lgsf.config.experiment import ExpectedRun, Experiment
 from lgsf.metrics.names import RANK_METRICS, is_twin
 from lgsf.runs.facts import RunFacts, read_facts
 from lgsf.runs.failure import read_failure
+from lgsf.runs.names import APART
 from lgsf.runs.ranks import twin_accuracy
 from lgsf.system.errors import LgsfError
 from lgsf.system.hashes import sha256
@@ -102,13 +103,15 @@ def _read(run: ExpectedRun, finished: Finished) -> list[dict[str, Any]]:
                 f"{folder / 'run.json'}: {key} is {have!r}, but the folder is that of {want!r}; move it back."
             )
     expected = {"control": run.is_control, "ensemble": run.is_ensemble, "zero_shot": run.is_zero_shot}
+    if run.is_imported:
+        expected = dict.fromkeys(APART, False)  # whatever else it was where it comes from
     if any(is_so != (facts.kind == kind) for kind, is_so in expected.items()):
         raise LgsfError(f"{folder / 'run.json'}: kind is {facts.kind!r}, which does not fit the name {run.method!r}.")
     ranks = finished.ranks(run.dataset, run.method, run.seed)
     twins = twin_accuracy(folder)
     return [
         {
-            **_identity(run, facts.kind),
+            **_identity(run, run.kind if run.is_imported else facts.kind),
             **facts.inputs,
             "protocol": protocol,
             "status": "finished",

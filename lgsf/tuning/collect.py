@@ -60,7 +60,7 @@ def write_config(files: Sequence[Path], experiment: Any, *, out: Path) -> None:
     try:
         about = TunedExperiment.model_validate(experiment)
     except ValidationError as error:
-        raise LgsfError(f"--experiment: {explain(error)}") from None
+        raise LgsfError(f"--about: {explain(error)}") from None
     methods = [_read(file) for file in files]
     _refuse_unequal(files, methods)
     by_name = {method.name: method for method in methods}

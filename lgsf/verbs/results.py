@@ -7,7 +7,9 @@ from lgsf.system.project.verbs import Arguments, option, path, verb
 from lgsf.verbs.options import MAYBE_PATH, MAYBE_TEXT, PATH, PUBLISHED, TEXT, parsed
 
 
-@verb("collect runs into tables", experiment=TEXT, results=PATH, out=PATH)
+@verb("collect runs into tables",
+      '--experiment "$EXPERIMENT" --results results --out results/tables/mine',
+      experiment=TEXT, results=PATH, out=PATH)  # fmt: skip
 def tables(a: Arguments) -> None:
     from lgsf.config.experiment import Experiment
     from lgsf.tables.write import write_tables
@@ -15,7 +17,9 @@ def tables(a: Arguments) -> None:
     write_tables(Experiment.parse(a.experiment), results=a.results, out=a.out)
 
 
-@verb("list what trainings reached on dev", experiment=TEXT, results=PATH, out=PATH)
+@verb("list what trainings reached on dev",
+      '--experiment "$EXPERIMENT" --results results --out results/tables/mine/dev',
+      experiment=TEXT, results=PATH, out=PATH)  # fmt: skip
 def dev(a: Arguments) -> None:
     from lgsf.config.experiment import Experiment
     from lgsf.tables.dev import write_dev
@@ -23,19 +27,24 @@ def dev(a: Arguments) -> None:
     write_dev(Experiment.parse(a.experiment), results=a.results, out=a.out)
 
 
-@verb("collect answers, attention and pictures for the report", experiment=TEXT, results=PATH, resources=PATH,
-      photos=option(default="{}"), out=PATH)  # fmt: skip
+@verb("collect answers, attention and pictures for the report",
+      '--experiment "$EXPERIMENT" --results results --resources resources'
+      " --out results/tables/mine/album",
+      experiment=TEXT, results=PATH, resources=PATH,
+      photo_folders=option(default="{}"), out=PATH)  # fmt: skip
 def album(a: Arguments) -> None:
     from lgsf.config.experiment import Experiment
     from lgsf.gallery.collect import write_albums
 
-    photos = parsed(a.photos, "--photos")
+    photos = parsed(a.photo_folders, "--photo-folders")
     write_albums(Experiment.parse(a.experiment), results=a.results, resources=a.resources, photos=photos, out=a.out)
 
 
-@verb("hold runs against published numbers and the claim", experiment=MAYBE_TEXT, tables=MAYBE_PATH,
-      results=MAYBE_PATH, dataset=MAYBE_TEXT, method=MAYBE_TEXT, published=MAYBE_TEXT, reference=MAYBE_TEXT,
-      config=option(type=path, default=own_or_shipped("config/config.yaml")), table=PUBLISHED, out=MAYBE_PATH)  # fmt: skip
+@verb("hold runs against published numbers and the claim",
+      "--results results --dataset-name coco --reference vsepp_warm",
+      experiment=MAYBE_TEXT, tables=MAYBE_PATH,
+      results=MAYBE_PATH, dataset_name=MAYBE_TEXT, method_name=MAYBE_TEXT, published=MAYBE_TEXT, reference=MAYBE_TEXT,
+      configuration=option(type=path, default=own_or_shipped("config/config.yaml")), table=PUBLISHED, out=MAYBE_PATH)  # fmt: skip
 def compare(a: Arguments) -> None:
     from lgsf.config.experiment import Experiment
     from lgsf.verdict.compare import compare
@@ -43,13 +52,15 @@ def compare(a: Arguments) -> None:
     experiment = None if a.experiment is None else Experiment.parse(a.experiment)
     print(
         compare(
-            experiment=experiment, results=a.results, tables=a.tables, dataset=a.dataset, method=a.method,
-            published=a.published, reference=a.reference, config=a.config, table=a.table, out=a.out,
+            experiment=experiment, results=a.results, tables=a.tables, dataset=a.dataset_name, method=a.method_name,
+            published=a.published, reference=a.reference, config=a.configuration, table=a.table, out=a.out,
         )
     )  # fmt: skip
 
 
-@verb("check the table of published numbers", table=PUBLISHED)
+@verb("check the table of published numbers",
+      "--table config/published.csv",
+      table=PUBLISHED)  # fmt: skip
 def published(a: Arguments) -> None:
     from lgsf.verdict.files import read_table
 
@@ -58,7 +69,9 @@ def published(a: Arguments) -> None:
     print(f"{a.table}: {len(rows)} published rows, {keys} keys and {len(spread)} spreads over seeds, all sound.")
 
 
-@verb("render the report", experiment=TEXT, results=PATH, tables=PATH, out=PATH)
+@verb("render the report",
+      '--experiment "$EXPERIMENT" --results results --tables results/tables/mine --out reports/mine',
+      experiment=TEXT, results=PATH, tables=PATH, out=PATH)  # fmt: skip
 def report(a: Arguments) -> None:
     from lgsf.config.experiment import Experiment
     from lgsf.report.page import write_report
@@ -66,7 +79,9 @@ def report(a: Arguments) -> None:
     print(write_report(Experiment.parse(a.experiment), results=a.results, tables=a.tables, out=a.out))
 
 
-@verb("render the diagnoses apart from the comparison", experiment=TEXT, results=PATH, out=PATH)
+@verb("render the diagnoses apart from the comparison",
+      '--experiment "$EXPERIMENT" --results results --out reports/mine/transductive',
+      experiment=TEXT, results=PATH, out=PATH)  # fmt: skip
 def transductive_report(a: Arguments) -> None:
     from lgsf.config.experiment import Experiment
     from lgsf.report.transductive import write_transductive
@@ -74,7 +89,9 @@ def transductive_report(a: Arguments) -> None:
     print(write_transductive(Experiment.parse(a.experiment), results=a.results, out=a.out))
 
 
-@verb("follow numbers from the report back to the data", report=MAYBE_PATH, results=MAYBE_PATH,
+@verb("follow numbers from the report back to the data",
+      "--report reports/flickr8k --results results --dataset resources/flickr8k",
+      report=MAYBE_PATH, results=MAYBE_PATH,
       dataset=option(type=path, nargs="+", default=[]))  # fmt: skip
 def verify(a: Arguments) -> None:
     from lgsf.verification.verify import verify

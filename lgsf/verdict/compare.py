@@ -52,21 +52,23 @@ def compare(
     Raises LgsfError where both or neither of a pair are given, and as lgsf.verdict.judge does.
     """
     if (experiment is None) == (dataset is None):
-        raise LgsfError("give either --experiment or --dataset: which runs are to be compared.")
+        raise LgsfError("give either --experiment or --dataset-name: which runs are to be compared.")
     if (tables is None) == (results is None):
         raise LgsfError("give either --tables or --results: where the runs are.")
     if (method is None) != (published is None):
-        raise LgsfError("give --method and --published together: a method and the key of its rows in published.csv.")
+        raise LgsfError(
+            "give --method-name and --published together: a method and the key of its rows in published.csv."
+        )
     if experiment is None:
         if results is None:
             raise LgsfError(
-                "--dataset needs --results: tables belong to an experiment, so name that with --experiment."
+                "--dataset-name needs --results: tables belong to an experiment, so name that with --experiment."
             )
         keys = {method: published} if method and published else published_keys(config)
         experiment = found_experiment(results, str(dataset), keys=keys, only=method, reference=reference)
         named = reference is not None
     elif method is not None or reference is not None:
-        raise LgsfError("--method, --published and --reference go with --dataset: an experiment has its own.")
+        raise LgsfError("--method-name, --published and --reference go with --dataset-name: an experiment has its own.")
     else:
         named = True
     source = "--published" if published else "the configuration"
@@ -100,7 +102,7 @@ def found_experiment(
 
     keys  method -> its key in published.csv;  only  this method and the reference alone
     """
-    folder = results / check_name(dataset, what="--dataset")
+    folder = results / check_name(dataset, what="--dataset-name")
     found: dict[str, dict[str, Any]] = {}
     seeds: set[int] = set()
     for record in sorted(folder.glob("*/seed*/run.json")):
@@ -130,7 +132,9 @@ def found_experiment(
 def published_keys(config: Path) -> dict[str, str]:
     """Method -> its key in published.csv, as a configuration file says it."""
     if not config.is_file():
-        raise LgsfError(f"{config} is missing: name a configuration with --config, or --method and --published.")
+        raise LgsfError(
+            f"{config} is missing: name a configuration with --configuration, or --method-name and --published."
+        )
     raw = load_file(config).values
     methods = raw.get("methods")
     if not isinstance(methods, dict):

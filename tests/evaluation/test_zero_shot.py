@@ -13,8 +13,8 @@ import pytest
 import torch
 from PIL import Image
 
+from lgsf.config.elsewhere.zero_shot import ZeroShotSettings
 from lgsf.config.experiment import Experiment, MethodEntry
-from lgsf.config.zero_shot import ZeroShotSettings
 from lgsf.data.layout import open_dataset
 from lgsf.data.prepare import prepare
 from lgsf.evaluation.zero_shot import split_photos, zero_shot, zero_shot_scores

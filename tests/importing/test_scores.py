@@ -288,7 +288,7 @@ def test_scores_that_change_while_they_are_ranked_are_not_published(
     tmp_path: Path, tiny_dataset: Path, matrix: npt.NDArray[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scores = saved(tmp_path, matrix)
-    monkeypatch.setattr("lgsf.importing.scores._warn_of_distances", lambda *_: np.save(scores, matrix[::-1]))
+    monkeypatch.setattr("lgsf.importing.ranked._warn_of_distances", lambda *_: np.save(scores, matrix[::-1]))
     with pytest.raises(LgsfError, match="was changed while this was made from it"):
         imported(tmp_path, tiny_dataset, scores=scores)
     assert not list((tmp_path / "results").rglob("ranks.npz"))

@@ -123,7 +123,7 @@ def chain(root: Path) -> dict[str, list[str]]:
         "ranges": ["ranges", "--settings", json.dumps(tuning), "--out", f"{root}/tuning/small/plan.json"],
         "tune": ["tune", "--plan", f"{root}/tuning/small/plan.json", "--dataset", data,
                  "--out", f"{root}/tuning/small"],
-        "tuned": ["tuned", "--tuned", f"{root}/tuning/small/tuned.json", "--experiment", json.dumps(about),
+        "tuned": ["tuned", "--tuned", f"{root}/tuning/small/tuned.json", "--about", json.dumps(about),
                   "--out", f"{root}/tuned.yaml"],
         "schema": ["schema", "--out", f"{root}/schema.json"],
         "verify": ["verify", "--report", f"{root}/report", "--results", f"{root}/results", "--dataset", data],

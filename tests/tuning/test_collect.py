@@ -34,7 +34,7 @@ def tuned(tmp_path_factory: pytest.TempPathFactory, tiny_dataset: Path) -> Path:
         main(["ranges", "--settings", settings, "--out", str(out / "plan.json")])
         main(["tune", "--plan", str(out / "plan.json"), "--dataset", str(tiny_dataset), "--out", str(out)])
     files = [str(root / method / "tuned.json") for method in ("small", "wide")]
-    main(["tuned", "--tuned", *files, "--experiment", json.dumps(ABOUT), "--out", str(root / "tiny.yaml")])
+    main(["tuned", "--tuned", *files, "--about", json.dumps(ABOUT), "--out", str(root / "tiny.yaml")])
     return root
 
 

@@ -73,7 +73,7 @@ def verdicts(runs: pd.DataFrame, config: Path) -> pd.DataFrame:
 
 
 def run(config: Path, *arguments: object) -> None:
-    shared = ["--config", config / "config.yaml", "--table", config / "published.csv"]
+    shared = ["--configuration", config / "config.yaml", "--table", config / "published.csv"]
     main([str(a) for a in ["compare", *arguments, *shared]])
 
 
@@ -132,7 +132,7 @@ def test_the_claim_against_a_named_reference(
     """60.22 over 56.6 is +6.4 %, or +3.6 points; 73.55 over 72.6 is +1.3 %, or +0.95 points."""
     # fewer draws for speed: they serve the claim about checkpoints, which is not read here
     monkeypatch.setattr(lgsf.tables.tests, "method_tests", partial(method_tests, resamples=100))
-    run(config, "--results", results, "--dataset", "coco", "--reference", "weak", "--out", tmp_path)
+    run(config, "--results", results, "--dataset-name", "coco", "--reference", "weak", "--out", tmp_path)
     assert capsys.readouterr().out == f"{tmp_path / 'verdicts.md'}\n"
     found = pd.read_csv(tmp_path / "claims.csv").set_index(["metric", "reading"])
     measured = {key: row["measured"] for key, row in found.to_dict("index").items()}
@@ -153,7 +153,7 @@ def test_the_claim_against_a_named_reference(
 
 
 def test_one_method_and_its_key_by_hand(results: Path, config: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    run(config, "--results", results, "--dataset", "coco", "--method", "weak", "--published", "scan_t2i_avg")
+    run(config, "--results", results, "--dataset-name", "coco", "--method-name", "weak", "--published", "scan_t2i_avg")
     printed = capsys.readouterr().out
     assert re.search(
         r"\| WEAK \| SCAN t-i AVG \(1K, five folds; BiGRU, BUTD, single\) \| reproduced \(spread: ", printed
@@ -243,7 +243,7 @@ def test_an_ensemble_meets_published_ensembles(
 ) -> None:
     published: Recalls = (79.6, 96.2, 98.5, 63.2, 90.7, 96.1)  # SGRAF*, the mean of SGR and SAF
     write_coco_run(tmp_path, "sgraf", published, seed=1, kind="ensemble", record={"title": "SGRAF (ensemble)"})
-    run(config, "--results", tmp_path, "--dataset", "coco")
+    run(config, "--results", tmp_path, "--dataset-name", "coco")
     printed = capsys.readouterr().out
     assert "| SGRAF (ensemble) | SGRAF\\* (1K, five folds; BiGRU, BUTD, ensemble) | reproduced (single seed" in printed
 
@@ -259,11 +259,14 @@ def test_keys_stand_in_the_configuration(config: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["--results", "r"], "give either --experiment or --dataset"),
-        (["--dataset", "coco"], "give either --tables or --results"),
-        (["--dataset", "coco", "--results", "r", "--method", "x"], "give --method and --published together"),
-        (["--dataset", "coco", "--tables", "t"], "--dataset needs --results"),
-        (["--dataset", "coco", "--results", "nowhere"], "nowhere/coco holds no evaluated run"),
+        (["--results", "r"], "give either --experiment or --dataset-name"),
+        (["--dataset-name", "coco"], "give either --tables or --results"),
+        (
+            ["--dataset-name", "coco", "--results", "r", "--method-name", "x"],
+            "give --method-name and --published together",
+        ),
+        (["--dataset-name", "coco", "--tables", "t"], "--dataset-name needs --results"),
+        (["--dataset-name", "coco", "--results", "nowhere"], "nowhere/coco holds no evaluated run"),
         (["--experiment", "{}", "--results", "r"], "--experiment: key 'datasets' is missing"),
     ],
 )
@@ -274,11 +277,13 @@ def test_mistakes_are_one_sentence(
 
 
 def test_unknown_names_are_one_sentence(results: Path, config: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    here = ["--results", results, "--dataset", "coco"]
-    message = refused(capsys, config, *here, "--method", "sgr", "--published", "srg")
+    here = ["--results", results, "--dataset-name", "coco"]
+    message = refused(capsys, config, *here, "--method-name", "sgr", "--published", "srg")
     assert "--published: published of 'sgr' names 'srg'" in message
     assert "known are hrem, saf, scan" in message
-    assert "no evaluated run of 'scan'" in refused(capsys, config, *here, "--method", "scan", "--published", "scan")
+    assert "no evaluated run of 'scan'" in refused(
+        capsys, config, *here, "--method-name", "scan", "--published", "scan"
+    )
     assert "no evaluated run of 'vsepp'" in refused(capsys, config, *here, "--reference", "vsepp")
     given = ["--experiment", experiment().model_dump_json(), "--results", results, "--reference", "weak"]
     assert "an experiment has its own" in refused(capsys, config, *given)

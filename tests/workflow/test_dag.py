@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from lgsf.config.file import Config
+from lgsf.config.study import Study
 from tests.workflow.conftest import SMOKE, Overlay, Tree
 
 
@@ -24,9 +26,25 @@ def test_profile_beside_the_workflow_is_the_same(tree: Tree) -> None:
 
 
 @pytest.mark.parametrize("name", ["flickr8k", "flickr30k", "coco", "own", "factorial", "triangle"])
-def test_every_config_plans_without_its_data(tree: Tree, name: str) -> None:
-    outcome = tree.plan("--configfile", f"config/{name}.yaml")
+def test_every_config_asks_for_its_data_and_plans_with_it(tree: Tree, name: str) -> None:
+    options = ("--configfile", f"config/{name}.yaml")
+    study = Study(Config.read([tree.root / "config/config.yaml", tree.root / options[1]]))
+    wanted = [tree.root / file for dataset in study.config.run.datasets for file in study.required_files(dataset)]
+    if wanted:
+        outcome = tree.snakemake("--dry-run", *options)
+        (line,) = (line for line in outcome.text.splitlines() if "rror" in line)
+        assert outcome.code == 1 and line.startswith("Error: datasets.") and line.endswith(".") and not outcome.jobs
+    before = tree.files()
+    for file in wanted:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch()
+    try:
+        outcome = tree.plan(*options)
+    finally:
+        for file in wanted:
+            file.unlink()
     assert outcome.jobs["prepare"] == 1 and outcome.jobs["train"] > 0
+    assert tree.files() == before
 
 
 def test_folders_of_the_configuration_are_the_paths_that_are_meant(

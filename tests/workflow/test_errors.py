@@ -58,18 +58,54 @@ def test_config(tree: Tree, overlay: Overlay, change: str, words: list[str]) -> 
     assert tree.files() == before
 
 
-def test_missing_pack(tree: Tree, overlay: Overlay) -> None:
-    options = overlay(
-        "datasets: {nopack: {source: precomp, path: data/is_not_here}}\nrun: {datasets: [nopack], controls: [random]}\n"
-    )
+LACKING = {
+    "pack": (
+        "datasets: {nopack: {source: precomp, path: data/is_not_here}}\nrun: {datasets: [nopack], controls: [random]}\n",
+        ["datasets.nopack: the folder data/is_not_here is missing", "name its place in the configuration"],
+    ),
+    "words": (
+        "methods: {vsepp: {parameters: {word_vectors: data/glove.txt}}}\n",
+        ["methods.vsepp.parameters.word_vectors: data/glove.txt is missing"],
+    ),
+    "import": (
+        "imports: {mine: {kind: scores, test: data/mine.npy}}\nrun: {methods: [vsepp, mine], reference: vsepp}\n",
+        ["imports.mine.test: data/mine.npy is missing: put it there"],
+    ),
+    "checkpoint": (
+        "imports: {scan_authors: {kind: checkpoint, method: scan, checkpoint: data/best.pth.tar, vocab: data/words.json}}\n"
+        "run: {methods: [vsepp, scan_authors], reference: vsepp}\n",
+        ["imports.scan_authors.checkpoint: data/best.pth.tar is missing"],
+    ),
+    "run": (
+        "imports: {mine: {kind: run, path: results/smoke/scenes/mine/seed0}}\n"
+        "run: {methods: [vsepp, mine], reference: vsepp}\n",
+        ["imports.mine.path: results/smoke/scenes/mine/seed0/run.json is missing"],
+    ),
+    "encoder": (
+        "zero_shot: {clip: {model: data/models/clip}}\nrun: {zero_shot: [clip]}\n",
+        ["zero_shot.clip.model: data/models/clip is missing"],
+    ),
+}
+
+
+@pytest.mark.parametrize(
+    ("kind", "options"), [*((kind, ("--dry-run",)) for kind in LACKING), ("pack", ("--cores", "1"))]
+)
+def test_what_is_missing_is_found_before_anything_starts(
+    tree: Tree, overlay: Overlay, kind: str, options: tuple[str, ...]
+) -> None:
+    text, words = LACKING[kind]
     before = tree.files()
-    outcome = tree.snakemake("--cores", "1", "resources/smoke/nopack/dataset.json", *options)
-    assert outcome.code != 0
-    assert "Traceback" not in outcome.text
-    lines = [line for line in outcome.text.splitlines() if "data/is_not_here" in line and "error" in line.lower()]
-    assert lines and all(line.endswith(".") for line in lines), outcome.text
-    left = {name for name in tree.files() - before if not name.startswith("logs/")}
-    assert not left
+    line = sentence(tree.snakemake(*options, *overlay(text)))
+    assert line.startswith("Error: ") and line.endswith(".")
+    for word in words:
+        assert word in line
+    assert tree.files() == before
+
+
+def test_what_is_not_asked_for_may_be_missing(tree: Tree, overlay: Overlay) -> None:
+    assert tree.plan("resources/smoke/scenes/dataset.json", *overlay(LACKING["import"][0])).jobs == {"prepare": 1}
+    assert tree.plan("partial_report", *overlay(LACKING["pack"][0])).jobs == {"partial_report": 1}
 
 
 def test_numbers_inside_arguments_are_numbers(tree: Tree) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from tests.support.packs import write_pack
 from tests.workflow.conftest import Overlay, Tree
 
 MANIFEST = "resources/smoke/replaced/dataset.json"
+CHANCE = "results/smoke/replaced/random/seed0/run.json"  # what is made of it
 
 
 def test_files_with_old_times_are_seen(tree: Tree, overlay: Overlay, tmp_path: Path) -> None:
@@ -29,3 +31,11 @@ def test_files_with_old_times_are_seen(tree: Tree, overlay: Overlay, tmp_path: P
     np.save(features, values[::-1])  # as large as before
     os.utime(features, (1e9, 1e9))  # as `tar x` puts it in place
     assert tree.plan(MANIFEST, *options).jobs == {"prepare": 1}
+    shutil.rmtree(pack)
+    gone = tree.plan(CHANCE, *options)
+    assert gone.jobs == {"control": 1} and f"{pack} is missing" in gone.text and "is taken as it stands" in gone.text
+    others = overlay(
+        yaml.safe_dump({"datasets": {"replaced": dataset | {"min_count": 2}}, "run": {"datasets": ["replaced"]}})
+    )
+    changed = tree.snakemake("--dry-run", CHANCE, *others)
+    assert changed.code == 1 and f"Error: datasets.replaced: the folder {pack} is missing" in changed.text

@@ -51,7 +51,7 @@ try:
         )
     )
     places.check_models({name: str(CONFIG.method(name).model) for name in CONFIG.methods})
-    check_keys({m: CONFIG.published_key(m) for m in [*CONFIG.methods, *CONFIG.ensembles]}, Path(PUBLISHED[0]))
+    check_keys(CONFIG.published_keys, Path(PUBLISHED[0]))
 except LgsfError as error:
     sys.exit(f"Error in {error}")
 # Snakemake takes them from the configuration as they are written there; here they are the paths that are meant.

@@ -4,16 +4,6 @@ def split_files(*splits):
     return [f"<dataset>/{split}/{file}" for split in splits for file in SPLIT_FILES]
 
 
-def source_files(wildcards):
-    """Those files and folders of a source that are there; what is missing is for `lgsf prepare` to say."""
-    return [path for path in STUDY.source_files(wildcards.dataset) if Path(path).exists()]
-
-
-def source_sample(wildcards):
-    """What is in a source's files, by samples: files that were put in place with old times are seen by it."""
-    return sampled(map(Path, source_files(wildcards)))
-
-
 def download_records(wildcards):
     """Records of the downloads that a dataset needs."""
     return [f"<resources>/downloads/{name}.json" for name in CONFIG.datasets[wildcards.dataset].needs]
@@ -37,11 +27,6 @@ def shard_files(wildcards):
     return [f"<dataset>/shards/{k}-of-{n}.sha256" for k in range(1, n + 1)]
 
 
-def extraction_model(wildcards):
-    """Those files of the model that are there; what is missing is for `lgsf extract` to say."""
-    return [str(path) for path in model_files(CONFIG.datasets[wildcards.dataset].extract.model, VISION_FILES)]
-
-
 def extraction_threads(wildcards):
     """The model's threads and the processes that decode photos, at least one of each."""
     settings = CONFIG.datasets[wildcards.dataset].extract
@@ -58,11 +43,6 @@ def zero_shot_settings(wildcards):
     return STUDY.zero_shot_settings(wildcards.zero_shot)
 
 
-def zero_shot_model(wildcards):
-    """Those files of the model that are there; what is missing is for `lgsf zero-shot` to say."""
-    return [str(path) for path in model_files(CONFIG.zero_shot[wildcards.zero_shot].model, DUAL_FILES)]
-
-
 def dataset_settings(wildcards):
     """The dataset's section of the configuration as JSON."""
     return STUDY.dataset_settings(wildcards.dataset)
@@ -76,11 +56,6 @@ def run_settings(wildcards):
 def method_code(*stages):
     """Input function: the code of `stages` and of the method's own class."""
     return lambda wildcards: code(*stages, *STUDY.modules(wildcards.method))
-
-
-def pretrained_files(wildcards):
-    """Those files of a BERT or of word vectors that are there; what is missing is for `lgsf train` to say."""
-    return [str(path) for path in local_files(CONFIG.method(wildcards.method).parameters)]
 
 
 def tuning_settings(wildcards):
@@ -115,7 +90,9 @@ def ensemble_code(wildcards):
 def table_ranks(wildcards):
     """The files that a table is made from."""
     runs = STUDY.runs(TABLES[wildcards.table])
-    return [f"<results>/{run.folder}/{split}/ranks.npz" for run in runs for split in SPLITS[1:]]
+    for run in (run for run in runs if run.method in IN_PLACE):
+        brought(absent.of_import(STUDY, run.method, run.seed), "")
+    return [f"<results>/{run.folder}/{split}/ranks.npz" for run in runs for split in STUDY.splits(run.method)]
 
 
 def table_experiment(wildcards):

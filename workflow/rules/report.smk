@@ -28,7 +28,7 @@ rule album:
     shell:
         f"{LGSF} album"
         " --experiment {params.experiment:q} --results {params.results:q}"
-        " --resources {params.resources:q} --photos {params.photos:q} --out {params.out:q} --log {log:q}"
+        " --resources {params.resources:q} --photo-folders {params.photos:q} --out {params.out:q} --log {log:q}"
 
 
 rule report:
@@ -89,7 +89,7 @@ rule partial_report:
         " --out {params.out:q} --log {log:q} &&"
         f" {LGSF} album"
         " --experiment {params.experiment:q} --results {params.results:q}"
-        " --resources {params.resources:q} --photos {params.photos:q} --out {params.out:q}/album --log {log:q} &&"
+        " --resources {params.resources:q} --photo-folders {params.photos:q} --out {params.out:q}/album --log {log:q} &&"
         f" {LGSF} compare"
         " --experiment {params.experiment:q} --tables {params.out:q}"
         " --table {params.published:q} --out {params.out:q} --log {log:q} &&"

@@ -20,7 +20,7 @@ rule configure:
         "Check the settings of {wildcards.method} on {wildcards.dataset}"
     shell:
         f"{LGSF} configure"
-        " --settings {params.settings:q} --experiment {resources.experiment} --out {output:q} --log {log:q}"
+        " --settings {params.settings:q} --planned-by {resources.experiment} --out {output:q} --log {log:q}"
 
 
 # An interrupted training leaves its state in <run>/.resume, which is no output: Snakemake removes

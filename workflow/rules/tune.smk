@@ -76,7 +76,7 @@ rule tuned:
         "Write the values that were chosen on {wildcards.dataset}"
     shell:
         f"{LGSF} tuned"
-        " --tuned {input.tuned:q} --experiment {params.experiment:q} --out {output:q} --log {log:q}"
+        " --tuned {input.tuned:q} --about {params.experiment:q} --out {output:q} --log {log:q}"
 
 
 # What a study on dev asks for: every listed method and seed is trained, nothing is ranked on test.

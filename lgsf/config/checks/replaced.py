@@ -21,12 +21,14 @@ from lgsf.system.errors import LgsfError
 from lgsf.system.names import check_name
 
 OWNER = "planned_by.json"
+IMPORT = "import"  # key of a record's config by which lgsf.importing knows what it made of the configuration
+COPIED = ".imported_run.json"  # lies beside a run that lgsf.importing brought from elsewhere
 SHOWN = 3  # runs and settings that the sentence names
 
 
 def owner_record(out: Path, settings: Mapping[str, Any], experiment: str) -> dict[str, Any]:
     """What `planned_by.json` beside `out`, a config.json, is to hold; equal settings stay whose they were."""
-    check_name(experiment, what="--experiment")
+    check_name(experiment, what="--planned-by")
     same = _read(out) == json.loads(json.dumps(settings))
     return {"schema_version": 1, "experiment": (owner_of(out.parent) if same else None) or experiment}
 
@@ -41,10 +43,17 @@ def owner_of(folder: Path) -> str | None:
 def refuse_to_replace(config: Config, results: Path, methods: Iterable[str]) -> None:
     """LgsfError where the plan would replace runs of another experiment, unless `replace_runs` allows it.
 
+    What an import would replace must be an import, whatever `replace_runs` says.
+
     methods  those that are trained: what run.methods lists, and the members of its ensembles
 
     The sentence names the experiment, the runs, the settings that differ, and two ways to go on.
     """
+    for name in (name for name in config.run.methods if name in config.imports):
+        for dataset in config.datasets_of(name):
+            for seed in config.imports[name].numbers:
+                if not config.imports[name].lies_at(folder := results / dataset / name / f"seed{seed}"):
+                    _refuse_foreign(folder, name)
     if config.replace_runs:
         return
     for dataset in config.run.datasets:
@@ -63,6 +72,19 @@ def refuse_to_replace(config: Config, results: Path, methods: Iterable[str]) -> 
                 f"their place: give this experiment folders of its own, pathvars: {{results: results/{config.experiment}}}"
                 ", or set replace_runs: true."
             )
+
+
+def _refuse_foreign(folder: Path, name: str) -> None:
+    """LgsfError where a run that is no import of the configuration lies where one is to go."""
+    record = _read(folder / "run.json")
+    if not isinstance(record, dict) or (folder / COPIED).is_file():
+        return
+    config = record.get("config")
+    if not record.get("checkpoint") and not (isinstance(config, dict) and IMPORT in config):
+        raise LgsfError(
+            f"{folder} holds a run that was made in another way, and imports.{name} would take its place: call the "
+            f"import otherwise, or take that run as it is, imports: {{{name}: {{kind: run, path: {folder}}}}}."
+        )
 
 
 def finished_runs(folder: Path) -> list[str]:

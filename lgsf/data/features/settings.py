@@ -97,3 +97,9 @@ class FeaturesSource(Source):
         """Every file that the dataset is made from, and the folders of those that are too many to name."""
         judged = [f"{self.judgements}/{name}" for name in JUDGEMENTS.values()] if self.judgements else []
         return [*self.annotations.files(), *self.features.files(), *judged]
+
+    def optional(self) -> list[str]:
+        """The mapping that a folder may have, and people's judgements."""
+        named = getattr(self.features, "mapping", None)
+        judged = tuple(JUDGEMENTS.values()) if self.judgements else ()
+        return [path for path in self.files() if path.endswith((f"/{MAPPING}", *judged)) and path != named]

@@ -84,3 +84,7 @@ class PhotosSource(Source):
     def files(self) -> list[str]:
         """The annotations; photos are too many to watch, the extraction looks at their sizes."""
         return self.annotations.files()
+
+    def required(self) -> list[str]:
+        """The annotations, and the folder of the photos."""
+        return [*super().required(), self.images]

@@ -38,3 +38,7 @@ class PrecompSource(Source):
         parts = ("ims.npy", "caps.txt", "ids.txt", "boxes.npy")
         names = [f"{prefix}_{part}" for prefix in (self.train, self.dev, self.test) for part in parts]
         return [f"{self.path}/{name}" for name in (*names, *JUDGEMENTS.values())]
+
+    def optional(self) -> list[str]:
+        """All but features and captions."""
+        return [path for path in self.files() if not path.endswith(("_ims.npy", "_caps.txt"))]

@@ -61,10 +61,12 @@ def method_cards(records: Iterable[RunFacts], methods: Sequence[MethodEntry], *,
     entries = {method.name: method for method in methods}
     found: dict[str, tuple[RunFacts, list[str]]] = {}
     for facts in records:
-        if facts.kind in APART or (facts.kind == "imported" and "model" not in facts.config):
+        if facts.kind in APART:
             continue
         settings = {k: v for k, v in facts.config.items() if k not in ("dataset", "device", "threads")}
         settings |= {"checkpoint": facts.checkpoint.sha256} if facts.checkpoint else {}
+        if facts.kind == "imported" and "model" not in facts.config:
+            settings = {"imported": facts.method}  # every seed has files of its own
         _, datasets = found.setdefault(json.dumps(settings, sort_keys=True), (facts, []))
         if facts.dataset not in datasets:
             datasets.append(facts.dataset)
@@ -74,6 +76,8 @@ def method_cards(records: Iterable[RunFacts], methods: Sequence[MethodEntry], *,
 
 def _card(facts: RunFacts, datasets: list[str], base: RunFacts | None, entries: Mapping[str, MethodEntry]) -> Card:
     entry = entries[facts.method]
+    if facts.kind == "imported" and "model" not in facts.config:
+        return Card(entry.title, "imported", listing(datasets), _imported_sentence(facts), (), 0)
     if facts.kind == "ensemble":
         members = entry.members or [str(member["method"]) for member in facts.config["members"]]
         return Card(entry.title, str(facts.config["combine"]), listing(datasets), _members_sentence(members), (), 0)
@@ -116,6 +120,20 @@ def flatten(config: Mapping[str, Any]) -> dict[str, Any]:
 def show(value: Any) -> str:
     """A setting as a reader would type it."""
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _imported_sentence(facts: RunFacts) -> str:
+    """What is known of a model of which only scores or vectors are."""
+    imported: Mapping[str, Mapping[str, Mapping[str, str]]] = facts.config.get("imported", {})
+    files = [f"{file['file']} (sha256 {file['sha256'][:12]}…)" for file in imported.get("test", {}).values()]
+    similarity = facts.config.get("import", {}).get("similarity")
+    of = f", whose {'dot product' if similarity == 'dot' else 'cosine'} is the score" if similarity else ""
+    dev = (
+        "How often its authors looked at dev is unknown."
+        if "dev" in imported
+        else "Nothing of the dev split was given: no dev rSum stands for it, and how often its authors looked at dev is unknown."
+    )
+    return f"Imported, not trained here: seed {facts.seed} is ranked by {listing(files)}{of}. {dev}"
 
 
 def _members_sentence(titles: Sequence[str]) -> str:

@@ -19,10 +19,11 @@ Option = dict[str, Any]
 
 @dataclass(frozen=True)
 class Verb:
-    """A verb as the parser needs it; `on_device` says that it may use a GPU."""
+    """A verb as the parser needs it; `on_device` says that it may use a GPU, `example` is a command line without `lgsf`."""
 
     function: Function
     help: str
+    example: str
     options: dict[str, Option]
     on_device: bool
 
@@ -30,11 +31,15 @@ class Verb:
 VERBS: dict[str, Verb] = {}
 
 
-def verb(help_: str, /, *, on_device: bool = False, **options: Option) -> Callable[[Function], Function]:
-    """Make a function a verb of its own name; options are those of `add_argument`, required without a default."""
+def verb(help_: str, example: str, /, *, on_device: bool = False, **options: Option) -> Callable[[Function], Function]:
+    """Make a function a verb of its own name; options are those of `add_argument`, required without a default.
+
+    example  what one writes behind `lgsf VERB`
+    """
 
     def register(function: Function) -> Function:
-        VERBS[function.__name__.rstrip("_").replace("_", "-")] = Verb(function, help_, options, on_device)
+        name = function.__name__.rstrip("_").replace("_", "-")
+        VERBS[name] = Verb(function, help_, f"{name} {example}", options, on_device)
         return function
 
     return register
@@ -59,6 +64,11 @@ def whole(low: int, high: int) -> Callable[[str], int]:
         return int(text)
 
     return read
+
+
+def path_or_none(text: str) -> Path | None:
+    """A path, or nothing: the workflow hands over what it has."""
+    return path(text) if text else None
 
 
 def path(text: str) -> Path:

@@ -37,7 +37,7 @@ def results(tmp_path: Path) -> Path:
     for method in ("a", "b"):
         settings = json.dumps(plan().run_settings("scenes", method).plain())
         out = tmp_path / "scenes" / method / "config.json"
-        main(["configure", "--settings", settings, "--experiment", "first", "--out", str(out)])
+        main(["configure", "--settings", settings, "--planned-by", "first", "--out", str(out)])
     for seed in (0, 1, 10):
         run = tmp_path / "scenes/a" / f"seed{seed}"
         run.mkdir()
@@ -120,7 +120,7 @@ def test_settings_that_stay_the_same_stay_whose_they_were(results: Path) -> None
     folder = results / "scenes/a"
     for epochs, owner in ((15, "first"), (3, "second")):
         settings = json.dumps(plan(training={"epochs": epochs}).run_settings("scenes", "a").plain())
-        main(["configure", "--settings", settings, "--experiment", "second", "--out", str(folder / "config.json")])
+        main(["configure", "--settings", settings, "--planned-by", "second", "--out", str(folder / "config.json")])
         assert owner_of(folder) == owner
 
 
