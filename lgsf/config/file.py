@@ -16,6 +16,7 @@ from lgsf.config.methods import EnsembleSettings, MethodSettings, named_files
 from lgsf.config.names import CONTROLS, RESERVED_DATASETS, ensemble_title
 from lgsf.config.run_settings import MOST_THREADS, TUNED_TRAINING, RunSettings, Training
 from lgsf.config.tuning import Range, Tuning, check_shared, ranges_of_method
+from lgsf.config.validity import Validity
 from lgsf.config.zero_shot import ZeroShotSettings
 from lgsf.data.settings import DatasetSettings
 from lgsf.fetch.settings import Download
@@ -64,6 +65,7 @@ class Config(Settings):
     ensembles: dict[Name, EnsembleSettings] = Field(default_factory=dict, description="may stand in run.methods")
     zero_shot: dict[Name, ZeroShotSettings] = Field(default_factory=dict, description="may stand in run.zero_shot")
     factorial: Factorial | None = Field(None, description="main effects and interactions of parts, from their methods")
+    validity: Validity | None = Field(None, description="effects whose presence or absence is known beforehand")
     transductive: Transductive = Transductive()
     device: Literal["cpu", "cuda"] = Field("cpu", description="where training and scoring happen")
     threads: int = Field(
@@ -82,6 +84,7 @@ class Config(Settings):
             ("run.methods", self.run.methods, {**self.methods, **self.ensembles}),
             *((f"datasets.{name}.needs", data.needs, self.downloads) for name, data in self.datasets.items()),
             ("run.zero_shot", self.run.zero_shot, self.zero_shot),
+            ("validity", self.validity.methods if self.validity else (), self.run.methods),
             ("factorial.cells", self.factorial.cells if self.factorial else (), self.methods),
         ]
         for kind, names, known in listed:
