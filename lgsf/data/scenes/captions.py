@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lgsf.data.scenes.graph import RELATIONS, Scene, SceneObject, relations
+from lgsf.data.scenes.graph import Scene, SceneObject, relations
 from lgsf.data.scenes.statements import Mention, SceneTable, Statement
-from lgsf.data.scenes.variety import FULL, Variety
+from lgsf.data.scenes.variety import FULL, RELATIONS, Variety
 
 CAPTIONS = 5
 SEEN = 0.6  # share of an object that must be visible before a caption mentions it
@@ -97,7 +97,7 @@ def caption_scene(
 
     `roles` are the objects that differ in the twin, `shares` tells how much of each object can be seen.
     """
-    writer = _Writer(rng, scene, shares, variety.named)
+    writer = _Writer(rng, scene, shares, variety)
     table = SceneTable((scene, twin))
     captions: list[Caption] = []
     for _ in range(_ATTEMPTS):
@@ -117,18 +117,21 @@ def caption_scene(
 class _Writer:
     """Makes true statements about one scene."""
 
-    def __init__(self, rng: np.random.Generator, scene: Scene, shares: Sequence[float], named: Sequence[str]) -> None:
+    def __init__(self, rng: np.random.Generator, scene: Scene, shares: Sequence[float], variety: Variety) -> None:
         self._rng = rng
-        details, odds = zip(*((names, p) for names, p in _DETAIL if set(names) <= set(named)), strict=True)
+        details, odds = zip(*((names, p) for names, p in _DETAIL if set(names) <= set(variety.named)), strict=True)
         # All of them as they are: dividing by a sum of 1 up to rounding could move a draw.
         self._details, self._odds = details, odds if len(odds) == len(_DETAIL) else np.array(odds) / sum(odds)
-        self._counted = [(names, p) for names, p in _COUNTED if set(names) <= set(named)]
+        self._counted = [(names, p) for names, p in _COUNTED if set(names) <= set(variety.named)]
         self._objects = scene.objects
         self._seen = [i for i, share in enumerate(shares) if share >= SEEN]
         self._plain = [
             (a, RELATIONS[r], b)
             for r, a, b in np.argwhere(relations(scene)).tolist()
-            if a in self._seen and b in self._seen and _is_plain(RELATIONS[r], scene.objects[a], scene.objects[b])
+            if RELATIONS[r] in variety.relations
+            and a in self._seen
+            and b in self._seen
+            and _is_plain(RELATIONS[r], scene.objects[a], scene.objects[b])
         ]
 
     def anything(self, *, last: bool) -> tuple[Statement, tuple[int, ...]] | None:

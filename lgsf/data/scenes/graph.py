@@ -14,9 +14,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from lgsf.data.scenes.variety import COLOURS, FILLS, FULL, MAX_OBJECTS, SHAPES, SIZES, Kind, Variety
+from lgsf.data.scenes.variety import COLOURS, FILLS, FULL, MAX_OBJECTS, RELATIONS, SHAPES, SIZES, Kind, Variety
 
-RELATIONS = ("left_of", "right_of", "above", "below", "inside", "next_to")
 BACKGROUNDS = ("plain", "gradient", "clouds", "tiles")
 N_OBJECTS = tuple(range(2, MAX_OBJECTS + 1))
 N_OBJECTS_ODDS = (0.40, 0.30, 0.15, 0.09, 0.06)

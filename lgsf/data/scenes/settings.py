@@ -10,10 +10,11 @@ from lgsf.data.scenes.variety import FULL, KINDS, Variety
 from lgsf.data.source import Source
 
 Attribute = Literal["shape", "colour", "size", "fill"]
+Relation = Literal["left_of", "right_of", "above", "below", "inside", "next_to"]
 
 
 # Manifests that were written before these keys existed stay what they were.
-_VARIETY = ("twins", "objects", "shapes", "colours", "named", "focused")
+_VARIETY = ("twins", "objects", "shapes", "colours", "named", "relations", "focused")
 
 
 class ScenesSource(Source):
@@ -38,12 +39,17 @@ class ScenesSource(Source):
     named: tuple[Attribute, ...] = Field(
         ("shape", "colour", "size", "fill"), min_length=1, description="attributes that captions may name"
     )
+    relations: tuple[Relation, ...] = Field(
+        ("left_of", "right_of", "above", "below", "inside", "next_to"),
+        min_length=1,
+        description="relations that captions may name",
+    )
     focused: int = Field(
         FULL.focused, ge=0, le=5, description="captions of each picture that are false of its twin by construction"
     )
     folds: int = Field(1, ge=1, description="folds of the test protocol")
 
-    @field_validator("named", mode="before")
+    @field_validator("named", "relations", mode="before")
     @classmethod
     def _as_tuple(cls, value: Any) -> Any:
         return tuple(value) if isinstance(value, list) else value
@@ -59,7 +65,7 @@ class ScenesSource(Source):
     def variety(self) -> Variety:
         """What may be drawn and said."""
         kinds = KINDS if self.twins == "both" else tuple(kind for kind in KINDS if kind.startswith(self.twins))
-        return Variety(kinds, self.objects, self.shapes, self.colours, self.named, self.focused)
+        return Variety(kinds, self.objects, self.shapes, self.colours, self.named, self.relations, self.focused)
 
     def drawing(self) -> dict[str, Any]:
         """What decides the drawing, as JSON values; each split says its own store, and full variety goes unsaid."""

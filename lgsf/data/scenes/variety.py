@@ -10,6 +10,7 @@ COLOURS = ("red", "orange", "yellow", "green", "turquoise", "blue", "purple", "p
 SIZES = ("small", "large")
 FILLS = ("solid", "striped", "dotted", "outlined")
 ATTRIBUTES = {"shape": SHAPES, "colour": COLOURS, "size": SIZES, "fill": FILLS}
+RELATIONS = ("left_of", "right_of", "above", "below", "inside", "next_to")
 MAX_OBJECTS = 6
 
 Kind = Literal["attribute_twin", "relation_twin"]
@@ -24,6 +25,7 @@ class Variety:
     objects          the most of them in a scene
     shapes, colours  how many of each occur, the first ones of SHAPES and COLOURS
     named            attributes that captions may name; shape or colour among them
+    relations        that captions may name
     focused          how many captions of a picture are false of its twin by construction
     """
 
@@ -32,6 +34,7 @@ class Variety:
     shapes: int = len(SHAPES)
     colours: int = len(COLOURS)
     named: tuple[str, ...] = tuple(ATTRIBUTES)
+    relations: tuple[str, ...] = RELATIONS
     focused: int = 2
 
 

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from lgsf.data.scenes.captions import CAPTIONS, SEEN, Caption, caption_scene, word
-from lgsf.data.scenes.graph import RELATIONS, Scene, draw_pair
+from lgsf.data.scenes.graph import Scene, draw_pair
 from lgsf.data.scenes.statements import Mention, SceneTable, Statement
-from lgsf.data.scenes.variety import FULL, KINDS
+from lgsf.data.scenes.variety import FULL, KINDS, RELATIONS
 from tests.support.scene_builders import item, scene
 
 

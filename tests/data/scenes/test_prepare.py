@@ -66,6 +66,7 @@ def test_two_runs_give_the_same_bytes_and_another_seed_does_not(root: Path, tmp_
 
 
 LESS = {"twins": "relation", "objects": 2, "shapes": 3, "colours": 4, "named": ("shape", "colour"), "focused": 5}
+LESS |= {"relations": ("left_of", "right_of")}
 
 
 def test_less_variety_holds_in_every_picture_and_caption(tmp_path: Path) -> None:
@@ -81,6 +82,7 @@ def test_less_variety_holds_in_every_picture_and_caption(tmp_path: Path) -> None
         assert {item.colour for item in items} <= {"red", "orange", "yellow", "green"}
         assert {item.fill for item in items} > {"solid"}  # not named, and still varied
         table = SceneTable(scenes.scenes)
+        assert {name for one in scenes.statements for _, name, _ in one.relations} == {"left_of", "right_of"}
         for statement, image in zip(scenes.statements, scenes.caption_image.tolist(), strict=True):
             truth = table.truth(statement)
             assert truth[image]
