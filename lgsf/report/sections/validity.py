@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Hashable, Iterator
+from typing import Any
 
 import pandas as pd
 
@@ -16,6 +18,8 @@ from lgsf.report.section import Section
 from lgsf.statistics import format_p
 from lgsf.statistics.equivalence import ALPHA
 from lgsf.statistics.twins import CHANCE
+
+Row = dict[Hashable, Any]
 
 INTRODUCTION = (
     "Before a bench is believed when it shows no difference, it must be seen to show one that is there, and to show none "
@@ -47,24 +51,24 @@ def section(found: Collected, dataset: str) -> Section | None:
 
 
 def _items(found: Collected, design: Validity, own: pd.DataFrame, dataset: str) -> Iterator[Item]:
-    rows = own.set_index(["method", "other"])
+    rows = {(row["method"], row["other"]): row for row in own.to_dict("records")}
+    reference = found.experiment.reference
     yield Paragraph(INTRODUCTION)
-    for judge, methods in ((_found, design.finds), (_spared, design.silent)):
-        for method in methods:
-            pair = f"{found.titles[method]} against {found.titles[found.experiment.reference]}"
-            if (method, found.experiment.reference) not in rows.index:
-                yield Paragraph(f"{pair}: not tested, runs are missing.", css="warn")
-                continue
-            passed, words_ = judge(rows.loc[method], design, found.experiment.reference)
-            yield Paragraph(f"{pair}: {words_}.", css="" if passed else "warn")
+    for method in design.methods:
+        pair = f"{found.titles[method]} against {found.titles[reference]}"
+        if (method, reference) not in rows:
+            yield Paragraph(f"{pair}: not tested, runs are missing.", css="warn")
+            continue
+        row, chance = rows[method, reference], rows[method, CHANCE]
+        passed, verdict = _found(row, chance, design) if method in design.finds else _spared(row)
+        yield Paragraph(f"{pair}: {verdict}.", css="" if passed else "warn")
     if len(own):
         yield Paragraph(METHOD, css="note")
         yield _table(found, own, design, dataset)
 
 
-def _found(rows: pd.DataFrame, design: Validity, reference: str) -> tuple[bool, str]:
+def _found(row: Row, chance: Row, design: Validity) -> tuple[bool, str]:
     """Positive control: it must beat the reference and chance, and reach what was asked for."""
-    row, chance = rows.loc[reference], rows.loc[CHANCE]
     passed = row["finding"] == chance["finding"] == "beats" and row["value"] >= design.least
     said = (
         f"{decimal(row['value'])} % against {decimal(row['value_other'])} %, corrected p {format_p(row['p_corrected'])}, "
@@ -73,14 +77,13 @@ def _found(rows: pd.DataFrame, design: Validity, reference: str) -> tuple[bool, 
     return passed, f"{'found' if passed else 'not found, although it is there'} ({said})"
 
 
-def _spared(rows: pd.DataFrame, design: Validity, reference: str) -> tuple[bool, str]:
+def _spared(row: Row) -> tuple[bool, str]:
     """Negative control: the test must be silent, uncorrected as well; what divisions of the runs say stands by."""
-    row = rows.loc[reference]
-    passed = bool(row["p"] >= ALPHA)
+    passed = row["p"] >= ALPHA
     said = f"{decimal(row['difference'], sign=True)} points, p {format_p(row['p'])}"
     if row["divisions"]:
-        said += f"; {int(row['alarms'])} alarms in {int(row['divisions'])} divisions of the runs"
-    verdict = "no difference shown" if passed else "no test" if pd.isna(row["p"]) else "a false alarm"
+        said += f"; {row['alarms']} alarms in {row['divisions']} divisions of the runs"
+    verdict = "no difference shown" if passed else "no test" if math.isnan(row["p"]) else "a false alarm"
     return passed, f"{verdict} ({said})"
 
 
@@ -94,7 +97,7 @@ def _table(found: Collected, own: pd.DataFrame, design: Validity, dataset: str) 
             Cell(format_p(row["p"])),
             Cell(format_p(row["p_corrected"])),
             Cell(str(row["finding"])),
-            Cell(f"{int(row['alarms'])} of {int(row['divisions'])}" if row["divisions"] else NOTHING),
+            Cell(f"{row['alarms']} of {row['divisions']}" if row["divisions"] else NOTHING),
         ]
         for row in own.to_dict("records")
     ]

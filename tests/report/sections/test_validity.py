@@ -20,12 +20,16 @@ DESIGN = Validity(finds=("graph",), silent=("same",))
 
 
 def _row(method: str, other: str, value: float, p: float, **changes: Any) -> dict[str, Any]:
-    row = dict.fromkeys(TWIN_COLUMNS, 0.0) | {
-        **{"method": method, "other": other, "metric": "twin_relation", "value": value, "value_other": 50.0},
-        **{"difference": value - 50.0, "low": value - 55.0, "high": value - 45.0, "p": p, "p_corrected": p},
-        **{"finding": "beats" if p < 0.05 else "no difference shown"},
-        **{"divisions": 0 if other == CHANCE else 126, "alarms": 0 if other == CHANCE else 4},
-    }
+    row = (
+        dict.fromkeys(TWIN_COLUMNS, 0.0)
+        | {"questions": 1500, "pairs": 150}
+        | {
+            **{"method": method, "other": other, "metric": "twin_relation", "value": value, "value_other": 50.0},
+            **{"difference": value - 50.0, "low": value - 55.0, "high": value - 45.0, "p": p, "p_corrected": p},
+            **{"finding": "beats" if p < 0.05 else "no difference shown"},
+            **{"divisions": 0 if other == CHANCE else 126, "alarms": 0 if other == CHANCE else 4},
+        }
+    )
     return row | changes | {"dataset": "toy", "reference": "self"}
 
 
