@@ -200,7 +200,7 @@ VALUES: list[tuple[str, Any, str]] = [
     ("training", {"group": "twin", "length_buckets": 4}, "training: group and length_buckets both decide"),
     ("datasets.scenes.named", ["size"], "named: captions cannot tell objects apart"),
     ("datasets.scenes.objects", 1, "objects: .*at least 2|objects: .*greater"),
-    ("validity", {"finds": ["lgsf"], "silent": ["unheard_of"]}, "validity names 'unheard_of', which is not defined"),
+    ("validity", {"finds": ["a"], "silent": ["unheard_of"]}, "validity names 'unheard_of', which is not defined"),
     ("nonsense", 1, "unknown key 'nonsense'"),
 ]
 
