@@ -21,6 +21,7 @@ from lgsf.config.names import (
     imported_title,
     zero_shot_title,
 )
+from lgsf.config.validity import Validity
 from lgsf.system.errors import LgsfError
 from lgsf.system.settings import Name, Seed, Settings, Title, explain
 
@@ -95,6 +96,7 @@ class Experiment(Listed):
     methods: tuple[MethodEntry, ...] = Field(min_length=1)
     reference: Name
     factorial: Factorial | None = None
+    validity: Validity | None = None
     sources: dict[Name, str] = Field(default_factory=dict, description="dataset -> what its source is, in words")
 
     @field_validator("methods", mode="after")

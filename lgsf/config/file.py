@@ -19,6 +19,7 @@ from lgsf.config.methods import EnsembleSettings, MethodSettings
 from lgsf.config.names import ensemble_title
 from lgsf.config.run_settings import MOST_THREADS, TUNED_TRAINING, RunSettings, Training
 from lgsf.config.tuning import Range, Tuning, ranges_of_method
+from lgsf.config.validity import Validity
 from lgsf.data.settings import DatasetSettings
 from lgsf.fetch.settings import Download
 from lgsf.system.errors import LgsfError
@@ -68,6 +69,7 @@ class Config(Settings):
         default_factory=dict, description="models that were trained elsewhere; may stand in run.methods"
     )
     factorial: Factorial | None = Field(None, description="main effects and interactions of parts, from their methods")
+    validity: Validity | None = Field(None, description="effects whose presence or absence is known beforehand")
     transductive: Transductive = Transductive()
     device: Literal["cpu", "cuda"] = Field("cpu", description="where training and scoring happen")
     threads: int = Field(

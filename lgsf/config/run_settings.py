@@ -38,12 +38,23 @@ class Training(Settings):
     length_buckets: int = Field(
         0, ge=0, le=100_000, description="batches at a time that are made up of captions of like length; 0 is off"
     )
+    group: str | None = Field(
+        None,
+        min_length=1,
+        description="column of the images whose groups share a batch, such as twin on Scenes; null is off",
+    )
     precision: Literal["float32", "bfloat16"] = Field("float32", description="bfloat16 autocast needs CUDA")
 
     @field_validator("decay_epochs", mode="before")
     @classmethod
     def _as_tuple(cls, value: Any) -> Any:
         return tuple(value) if isinstance(value, list) else value
+
+    @model_validator(mode="after")
+    def _one_order(self) -> Training:
+        if self.group is not None and self.length_buckets:
+            raise ValueError("group and length_buckets both decide which captions share a batch: set one of them")
+        return self
 
     @field_validator("decay_epochs", mode="after")
     @classmethod
@@ -54,7 +65,7 @@ class Training(Settings):
 
 
 # The budget of tuning is trials x epochs, the same for every method; precision is a matter of the machine.
-TUNED_TRAINING = tuple(key for key in Training.model_fields if key not in ("epochs", "precision"))
+TUNED_TRAINING = tuple(key for key in Training.model_fields if key not in ("epochs", "group", "precision"))
 
 
 class RunSettings(Settings):

@@ -68,6 +68,7 @@ class Study:
             seeds=run.seeds,
             reference=run.reference if run.reference in methods else methods[0],
             factorial=config.factorial,
+            validity=config.validity,
             sources={name: config.datasets[name].words for name in run.datasets} if words else {},
         )
 

@@ -19,6 +19,7 @@ from lgsf.data.checks.verified import REMEDY
 from lgsf.data.text import PAD, Tokenizer, Vocabulary
 from lgsf.system.errors import LgsfError
 from lgsf.system.files import read_arrays, write_arrays
+from lgsf.system.hashes import sha256
 
 if TYPE_CHECKING:
     from lgsf.data.layout import Split
@@ -77,11 +78,12 @@ class EncodedCaptions:
         return np.where(mask, self.offsets[rows][:, None] + columns, 0), mask
 
 
-def write_tokens(folder: Path, texts: Sequence[str], vocabulary: Vocabulary) -> None:
-    """Write `tokens.npz` of a split whose captions are `texts`."""
+def write_tokens(folder: Path, texts: Sequence[str], vocabulary: Vocabulary) -> str:
+    """Write `tokens.npz` of a split whose captions are `texts`; its sha256."""
     captions = EncodedCaptions.of(texts, vocabulary)
     arrays = {"tokens": captions.tokens, "lengths": captions.lengths.astype(np.int32)}
     write_arrays(folder / FILE, {**arrays, "vocabulary": np.array(vocabulary.hash)})
+    return sha256(folder / FILE)
 
 
 def encoded_captions(split: Split, tokenizer: Tokenizer) -> EncodedCaptions:

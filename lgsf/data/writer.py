@@ -207,11 +207,9 @@ class DatasetWriter:
     def _publish(self) -> None:
         if set(self._manifest["splits"]) != {"train", "dev", "test"} or "vocabulary" not in self._manifest:
             raise ValueError("a dataset needs the splits train, dev, test and a vocabulary")
-        self._judge()
-        assert self._vocabulary is not None
+        vocabulary = self._judge()
         for name, texts in self._texts.items():
-            write_tokens(self._partial / name, texts, self._vocabulary)
-            self._manifest["splits"][name]["sha256"][TOKENS] = sha256(self._partial / name / TOKENS)
+            self._manifest["splits"][name]["sha256"][TOKENS] = write_tokens(self._partial / name, texts, vocabulary)
         # The manifest goes first and comes last: a kill in between leaves a folder that nobody can open.
         (self.root / "dataset.json").unlink(missing_ok=True)
         for name in self._manifest["splits"]:
@@ -229,8 +227,8 @@ class DatasetWriter:
         (self._partial / "vocabulary.json").replace(self.root / "vocabulary.json")
         write_json(self.root / "dataset.json", self._manifest)
 
-    def _judge(self) -> None:
-        """Put what the checks found into the manifest and the log; LgsfError where the data cannot be what they say."""
+    def _judge(self) -> Vocabulary:
+        """Put what the checks found into the manifest and the log, return the vocabulary; LgsfError where the data cannot be what they say."""
         assert self._vocabulary is not None
         found = self._checks.finish(self._vocabulary)
         if found.errors:
@@ -242,6 +240,7 @@ class DatasetWriter:
             logger.warning("%s", sentence)
         for name, split in self._manifest["splits"].items():
             logger.log(PROGRESS, "%s", _told(self._manifest["name"], name, split))
+        return self._vocabulary
 
 
 class _ArrayFile:

@@ -40,6 +40,12 @@ class PoolingParameters(Parameters):
 
     kind: Literal["mean", "maxk", "gpo"] = Field("gpo", description="gpo learns a weight for each rank")
     k: int = Field(2, ge=1, description="values that maxk averages in each dimension")
+    lean: float = Field(
+        0.0,
+        ge=0,
+        le=10,
+        description="gpo: weights start near (1 + rank) ** -lean, which leans to the largest value; 0: as drawn",
+    )
 
 
 class LGSFParameters(TextMethodParameters):
@@ -72,7 +78,7 @@ class LGSF(TextMethod):
         region_encoder = {"fc": RegionEncoder, "mlp": RegionMLP}[options.region_encoder]
         self.image_encoder = build("image_encoder", partial(region_encoder, region_dim=spec.region_dim, dim=dim))
         self.text_encoder = build("text_encoder", partial(build_text_encoder, options, spec, dim=dim))
-        pooling = partial(build_pooling, options.pooling.kind, k=options.pooling.k)
+        pooling = partial(build_pooling, options.pooling.kind, k=options.pooling.k, lean=options.pooling.lean)
         self.image_pooling = build("image_pooling", pooling)
         self.text_pooling = build("text_pooling", pooling)
         self.graph = nn.ModuleList()

@@ -19,6 +19,7 @@ from lgsf.system.hashes import sha256
 from lgsf.tables.factorial import read_effects
 from lgsf.tables.files import read_beyond, read_runs, read_tests
 from lgsf.tables.summary import summarise
+from lgsf.tables.twins import read_twin_tests
 from lgsf.verdict.files import read_verdicts
 
 
@@ -39,6 +40,7 @@ class Collected:
     """Everything of one experiment; LgsfError where a file is absent, broken or of another experiment.
 
     runs, summary, tests, beyond, verdicts, claims   tables; effects  that of the factorial, None without one
+    twins    tests of twin accuracies, None where the experiment has no controls of the bench
     records  folder of a run, relative to the results -> its run.json, in the order of the tables
     data     dataset -> what its runs' records say of it
     albums   dataset -> its album, of those that have one
@@ -51,6 +53,7 @@ class Collected:
         self.summary = summarise(self.runs)
         self.tests, self.beyond = read_tests(tables), read_beyond(tables)
         self.effects = read_effects(tables) if experiment.factorial is not None else None
+        self.twins = read_twin_tests(tables) if experiment.validity is not None else None
         self.verdicts, self.claims = read_verdicts(tables)
         self.titles = {method.name: method.title for method in experiment.methods}
         self.subject = subject_of(experiment)

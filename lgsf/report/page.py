@@ -20,7 +20,18 @@ from lgsf.report.environment import environment
 from lgsf.report.first_screen import FirstScreen, first_screen
 from lgsf.report.origin import write_origin
 from lgsf.report.section import Section
-from lgsf.report.sections import absent, cite, cost, gallery, learning, methods, provenance, transductive, verdict
+from lgsf.report.sections import (
+    absent,
+    cite,
+    cost,
+    gallery,
+    learning,
+    methods,
+    provenance,
+    transductive,
+    validity,
+    verdict,
+)
 from lgsf.report.sections.beyond import section as beyond
 from lgsf.report.sections.results import section as results
 from lgsf.system.files import write_text
@@ -28,6 +39,7 @@ from lgsf.system.project.version import __version__
 
 FIRST: tuple[Callable[[Collected], Section], ...] = (verdict.section,)
 OF_EACH_DATASET: tuple[Callable[[Collected, str], Section | None], ...] = (
+    validity.section,
     results.section,
     beyond.section,
     learning.section,

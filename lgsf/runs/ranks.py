@@ -16,7 +16,7 @@ from lgsf.data.layout import Split
 from lgsf.metrics.ranking import Ranking
 from lgsf.metrics.recall import metrics
 from lgsf.runs.names import EVALUATE_AGAIN, NO_COMPARISON, SPLIT
-from lgsf.runs.origin import own_arrays, read_evaluated, write_evaluated
+from lgsf.runs.origin import own_arrays, write_evaluated
 from lgsf.system.errors import LgsfError
 from lgsf.system.files import read_arrays
 from lgsf.system.hashes import sha256
@@ -162,30 +162,3 @@ def digest_of_queries(arrays: Mapping[str, npt.NDArray[Any]]) -> str:
     for name in ("caption_image", "image_fold"):
         digest.update(np.ascontiguousarray(arrays[name], np.int64).tobytes())
     return digest.hexdigest()
-
-
-def twin_accuracy(folder: Path, split: str = SPLIT) -> dict[str, float]:
-    """Share of pairs in percent whose own score beats the twin's, per kind of twin; {} without judged pairs.
-
-    Judged rows of a kind that ends in "_twin" come in twos: the own pair (grade 1), then its twin (grade 0).
-    A tie counts against the model.
-    """
-    path = folder / split / "top.npz"
-    arrays = read_evaluated(path.parent, path.name)
-    if JUDGED_ARRAYS[0] not in arrays or not len(arrays[JUDGED_ARRAYS[0]]):
-        return {}
-    for name in JUDGED_ARRAYS:
-        if name not in arrays or len(arrays[name]) != len(arrays["judged_score"]):
-            raise LgsfError(f"{path}: {name} is missing or not as long as judged_score: {EVALUATE_AGAIN}.")
-    kind = arrays["judged_kind"].astype(str)
-    rows = np.flatnonzero(np.char.endswith(kind, TWIN))
-    score, grade, kind = arrays["judged_score"][rows], arrays["judged_grade"][rows], kind[rows]
-    own, twin = slice(0, None, 2), slice(1, None, 2)
-    paired = len(rows) % 2 == 0 and bool((kind[own] == kind[twin]).all())
-    if not paired or (grade[own] != 1).any() or (grade[twin] != 0).any():
-        raise LgsfError(f"{path}: the judged twins do not alternate own pair, twin: {EVALUATE_AGAIN}.")
-    right = score[own] > score[twin]
-    return {
-        f"twin_{name.removesuffix(TWIN)}": 100.0 * float(right[kind[own] == name].mean())
-        for name in sorted(set(kind.tolist()))
-    }

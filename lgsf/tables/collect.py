@@ -14,7 +14,7 @@ from lgsf.metrics.names import RANK_METRICS, is_twin
 from lgsf.runs.facts import RunFacts, read_facts
 from lgsf.runs.failure import read_failure
 from lgsf.runs.names import APART
-from lgsf.runs.ranks import twin_accuracy
+from lgsf.runs.twins import twin_accuracy
 from lgsf.system.errors import LgsfError
 from lgsf.system.hashes import sha256
 from lgsf.tables.finished import Finished

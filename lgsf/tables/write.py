@@ -17,12 +17,14 @@ from lgsf.tables.finished import Finished
 from lgsf.tables.printed import summary_latex, summary_markdown
 from lgsf.tables.summary import differences, summarise
 from lgsf.tables.tests import experiment_tests
+from lgsf.tables.twins import TABLE as TWIN_TABLE
+from lgsf.tables.twins import twin_runs
 
 
 def write_tables(experiment: Experiment, *, results: Path, out: Path) -> None:
     """Write runs, summary, differences and comparisons into `out`, each file atomically.
 
-    runs, comparisons and beyond as .parquet and .csv, differences.csv, summary.csv, .md and .tex; for an experiment
+    runs, comparisons, twins and beyond as .parquet and .csv, differences.csv, summary.csv, .md and .tex; for an experiment
     with a factorial also factorial.parquet and .csv
     """
     finished = Finished(results)
@@ -36,6 +38,9 @@ def write_tables(experiment: Experiment, *, results: Path, out: Path) -> None:
     tests = experiment_tests(experiment, runs, finished)
     write_parquet(out / TESTS, tests, origin)
     write_text(out / "comparisons.csv", tests.to_csv(index=False))
+    twins = twin_runs(experiment, runs, finished)
+    write_parquet(out / TWIN_TABLE, twins, origin)
+    write_text(out / "twins.csv", twins.to_csv(index=False))
     beyond = collect_beyond(runs, finished)
     write_parquet(out / "beyond.parquet", beyond, origin)
     write_text(out / "beyond.csv", beyond.to_csv(index=False))

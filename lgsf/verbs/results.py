@@ -22,7 +22,7 @@ def tables(a: Arguments) -> None:
       experiment=TEXT, results=PATH, out=PATH)  # fmt: skip
 def dev(a: Arguments) -> None:
     from lgsf.config.experiment import Experiment
-    from lgsf.tables.dev import write_dev
+    from lgsf.tuning.dev import write_dev
 
     write_dev(Experiment.parse(a.experiment), results=a.results, out=a.out)
 

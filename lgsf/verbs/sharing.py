@@ -6,9 +6,10 @@ from lgsf.system.project.verbs import Arguments, argument, option, path, verb
 
 
 @verb("write the curves of trainings for TensorBoard or as a table",
-      runs=argument(type=path, nargs="+", metavar="RUN", help="folders of trained runs"),
-      format=option(choices=("tensorboard", "csv"), default="tensorboard", help="what reads them"),
-      out=option(type=path, help="folder that they are written into"))  # fmt: skip
+      "results/scenes/lgsf/seed0 --out curves",
+      runs=argument(type=path, nargs="+", metavar="RUN"),
+      format=option(choices=("tensorboard", "csv"), default="tensorboard"),
+      out=option(type=path))  # fmt: skip
 def export_curves(a: Arguments) -> None:
     from lgsf.sharing.curves import export_curves
 
@@ -17,12 +18,13 @@ def export_curves(a: Arguments) -> None:
 
 
 @verb("publish a trained run on the Hugging Face hub",
-      run=argument(type=path, metavar="RUN", help="folder of a trained run"),
-      dataset=option(type=path, help="the prepared dataset that it was trained on"),
-      repo=option(help="OWNER/NAME of the repository, which is made where it does not exist"),
-      private=option(choices=("yes", "no"), default="yes", help="whether a new repository is for its owner alone"),
-      licence=option(default=None, help="of the weights, in the hub's words, such as apache-2.0"),
-      card=option(type=path, default=None, help="write the model card here and send nothing"))  # fmt: skip
+      "results/scenes/lgsf/seed0 --dataset resources/scenes --repo me/lgsf-scenes",
+      run=argument(type=path, metavar="RUN"),
+      dataset=option(type=path),
+      repo=option(),
+      private=option(choices=("yes", "no"), default="yes"),
+      licence=option(default=None),
+      card=option(type=path, default=None))  # fmt: skip
 def push_to_hub(a: Arguments) -> None:
     from lgsf.sharing.push import push_to_hub
 

@@ -183,6 +183,8 @@ VALUES: list[tuple[str, Any, str]] = [
     ("training.region_drop", 1.0, "training.region_drop"),
     ("training.word_drop", -0.1, "training.word_drop"),
     ("training.length_buckets", LARGE, "training.length_buckets"),
+    ("training.group", "", "training.group"),
+    ("training.group", 3, "training.group"),
     ("training.precision", "float16", "training.precision"),
     ("tuning.trials", 0, "tuning.trials"),
     ("tuning.trials", LARGE, "tuning.trials"),
@@ -195,6 +197,10 @@ VALUES: list[tuple[str, Any, str]] = [
     ("transductive.batch_size", LARGE, "transductive.batch_size"),
     ("factorial", {"factors": {"g": "G"}, "cells": {}}, "factorial.factors: .*at least 2"),
     ("factorial", {"factors": 3, "cells": {}}, "factorial.factors: keys and values are needed"),
+    ("training", {"group": "twin", "length_buckets": 4}, "training: group and length_buckets both decide"),
+    ("datasets.scenes.named", ["size"], "named: captions cannot tell objects apart"),
+    ("datasets.scenes.objects", 1, "objects: .*at least 2|objects: .*greater"),
+    ("validity", {"finds": ["a"], "silent": ["unheard_of"]}, "validity names 'unheard_of', which is not defined"),
     ("nonsense", 1, "unknown key 'nonsense'"),
 ]
 

@@ -14,7 +14,8 @@ import lgsf.tables.finished
 from lgsf.config.experiment import Experiment
 from lgsf.render.markdown import markdown_text
 from lgsf.runs.facts import read_facts
-from lgsf.runs.ranks import read_ranks, twin_accuracy
+from lgsf.runs.ranks import read_ranks
+from lgsf.runs.twins import twin_accuracy
 from lgsf.statistics import method_tests
 from lgsf.system.errors import LgsfError
 from lgsf.tables.collect import collect
@@ -240,8 +241,8 @@ def test_files_agree_with_each_other_and_come_out_equal_twice(tmp_path: Path) ->
     for out in ("a", "b"):
         write_tables(experiment, results=results, out=tmp_path / out)
     names = {path.name for path in (tmp_path / "a").iterdir()}
-    assert names == {f"{name}.csv" for name in ("runs", "summary", "differences", "comparisons", "beyond")} | {
-        *("runs.parquet", "comparisons.parquet", "beyond.parquet", "summary.md", "summary.tex")
+    assert names == {f"{name}.csv" for name in ("runs", "summary", "differences", "comparisons", "twins", "beyond")} | {
+        *("runs.parquet", "comparisons.parquet", "twins.parquet", "beyond.parquet", "summary.md", "summary.tex")
     }
     for name in names:
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()

@@ -29,6 +29,8 @@ rule table:
         "<tables>/{table}/comparisons.csv",
         "<tables>/{table}/beyond.parquet",
         "<tables>/{table}/beyond.csv",
+        "<tables>/{table}/twins.parquet",
+        "<tables>/{table}/twins.csv",
         "<tables>/{table}/summary.tex",
         [f"<tables>/{{table}}/{file}" for file in EFFECTS],
         report(

@@ -89,7 +89,7 @@ rule dev:
             seed=CONFIG.run.seeds,
             file=["run.json", "log.jsonl"],
         ),
-        code=code("lgsf.tables.dev"),
+        code=code("lgsf.tuning.dev"),
     output:
         "<tables>/dev/dev.csv",
         means="<tables>/dev/means.csv",

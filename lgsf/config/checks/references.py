@@ -51,6 +51,7 @@ def _check_listed(config: Config) -> None:
         ("run.methods", run.methods, {**config.methods, **config.ensembles, **config.imports}),
         *((f"datasets.{name}.needs", data.needs, config.downloads) for name, data in config.datasets.items()),
         ("run.zero_shot", run.zero_shot, config.zero_shot),
+        ("validity", config.validity.methods if config.validity else (), run.methods),
         ("factorial.cells", config.factorial.cells if config.factorial else (), config.methods),
     ]
     for kind, names, known in listed:

@@ -19,6 +19,7 @@ from torch import Tensor
 from lgsf.data.batches import augment
 from lgsf.data.batches.batch import Batch
 from lgsf.data.batches.buffers import Buffers
+from lgsf.data.batches.groups import image_groups, together
 from lgsf.data.batches.prefetch import in_order
 from lgsf.data.layout import Split
 from lgsf.data.text import PAD, Tokenizer
@@ -36,8 +37,9 @@ class TrainingBatches:
     A sample is a caption with its image, as in VSE++ and its successors; an epoch takes every caption once
     and drops the incomplete last batch. Everything random is a function of (seed, epoch, caption row).
     `region_drop` and `word_drop` are the chances of the size augmentation (lgsf.data.batches.augment). With
-    `length_buckets` above 0 that many batches at a time are made up of captions of like length. `workers` is the
-    number of threads that make batches; it changes none of them.
+    `length_buckets` above 0 that many batches at a time are made up of captions of like length. `group` is a column of
+    the images: those of one group come into a batch together (lgsf.data.batches.groups). `workers` is the number of
+    threads that make batches; it changes none of them.
     """
 
     def __init__(
@@ -50,6 +52,7 @@ class TrainingBatches:
         region_drop: float = 0.0,
         word_drop: float = 0.0,
         length_buckets: int = 0,
+        group: str | None = None,
         workers: int = 1,
     ) -> None:
         self.split = split
@@ -59,6 +62,7 @@ class TrainingBatches:
         self.word_drop = word_drop
         self.length_buckets = length_buckets
         self.workers = workers
+        self._groups = None if group is None else image_groups(split, group)
         self._images = _Images(split, batch_size, workers)
         self._mask, self._ordinary = tokenizer.mask, tokenizer.ordinary
         self._caption_image = split.caption_image
@@ -76,7 +80,10 @@ class TrainingBatches:
     def epoch(self, epoch: int) -> Iterator[Batch]:
         """The batches of epoch number `epoch`; the same number gives the same batches, bit for bit."""
         random = np.random.default_rng((self.seed, epoch))
-        order = random.permutation(len(self._captions))[: len(self) * self.batch_size]
+        order = random.permutation(len(self._captions))
+        if self._groups is not None:
+            order = together(order, self._caption_image, self._groups)
+        order = order[: len(self) * self.batch_size]
         if self.length_buckets:
             order = bucketed(order, self._captions.lengths, self.batch_size, self.length_buckets, random)
         steps = np.split(order, len(self))

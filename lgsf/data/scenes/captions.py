@@ -1,7 +1,7 @@
 """Captions of a scene: which true statements are made about it, and how they are worded.
 
 Five captions per picture, of varied completeness. They mention only objects that can be seen well and use
-a relation only where it is plain; at least two of the five are false of the picture's twin.
+a relation only where it is plain; at least two of the five, or `Variety.focused`, are false of the picture's twin.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lgsf.data.scenes.graph import RELATIONS, Scene, SceneObject, relations
+from lgsf.data.scenes.graph import Scene, SceneObject, relations
 from lgsf.data.scenes.statements import Mention, SceneTable, Statement
+from lgsf.data.scenes.variety import FULL, RELATIONS, Variety
 
 CAPTIONS = 5
-FOCUSED = 2  # captions that are false of the twin by construction
 SEEN = 0.6  # share of an object that must be visible before a caption mentions it
 PLAIN = 0.10  # left of, above, ... is said where centres differ by this much and more than along the other axis
 _ATTEMPTS = 40
@@ -30,6 +30,15 @@ _DETAIL = (
     (("colour",), 0.06),
     (("shape",), 0.06),
     (("size", "colour", "shape", "fill"), 0.06),
+)
+# The same where objects of a kind are counted.
+_COUNTED = (
+    (("shape",), 0.3),
+    (("colour",), 0.25),
+    (("fill",), 0.1),
+    (("colour", "shape"), 0.15),
+    (("fill", "shape"), 0.1),
+    ((), 0.1),
 )
 # How often a relation is chosen among those that hold: rare ones are said when they can be.
 _WEIGHT = {"left_of": 1.0, "right_of": 1.0, "above": 1.0, "below": 1.0, "inside": 4.0, "next_to": 0.8}
@@ -76,20 +85,26 @@ class Caption:
 
 
 def caption_scene(
-    rng: np.random.Generator, scene: Scene, twin: Scene, *, roles: tuple[int, int], shares: Sequence[float]
+    rng: np.random.Generator,
+    scene: Scene,
+    twin: Scene,
+    *,
+    roles: tuple[int, int],
+    shares: Sequence[float],
+    variety: Variety = FULL,
 ) -> list[Caption] | None:
     """Five different captions of the scene, or None if it does not show enough of the objects.
 
     `roles` are the objects that differ in the twin, `shares` tells how much of each object can be seen.
     """
-    writer = _Writer(rng, scene, shares)
+    writer = _Writer(rng, scene, shares, variety)
     table = SceneTable((scene, twin))
     captions: list[Caption] = []
     for _ in range(_ATTEMPTS):
         if len(captions) == CAPTIONS:
             return [captions[i] for i in rng.permutation(CAPTIONS)]
-        focused = len(captions) < FOCUSED
-        made = writer.relating(roles) if focused else writer.anything(position=len(captions) - FOCUSED)
+        focused = len(captions) < variety.focused
+        made = writer.relating(roles) if focused else writer.anything(last=len(captions) == CAPTIONS - 1)
         if made is None or any(made[0] == old.statement for old in captions):
             continue
         own, other = table.truth(made[0])
@@ -102,20 +117,27 @@ def caption_scene(
 class _Writer:
     """Makes true statements about one scene."""
 
-    def __init__(self, rng: np.random.Generator, scene: Scene, shares: Sequence[float]) -> None:
+    def __init__(self, rng: np.random.Generator, scene: Scene, shares: Sequence[float], variety: Variety) -> None:
         self._rng = rng
+        details, odds = zip(*((names, p) for names, p in _DETAIL if set(names) <= set(variety.named)), strict=True)
+        # All of them as they are: dividing by a sum of 1 up to rounding could move a draw.
+        self._details, self._odds = details, odds if len(odds) == len(_DETAIL) else np.array(odds) / sum(odds)
+        self._counted = [(names, p) for names, p in _COUNTED if set(names) <= set(variety.named)]
         self._objects = scene.objects
         self._seen = [i for i, share in enumerate(shares) if share >= SEEN]
         self._plain = [
             (a, RELATIONS[r], b)
             for r, a, b in np.argwhere(relations(scene)).tolist()
-            if a in self._seen and b in self._seen and _is_plain(RELATIONS[r], scene.objects[a], scene.objects[b])
+            if RELATIONS[r] in variety.relations
+            and a in self._seen
+            and b in self._seen
+            and _is_plain(RELATIONS[r], scene.objects[a], scene.objects[b])
         ]
 
-    def anything(self, position: int) -> tuple[Statement, tuple[int, ...]] | None:
+    def anything(self, *, last: bool) -> tuple[Statement, tuple[int, ...]] | None:
         """A statement of a random kind; the last of the five rather counts."""
         kinds = (self.relating, self.listing, self.relating_two, self.counting)
-        odds = (0.2, 0.2, 0.1, 0.5) if position == CAPTIONS - FOCUSED - 1 else (0.4, 0.25, 0.25, 0.1)
+        odds = (0.2, 0.2, 0.1, 0.5) if last else (0.4, 0.25, 0.25, 0.1)
         return kinds[self._rng.choice(len(kinds), p=odds)](tuple(self._seen))
 
     def relating(self, about: Sequence[int]) -> tuple[Statement, tuple[int, ...]] | None:
@@ -161,8 +183,10 @@ class _Writer:
         sample = self._objects[int(self._rng.choice(about))] if about else None
         if sample is None:
             return None
-        detail = (("shape",), ("colour",), ("fill",), ("colour", "shape"), ("fill", "shape"), ())
-        names = detail[self._rng.choice(len(detail), p=(0.3, 0.25, 0.1, 0.15, 0.1, 0.1))]
+        odds = np.array([p for _, p in self._counted])
+        names = self._counted[self._rng.choice(len(odds), p=odds if len(odds) == len(_COUNTED) else odds / odds.sum())][
+            0
+        ]
         mention = Mention(**{name: getattr(sample, name) for name in names})
         members = [i for i, item in enumerate(self._objects) if mention.fits(item)]
         if not set(members) <= set(self._seen):
@@ -175,7 +199,7 @@ class _Writer:
         return tuple(self._mention(self._objects[i]) for i in chosen)
 
     def _mention(self, item: SceneObject) -> Mention:
-        names = _DETAIL[self._rng.choice(len(_DETAIL), p=[p for _, p in _DETAIL])][0]
+        names = self._details[self._rng.choice(len(self._details), p=self._odds)]
         return Mention(**{name: getattr(item, name) for name in names})
 
     def _fact(self, facts: Sequence[tuple[int, str, int]]) -> tuple[int, str, int] | None:

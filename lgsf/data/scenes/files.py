@@ -22,9 +22,10 @@ from pycocotools import mask as coco_mask
 
 from lgsf.data.layout import SPLITS
 from lgsf.data.scenes.captions import Caption
-from lgsf.data.scenes.graph import KINDS, SHAPES, Kind, Scene, SceneObject, as_json, from_json
+from lgsf.data.scenes.graph import Scene, SceneObject, as_json, from_json
 from lgsf.data.scenes.pictures import Picture
 from lgsf.data.scenes.statements import Statement, statement_as_json, statement_from_json
+from lgsf.data.scenes.variety import KINDS, SHAPES, Kind
 from lgsf.system.hashes import sha256
 
 LICENCE = "CC0-1.0"

@@ -9,24 +9,16 @@ exchanging the places of two objects (`relation_twin`) or the value of one attri
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-SHAPES = ("circle", "square", "triangle", "star", "cross", "heart")
-COLOURS = ("red", "orange", "yellow", "green", "turquoise", "blue", "purple", "pink")
-SIZES = ("small", "large")
-FILLS = ("solid", "striped", "dotted", "outlined")
-ATTRIBUTES = {"shape": SHAPES, "colour": COLOURS, "size": SIZES, "fill": FILLS}
-RELATIONS = ("left_of", "right_of", "above", "below", "inside", "next_to")
+from lgsf.data.scenes.variety import COLOURS, FILLS, FULL, MAX_OBJECTS, RELATIONS, SHAPES, SIZES, Kind, Variety
+
 BACKGROUNDS = ("plain", "gradient", "clouds", "tiles")
-MAX_OBJECTS = 6
 N_OBJECTS = tuple(range(2, MAX_OBJECTS + 1))
 N_OBJECTS_ODDS = (0.40, 0.30, 0.15, 0.09, 0.06)
-
-Kind = Literal["attribute_twin", "relation_twin"]
-KINDS: tuple[Kind, Kind] = ("attribute_twin", "relation_twin")
 
 # Distances that decide the truth of a relation.
 APART = 0.06  # centres differ by this much along an axis: left of, above, ...
@@ -111,24 +103,27 @@ def relations(scene: Scene) -> npt.NDArray[np.bool_]:
     return np.stack([right.T, right, below.T, below, inside, near])
 
 
-def draw_pair(rng: np.random.Generator, kind: Kind) -> TwinPair:
+def draw_pair(rng: np.random.Generator, kind: Kind, variety: Variety = FULL) -> TwinPair:
     """A random scene and its twin of the given kind."""
     while True:
-        scene = draw_scene(rng)
+        scene = draw_scene(rng, variety)
         twin = _exchange_attribute(rng, scene) if kind == "attribute_twin" else _exchange_places(rng, scene)
         if twin is not None:
             return twin
 
 
-def draw_scene(rng: np.random.Generator) -> Scene:
-    """A random scene of two to six objects.
+def draw_scene(rng: np.random.Generator, variety: Variety = FULL) -> Scene:
+    """A random scene of two to six objects, or as many as the variety allows.
 
     A scene draws from few shapes and colours, so that its objects share values and only the binding of
     attributes tells them apart.
     """
-    n_objects = int(rng.choice(N_OBJECTS, p=N_OBJECTS_ODDS))
-    shapes = rng.choice(SHAPES, size=min(len(SHAPES), 3), replace=False)
-    colours = rng.choice(COLOURS, size=min(len(COLOURS), 4), replace=False)
+    counts = N_OBJECTS[: variety.objects - N_OBJECTS[0] + 1]
+    odds = N_OBJECTS_ODDS[: len(counts)]
+    # Dividing by a sum of 1 up to rounding could move a draw, and with it every picture after it.
+    n_objects = int(rng.choice(counts, p=odds if counts == N_OBJECTS else np.array(odds) / sum(odds)))
+    shapes = rng.choice(SHAPES[: variety.shapes], size=min(variety.shapes, 3), replace=False)
+    colours = rng.choice(COLOURS[: variety.colours], size=min(variety.colours, 4), replace=False)
     background = str(rng.choice(BACKGROUNDS))
     crowding = rng.uniform(0.45, 1.15)  # share of touching distance that objects keep
     while True:

@@ -21,14 +21,17 @@ from lgsf.data.layout import SPLITS
 from lgsf.data.scenes.captions import caption_scene
 from lgsf.data.scenes.descriptors import Standardiser, columns, describe
 from lgsf.data.scenes.files import LICENCE, DrawnScene, SceneSplit, checksums, read_scenes, write_scenes
-from lgsf.data.scenes.graph import KINDS, draw_pair
+from lgsf.data.scenes.graph import draw_pair
 from lgsf.data.scenes.pictures import draw
 from lgsf.data.scenes.regions import propose
 from lgsf.data.scenes.settings import ScenesSource
 from lgsf.data.scenes.statements import true_pairs
+from lgsf.data.scenes.variety import KINDS, Variety
 from lgsf.data.text import Vocabulary
 from lgsf.data.writer import DatasetWriter
+from lgsf.system.errors import LgsfError
 
+_ATTEMPTS = 5_000  # a pair of the full variety needs a handful
 LEAST_SEEN = 0.25  # no object is hidden more than this leaves to be seen
 FEATURES = "Scenes-pixels"  # colour, shape and place of proposed regions (lgsf.data.scenes.descriptors)
 
@@ -59,26 +62,29 @@ def prepare(settings: ScenesSource, *, name: str, root: Path) -> None:
                 "kind": "scenes",
                 "licence": LICENCE,
                 "features": FEATURES,
-                "settings": settings.model_dump(mode="json", exclude={"store"}),  # each split says its own
+                "settings": settings.drawing(),
                 "sha256": {k: v for split in SPLITS for k, v in checksums(folder, split).items()},
             }
         )
 
 
 def _draw_split(settings: ScenesSource, split: str, used: Bags) -> Iterator[DrawnScene]:
-    """The scenes of a split, twin after twin, half of the pairs of either kind.
+    """The scenes of a split, twin after twin, pairs of each kind in turn.
 
     `used` holds the bags of objects drawn so far: no two pairs share one, in this split or another.
     """
     for pair in range(getattr(settings, split) // 2):
         rng = np.random.default_rng((settings.seed, SPLITS.index(split), pair))
-        yield from _draw_twins(rng, pair, settings.size, used)
+        yield from _draw_twins(rng, pair, settings.size, used, settings.variety)
 
 
-def _draw_twins(rng: np.random.Generator, pair: int, size: int, used: Bags) -> list[DrawnScene]:
-    """Two twins in random order; drawn again until they are new and show what captions need."""
-    while True:
-        twins = draw_pair(rng, KINDS[pair % 2])
+def _draw_twins(rng: np.random.Generator, pair: int, size: int, used: Bags, variety: Variety) -> list[DrawnScene]:
+    """Two twins in random order; drawn again until they are new and show what captions need.
+
+    Raises LgsfError where so little variety is allowed that no new pair is found.
+    """
+    for _ in range(_ATTEMPTS):
+        twins = draw_pair(rng, variety.kinds[pair % len(variety.kinds)], variety)
         bags = {scene.bag for scene in twins.scenes}
         if bags & used:
             continue
@@ -88,12 +94,16 @@ def _draw_twins(rng: np.random.Generator, pair: int, size: int, used: Bags) -> l
         drawn = []
         for own, picture in enumerate(pictures):
             scene, twin = twins.scenes[own], twins.scenes[1 - own]
-            captions = caption_scene(rng, scene, twin, roles=twins.roles, shares=picture.shares)
+            captions = caption_scene(rng, scene, twin, roles=twins.roles, shares=picture.shares, variety=variety)
             if captions is not None:
                 drawn.append(DrawnScene(scene, picture, captions, twins.kind, twins.roles, twins.attribute))
         if len(drawn) == 2:
             used |= bags
             return drawn if rng.random() < 0.5 else drawn[::-1]
+    raise LgsfError(
+        f"no new pair of scenes was found in {_ATTEMPTS} attempts: ask for fewer pictures, or allow more objects, "
+        "shapes, colours or named attributes."
+    )
 
 
 Described = tuple[list[list[npt.NDArray[np.float32]]], list[npt.NDArray[np.float64]]]

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from lgsf.data.scenes.graph import ATTRIBUTES, MAX_OBJECTS, RELATIONS, Scene, SceneObject, relations
+from lgsf.data.scenes.graph import Scene, SceneObject, relations
+from lgsf.data.scenes.variety import ATTRIBUTES, MAX_OBJECTS, RELATIONS
 
 _COLUMN = {name: column for column, name in enumerate(ATTRIBUTES)}
 

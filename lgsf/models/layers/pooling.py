@@ -14,6 +14,7 @@ from lgsf.models.kernels.sorting import sort_descending
 
 GPO_DIM = 32  # positional encoding and recurrent state, as published
 GPO_TEMPERATURE = 0.1
+_LEAN_LENGTH, _LEAN_RIDGE = 40, 0.1  # lengths that a lean is fitted on, and how small it keeps the weights
 
 
 class MeanPooling(nn.Module):
@@ -44,22 +45,46 @@ class GeneralizedPooling(nn.Module):
 
     The weights come from a bidirectional GRU over sinusoidal positions and depend on nothing but the
     number of fragments, so they are computed once for each length up to the longest.
+
+    As published (`lean` 0) the ranks' first weights are a draw. Largest and smallest values serve equally well, so
+    training moves towards the one or the other end, and may stand between them for long: which of it happens is up to
+    the draw and the order of the batches. With a lean, the weight of rank r starts near (1 + r) ** -lean.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, lean: float = 0.0) -> None:
         super().__init__()
         self.gru = RaggedGRU(input_dim=GPO_DIM, dim=GPO_DIM, bidirectional=True)
         self.linear = nn.Linear(GPO_DIM, 1, bias=False)
+        if lean and not self.linear.weight.is_meta:  # a model that is only sized has no numbers to fit
+            self._lean(lean)
 
     def weights(self, longest: int) -> Tensor:
         """(longest, longest) float32: row l - 1 weighs the ranks of a sample with l fragments and sums to 1."""
-        device = self.linear.weight.device
-        ranks = torch.arange(longest, device=device)
-        states = self.gru.look_up(
-            _positions(longest).to(self.linear.weight), ranks.expand(longest, -1), list(range(1, longest + 1))
-        )
+        ranks = torch.arange(longest, device=self.linear.weight.device)
+        states = self._states(ranks)
         logits = self.linear(states).squeeze(2).masked_fill(ranks > ranks.unsqueeze(1), -math.inf)
         return torch.softmax(logits / GPO_TEMPERATURE, dim=1)
+
+    def _states(self, ranks: Tensor) -> Tensor:
+        """(longest,) int64 -> (longest, longest, GPO_DIM) float32, row l - 1 for l fragments."""
+        longest = len(ranks)
+        return self.gru.look_up(
+            _positions(longest).to(self.linear.weight), ranks.expand(longest, -1), list(range(1, longest + 1))
+        )
+
+    @torch.no_grad()
+    def _lean(self, lean: float) -> None:
+        """Set the linear layer to the ridge regression of the wanted logits on the states that were drawn."""
+        ranks = torch.arange(_LEAN_LENGTH)
+        wanted = -lean * GPO_TEMPERATURE * ranks.to(self.linear.weight).log1p()
+        # A softmax takes no notice of what all ranks of a length share; each length counts as much as any other.
+        pairs = [
+            ((own - own.mean(0)) / math.sqrt(n), (wanted[:n] - wanted[:n].mean()) / math.sqrt(n))
+            for n, own in ((n, states[:n]) for n, states in enumerate(self._states(ranks), start=1))
+        ]
+        states, logits = (torch.cat(part) for part in zip(*pairs, strict=True))
+        gram = states.T @ states + _LEAN_RIDGE * torch.eye(GPO_DIM)
+        self.linear.weight.copy_(torch.linalg.solve(gram, states.T @ logits))
 
     def forward(self, fragments: Tensor, mask: Tensor) -> Tensor:
         """(n, length, dim) float32, (n, length) bool with at least one True per row -> (n, dim)."""
@@ -69,11 +94,11 @@ class GeneralizedPooling(nn.Module):
 Pooling = MeanPooling | MaxKPooling | GeneralizedPooling
 
 
-def build_pooling(kind: Literal["mean", "maxk", "gpo"], *, k: int) -> Pooling:
-    """The pooling of that name; `k` counts for `maxk` alone."""
+def build_pooling(kind: Literal["mean", "maxk", "gpo"], *, k: int, lean: float = 0.0) -> Pooling:
+    """The pooling of that name; `k` counts for `maxk` alone, `lean` for `gpo`."""
     if kind == "mean":
         return MeanPooling()
-    return MaxKPooling(k=k) if kind == "maxk" else GeneralizedPooling()
+    return MaxKPooling(k=k) if kind == "maxk" else GeneralizedPooling(lean=lean)
 
 
 def sorted_sum(fragments: Tensor, mask: Tensor, weights: Tensor) -> Tensor:

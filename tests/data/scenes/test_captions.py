@@ -7,9 +7,10 @@ import re
 import numpy as np
 import pytest
 
-from lgsf.data.scenes.captions import CAPTIONS, FOCUSED, SEEN, Caption, caption_scene, word
-from lgsf.data.scenes.graph import KINDS, RELATIONS, Scene, draw_pair
+from lgsf.data.scenes.captions import CAPTIONS, SEEN, Caption, caption_scene, word
+from lgsf.data.scenes.graph import Scene, draw_pair
 from lgsf.data.scenes.statements import Mention, SceneTable, Statement
+from lgsf.data.scenes.variety import FULL, KINDS, RELATIONS
 from tests.support.scene_builders import item, scene
 
 
@@ -34,7 +35,7 @@ def test_five_different_captions_true_of_their_own_scene(captioned: list[tuple[S
         table = SceneTable([drawn, twin])
         truths = np.array([table.truth(caption.statement) for caption in captions])
         assert truths[:, 0].all()
-        assert (~truths[:, 1]).sum() >= FOCUSED
+        assert (~truths[:, 1]).sum() >= FULL.focused
         assert len({caption.statement for caption in captions}) == CAPTIONS
 
 

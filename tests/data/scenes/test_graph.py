@@ -8,7 +8,8 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from lgsf.data.scenes.graph import APART, KINDS, RELATIONS, Scene, as_json, draw_pair, from_json, relations
+from lgsf.data.scenes.graph import APART, Scene, as_json, draw_pair, from_json, relations
+from lgsf.data.scenes.variety import KINDS, RELATIONS
 from tests.support.scene_builders import item, scene
 
 

@@ -7,8 +7,9 @@ import colorsys
 import numpy as np
 import pytest
 
-from lgsf.data.scenes.graph import BACKGROUNDS, COLOURS, FILLS, KINDS, SHAPES, draw_pair
+from lgsf.data.scenes.graph import BACKGROUNDS, draw_pair
 from lgsf.data.scenes.pictures import draw
+from lgsf.data.scenes.variety import COLOURS, FILLS, KINDS, SHAPES
 from tests.support.scene_builders import item, scene
 
 

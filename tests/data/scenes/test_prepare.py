@@ -19,6 +19,7 @@ from lgsf.data.scenes.prepare import false_negatives, prepare, recall
 from lgsf.data.scenes.settings import ScenesSource
 from lgsf.data.scenes.statements import SceneTable
 from lgsf.data.text import Vocabulary
+from lgsf.system.errors import LgsfError
 
 SETTINGS = ScenesSource(source="scenes", seed=5, train=16, dev=8, test=8, size=160, min_count=1)
 SIZES = {"train": 16, "dev": 8, "test": 8}
@@ -62,6 +63,44 @@ def test_two_runs_give_the_same_bytes_and_another_seed_does_not(root: Path, tmp_
     prepare(SETTINGS.model_copy(update={"seed": 6}), name="scenes", root=tmp_path / "other")
     manifests = [json.loads((folder / "dataset.json").read_text()) for folder in (root, tmp_path / "other")]
     assert manifests[0]["source"]["sha256"]["images/dev"] != manifests[1]["source"]["sha256"]["images/dev"]
+
+
+LESS = {"twins": "relation", "objects": 2, "shapes": 3, "colours": 4, "named": ("shape", "colour"), "focused": 5}
+LESS |= {"relations": ("left_of", "right_of")}
+
+
+def test_less_variety_holds_in_every_picture_and_caption(tmp_path: Path) -> None:
+    prepare(SETTINGS.model_copy(update=LESS), name="scenes", root=tmp_path / "less")
+    vocabulary = set(Vocabulary.load(tmp_path / "less" / "vocabulary.json").words)
+    assert not vocabulary & {"small", "large", "striped", "dotted", "star", "cross", "heart", "blue", "turquoise"}
+    for split in SPLITS:
+        scenes = read_scenes(tmp_path / "less" / "source", split)
+        assert set(scenes.kinds) == {"relation_twin"}
+        items = [item for scene in scenes.scenes for item in scene.objects]
+        assert len(items) == 2 * len(scenes.scenes)
+        assert {item.shape for item in items} <= {"circle", "square", "triangle"}
+        assert {item.colour for item in items} <= {"red", "orange", "yellow", "green"}
+        assert {item.fill for item in items} > {"solid"}  # not named, and still varied
+        table = SceneTable(scenes.scenes)
+        assert {name for one in scenes.statements for _, name, _ in one.relations} == {"left_of", "right_of"}
+        for statement, image in zip(scenes.statements, scenes.caption_image.tolist(), strict=True):
+            truth = table.truth(statement)
+            assert truth[image]
+            assert not truth[image ^ 1]
+
+
+def test_full_variety_goes_unsaid_in_the_manifest(root: Path) -> None:
+    settings = json.loads((root / "dataset.json").read_text())["source"]["settings"]
+    assert not {*LESS} & {*settings}
+    assert {"seed", "size", "position"} <= {*settings}
+
+
+def test_more_pictures_than_the_variety_holds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scenes_module, "_ATTEMPTS", 1)
+    settings = SETTINGS.model_copy(update={**LESS, "shapes": 2, "colours": 2, "train": 64})
+    with pytest.raises(LgsfError, match=r"no new pair of scenes was found .* ask for fewer pictures"):
+        prepare(settings, name="scenes", root=tmp_path / "none")
+    assert not (tmp_path / "none").exists()
 
 
 def test_coco_reads_captions_and_instances(root: Path) -> None:

@@ -9,7 +9,7 @@ from itertools import permutations
 import numpy as np
 
 from lgsf.data.scenes.captions import caption_scene
-from lgsf.data.scenes.graph import HOLLOW, KINDS, Scene, SceneObject, draw_pair
+from lgsf.data.scenes.graph import HOLLOW, Scene, SceneObject, draw_pair
 from lgsf.data.scenes.statements import (
     Mention,
     SceneTable,
@@ -18,6 +18,7 @@ from lgsf.data.scenes.statements import (
     statement_from_json,
     true_pairs,
 )
+from lgsf.data.scenes.variety import KINDS
 from tests.support.scene_builders import item, scene
 
 

@@ -83,6 +83,27 @@ def test_gpo_weights_sum_to_one_over_the_valid_ranks() -> None:
     torch.testing.assert_close(GeneralizedPooling().weights(1), torch.ones(1, 1))
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_a_lean_decides_which_end_of_the_values_counts(seed: int) -> None:
+    torch.manual_seed(seed)
+    weights = GeneralizedPooling(lean=2.0).weights(20)
+    for length in (2, 4, 10, 20):
+        wanted = (1 + torch.arange(length)) ** -2.0
+        assert (weights[length - 1, :length] - wanted / wanted.sum()).abs().max() < 0.2
+        assert weights[length - 1, :length].argmax() == 0
+    assert weights[3, 0] > 0.55
+
+
+def test_without_a_lean_the_weights_are_those_that_were_drawn() -> None:
+    torch.manual_seed(0)
+    published, generator = GeneralizedPooling(), torch.get_rng_state()
+    torch.manual_seed(0)
+    leaning = GeneralizedPooling(lean=1.0)
+    assert torch.equal(torch.get_rng_state(), generator)  # the random stream goes on at the same place
+    assert torch.equal(published.gru.state_dict()["weight_hh_l0"], leaning.gru.state_dict()["weight_hh_l0"])
+    assert not torch.equal(published.linear.weight, leaning.linear.weight)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_padding_and_order_change_nothing(kind: Literal["mean", "maxk", "gpo"]) -> None:
     torch.manual_seed(0)

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from lgsf.system.errors import LgsfError
-from lgsf.tables.dev import write_dev
+from lgsf.tuning.dev import write_dev
 from tests.support import synthetic
 
 
