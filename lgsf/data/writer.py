@@ -228,7 +228,7 @@ class DatasetWriter:
         write_json(self.root / "dataset.json", self._manifest)
 
     def _judge(self) -> Vocabulary:
-        """Put what the checks found into the manifest and the log, return the vocabulary; LgsfError where the data cannot be what they say."""
+        """The vocabulary, after what the checks found is in manifest and log; LgsfError for data that cannot be so."""
         assert self._vocabulary is not None
         found = self._checks.finish(self._vocabulary)
         if found.errors:

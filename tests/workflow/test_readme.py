@@ -121,7 +121,7 @@ def owner(tree: Tree, tmp_path: Path) -> Tree:
 
 
 @pytest.mark.seconds
-@pytest.mark.parametrize("section", ["datasets", pytest.param("imports", marks=pytest.mark.skipif(not IMPORTS, reason="this version has no imports"))])  # fmt: skip
+@pytest.mark.parametrize("section", ["datasets", "imports"])
 def test_a_file_of_ones_own_is_planned(owner: Tree, section: str) -> None:
     (owner.root / "mine.yaml").write_text(mine()[section].replace("/data/f8k_precomp", "pack"))
     lines = [line for line in commands("README.md") if "mine.yaml" in line]
