@@ -51,7 +51,7 @@ class ScenesSource(Source):
 
     @field_validator("named", "relations", mode="before")
     @classmethod
-    def _as_tuple(cls, value: Any) -> Any:
+    def _lists(cls, value: Any) -> Any:
         return tuple(value) if isinstance(value, list) else value
 
     @field_validator("named", mode="after")
