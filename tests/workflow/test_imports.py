@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pytest
 
 from lgsf.data.layout import open_dataset
 from tests.workflow.conftest import Overlay, Tree
@@ -21,7 +23,16 @@ def own(path: Path, **changes: object) -> str:
     return f"experiment: own\nrun: {{methods: [lgsf, vsepp, mine], reference: vsepp}}\nimports: {{mine: {{{words}}}}}\n"
 
 
-def test_from_a_matrix_to_the_page(finished: Tree, overlay: Overlay, tmp_path: Path) -> None:
+@pytest.fixture
+def place(finished: Tree) -> Iterator[Tree]:
+    """The finished copy, from which the pages and tables of these tests are gone afterwards."""
+    yield finished
+    for folder in ("reports/own", "results/smoke/tables/own", "results/smoke/scenes/mine"):
+        shutil.rmtree(finished.root / folder, ignore_errors=True)
+
+
+def test_from_a_matrix_to_the_page(place: Tree, overlay: Overlay, tmp_path: Path) -> None:
+    finished = place
     split = open_dataset(finished.root / "resources/smoke/scenes").split("test")
     scores = np.random.default_rng(0).standard_normal((len(split.images), len(split.captions)))
     scores[split.caption_image, np.arange(scores.shape[1])] += 3
