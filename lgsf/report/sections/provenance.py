@@ -26,7 +26,7 @@ def section(found: Collected) -> Section:
     items: tuple[Item, ...] = (
         Paragraph(INTRODUCTION, page_only=True),
         *(Paragraph(sentence) for sentence in package_sentences(_environments(found.records))),
-        made,
+        Details("When and where every run was trained", (made,)),
         Details("Checksums", (checksums,)),
     )
     return Section("provenance", "Provenance", nav="Provenance", items=items)

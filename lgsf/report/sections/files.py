@@ -1,0 +1,21 @@
+"""Where every table and figure of the page lies as a file."""
+
+from __future__ import annotations
+
+from lgsf.render.flow import Item, Paragraph
+from lgsf.report.collected import Collected
+from lgsf.report.section import Section
+
+WORDS = (
+    "Under every table: CSV, Parquet and LaTeX with its numbers in full, in the folder downloads beside this page, and the "
+    "same to copy as Markdown or LaTeX. Under every figure: SVG, which a browser prints as PDF."
+)
+RAW = (
+    "The tables behind them lie there too, as CSV and Parquet: runs, summary, differences, comparisons (every test), beyond, "
+    "verdicts and claims."
+)
+
+
+def section(found: Collected) -> Section:
+    items: tuple[Item, ...] = (Paragraph(WORDS, page_only=True), Paragraph(RAW))
+    return Section("files", "Downloads", nav="Downloads", items=items)
