@@ -6,7 +6,21 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from lgsf.render.numbers import decimal
-from lgsf.render.plots import BOTTOM, TOP, WIDTH, Plot, Point, Shape, arrow, circle, frame, line, polyline, shorten, text
+from lgsf.render.plots import (
+    BOTTOM,
+    TOP,
+    WIDTH,
+    Plot,
+    Point,
+    Shape,
+    arrow,
+    circle,
+    frame,
+    line,
+    polyline,
+    shorten,
+    text,
+)
 
 COLOURS = 8  # of the page's style, k0 to k7; further curves are the same ones dashed
 LINE, SAMPLE, LETTER = 15.0, 22.0, 5.7  # height of a line of the legend, its sample, a letter
@@ -70,21 +84,23 @@ def curve_plot(
         inside = [(a, b) for a, b in curve.points if b >= floor]
         shapes.append(polyline(f"curve {curve.css}", [[(x(a), y(b)) for a, b in inside]]))
         if below := [(a, b) for a, b in curve.points if b < floor]:
-            (a, b), bottom = below[-1], height - BOTTOM
-            shapes.append(arrow(f"point {curve.css}", x(a), bottom, f"{curve.label}: {_value(b)}, below the scale", down=True))
+            last, hint = below[-1], f"{curve.label}: {_value(below[-1][1])}, below the scale"
+            shapes.append(arrow(f"point {curve.css}", x(last[0]), height - BOTTOM, hint, down=True))
         for a, b in inside:
             where = (x_text or {}).get(a, f"{a:g}")
             shapes.append(circle(f"point {curve.css}", x(a), y(b), 2, f"{curve.label}, {axes[0]} {where}: {_value(b)}"))
         shapes += [circle("plateau", x(a), y(b), 2.6, f"{curve.label}: on the plateau") for a, b in curve.marked]
     if any(curve.marked for curve in curves):
         samples.append(("on the collapse plateau", "plateau"))
-    legend, below = _legend(samples, height)
-    return Plot(id_, title, description, height + below, (*shapes, *legend))
+    legend, taken = _legend(samples, height)
+    return Plot(id_, title, description, height + taken, (*shapes, *legend))
 
 
 def _called(curve: Curve, floor: float) -> str:
     below = sum(b < floor for _, b in curve.points)
-    return curve.label + (", below the scale" if below == len(curve.points) else ", partly below the scale" if below else "")
+    return curve.label + (
+        ", below the scale" if below == len(curve.points) else ", partly below the scale" if below else ""
+    )
 
 
 def _value(value: float) -> str:

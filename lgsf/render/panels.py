@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from lgsf.render.numbers import decimal
 from lgsf.render.plots import Plot, Scale, Shape, arrow, circle, line, padded, scale, shorten, text, tick_text, ticks
 
-WIDTH, NAMES, GAP, VALUE = 1072.0, 232.0, 26.0, 50.0
+WIDTH, NAMES, GAP, VALUE = 1072.0, 246.0, 24.0, 50.0
 ROW, LABEL, HEAD, FOOT = 21.0, 22.0, 26.0, 22.0
-LETTERS = 34  # of a name, at the size of its letters
+LETTERS = 40  # of a name, at the size of its letters
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,10 @@ def _panel(
     x = scale(domain, (left + 12, right))
     shapes = [text("panel-title", left, 14, panel.title)]
     for value in ticks(*domain):
-        shapes += [line("grid", x(value), HEAD, x(value), floor), text("tick", x(value), floor + 15, tick_text(value), "middle")]
+        shapes += [
+            line("grid", x(value), HEAD, x(value), floor),
+            text("tick", x(value), floor + 15, tick_text(value), "middle"),
+        ]
     if panel.reference is not None and not math.isnan(panel.reference):
         shapes.append(line("reference", x(panel.reference), HEAD, x(panel.reference), floor))
     for name, own in panel.values.items():

@@ -178,7 +178,9 @@ def dot_plot(
             continue
         shapes.append(text("row-value" + strong, WIDTH - edge, y - 12, decimal(row.mean, sign=zero) + row.mark, "end"))
         if row.label in clipped:
-            shapes.append(arrow("outside" + strong, edge, y, f"{row.label}: {decimal(row.mean, sign=zero)}, left of the scale"))
+            shapes.append(
+                arrow("outside" + strong, edge, y, f"{row.label}: {decimal(row.mean, sign=zero)}, left of the scale")
+            )
             continue
         shapes.append(line("spread" + strong, x(row.low), y, x(row.high), y))
         shapes += [circle("seed" + strong, x(v), y, 3.5, f"{row.label}: {decimal(v, sign=zero)}") for v in row.values]

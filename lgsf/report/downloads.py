@@ -42,7 +42,10 @@ def copied(tables: Path) -> dict[str, bytes]:
 def sweep(out: Path, files: Mapping[str, object]) -> None:
     """Remove figures and tables of an earlier report that this one does not have."""
     kept = {out / name for name in files}
-    for old in [*(out / "figures").glob("*.svg"), *(path for kind in KINDS for path in (out / FOLDER).glob(f"*.{kind}"))]:
+    for old in [
+        *(out / "figures").glob("*.svg"),
+        *(path for kind in KINDS for path in (out / FOLDER).glob(f"*.{kind}")),
+    ]:
         if old not in kept:
             old.unlink()
 

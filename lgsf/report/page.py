@@ -16,8 +16,8 @@ from lgsf.config.experiment import Experiment
 from lgsf.render.flow import plots_of
 from lgsf.render.numbers import moment
 from lgsf.report.collected import Collected
-from lgsf.report.environment import environment
 from lgsf.report.downloads import copied, downloads, sweep
+from lgsf.report.environment import environment
 from lgsf.report.front import answers
 from lgsf.report.front.finding import details, headline
 from lgsf.report.origin import write_origin

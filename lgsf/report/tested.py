@@ -21,7 +21,9 @@ def tested_rows(found: Collected, dataset: str, protocol: str, reference: str) -
     return rows[(rows["reference"] == reference) & (rows["scope"] == "methods")]
 
 
-def tested_subject(found: Collected, dataset: str, protocol: str, reference: str) -> dict[Hashable, dict[Hashable, Any]]:
+def tested_subject(
+    found: Collected, dataset: str, protocol: str, reference: str
+) -> dict[Hashable, dict[Hashable, Any]]:
     """Metric -> the row of the method under test; {} where nothing was compared."""
     rows = tested_rows(found, dataset, protocol, reference)
     return rows[rows["method"] == found.subject].set_index("metric").to_dict("index")

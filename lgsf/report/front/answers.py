@@ -35,7 +35,9 @@ def section(found: Collected) -> Section:
         ("By what method", [METHOD]),
         ("What to doubt", doubts(found)),
     )
-    return Section("answers", "Claim, data, method, doubts", nav="Claim and doubts", template="answers", data=Answers(answers))
+    return Section(
+        "answers", "Claim, data, method, doubts", nav="Claim and doubts", template="answers", data=Answers(answers)
+    )
 
 
 def _claimed(found: Collected) -> list[str]:

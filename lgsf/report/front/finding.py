@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from lgsf.metrics.names import PRIMARY
+from lgsf.metrics.names import KEY_METRICS, PRIMARY, metric_label
 from lgsf.render.numbers import decimal, interval, listing, mean_sd
 from lgsf.report.collected import Collected
 from lgsf.report.groups import ABLATIONS, BASELINES, ENSEMBLES, method_groups
@@ -17,13 +17,15 @@ from lgsf.tables.inputs import single_models
 from lgsf.verdict.claim import CLAIM, NOT_TESTABLE
 from lgsf.verdict.judge import NOT_APPLICABLE
 
+EFFECTS = ("raises", "lowers")
 NOT_SHOWN = "was not shown to differ from"
 Found = Mapping[Hashable, Mapping[Hashable, Any]]
 
 
 def headline(found: Collected) -> str:
     """One sentence for each dataset: whom the method under test beats, and whom it was not shown to beat."""
-    return " ".join(_headline(found, dataset) for dataset in found.experiment.datasets)
+    datasets = found.experiment.datasets
+    return " ".join(filter(None, (said(found, dataset) for dataset in datasets for said in (_headline, _effects))))
 
 
 def details(found: Collected) -> list[str]:
@@ -133,13 +135,43 @@ def _highest(found: Collected, dataset: str) -> str:
     rows = rows[(rows["metric"] == "rsum") & (rows["n"] > 0)]
     if len(rows) < 2:
         return ""
-    best = rows[rows["mean"].round(1) == rows["mean"].round(1).max()]
-    names = [f"{_quoted(row['title'])} ({mean_sd(row['mean'], row['sd'])})" for row in best.to_dict("records")]
-    subject = rows[rows["method"] == found.subject]
-    if found.subject in set(best["method"]) or subject.empty:
-        return f"Highest rSum (sum of six recalls): {listing(names)}."
-    own = mean_sd(subject["mean"].iloc[0], subject["sd"].iloc[0])
-    return f"Highest rSum (sum of six recalls): {listing(names)}; {_quoted(found.titles[found.subject])} has {own}."
+    top = float(rows["mean"].round(1).max())
+    best, rest = (
+        rows[rows["mean"].round(1) == top],
+        rows[rows["mean"].round(1) < top].sort_values("mean", ascending=False),
+    )
+    said = f"Highest rSum (sum of six recalls): {listing([_with_rsum(row) for row in best.to_dict('records')])}"
+    if len(rest):
+        said += f", then {_with_rsum(rest.iloc[0].to_dict())}"
+    own = rows[rows["method"] == found.subject]
+    if len(own) and found.subject not in {*best["method"], *rest["method"].head(1)}:
+        said += f"; {_with_rsum(own.iloc[0].to_dict())}"
+    return f"{said}."
+
+
+def _with_rsum(row: Mapping[Hashable, Any]) -> str:
+    return f"{_quoted(row['title'])} {mean_sd(row['mean'], row['sd'])}"
+
+
+def _effects(found: Collected, dataset: str) -> str:
+    """What a factorial shows of each part by itself; "" without one, or without a test."""
+    design = found.experiment.factorial
+    if design is None or found.effects is None:
+        return ""
+    rows = found.of(found.effects, dataset, found.protocols(dataset)[0])
+    rows = rows[(rows["order"] == 1) & rows["metric"].isin(KEY_METRICS)]
+    if rows.empty or rows["low"].isna().all():
+        return ""
+    shown: dict[str, list[str]] = {}
+    for row in rows[rows["finding"].isin(EFFECTS)].to_dict("records"):
+        words = f"{row['finding']} {metric_label(row['metric'])} by {decimal(abs(row['estimate']))}"
+        shown.setdefault(str(row["effect"]), []).append(words)
+    parts = [f"{design.factors[effect]} {listing(words)}" for effect, words in shown.items()]
+    none = [title for effect, title in design.factors.items() if effect not in shown]
+    if not parts:
+        return f"Of its parts, none was shown to have an effect of its own: {listing(none)}."
+    rest = f"; no effect of {listing(none)} was shown" if none else ""
+    return f"Of its parts, {listing(parts)}{rest}."
 
 
 def _mean(found: Collected, dataset: str, method: str, metric: str) -> float | None:

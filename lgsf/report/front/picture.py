@@ -28,26 +28,36 @@ def picture(found: Collected, dataset: str, protocol: str) -> tuple[Plot, list[P
     titles = competitors(runs)
     groups = []
     for group in method_groups(found, dataset):
-        rows = [Row(name, _called(name, titles, reference), name == found.subject) for name in group.methods if name in titles]
+        rows = [
+            Row(name, _called(name, titles, reference), name == found.subject)
+            for name in group.methods
+            if name in titles
+        ]
         groups += [(group.label, rows)] if rows else []
     order = [row for _, rows in groups for row in rows]
     panels, plots, words = [], [], []
     for metric in KEY_METRICS:
-        values = {row.name: own for row, own in zip(order, _values(found, dataset, protocol, metric, order), strict=True)}
+        values = {
+            row.name: own for row, own in zip(order, _values(found, dataset, protocol, metric, order), strict=True)
+        }
         unit = ", percent" if in_percent(metric) else ""
         title = f"{metric_label(metric)}: {WORDS[metric]}" if metric in WORDS else f"{metric_label(metric)}{unit}"
         base = values[reference].mean if reference in values else math.nan
         mark, claimed = (None if math.isnan(base) else base), _claimed(found, dataset, protocol, metric, base)
         panels.append(Panel(title, values, mark, claimed))
-        rows = [_dots(row, values[row.name]) for row in order]
+        dots = [_dots(row, values[row.name]) for row in order]
         clipped = {row.title for row in order if values[row.name].clipped}
         said = "; ".join(_said(row, values[row.name]) for row in order)
         description = f"{metric_label(metric)}, mean over seeds: {said}."
         words.append(description)
-        plots.append(
-            dot_plot(f"{prefix}-{metric}", title, rows, description=description, mark=mark, clipped=clipped)
-        )
-    wide = panel_plot(f"{prefix}-scores", f"Every method on {dataset}: seeds, mean, interval", groups, panels, description=" ".join(words))
+        plots.append(dot_plot(f"{prefix}-{metric}", title, dots, description=description, mark=mark, clipped=clipped))
+    wide = panel_plot(
+        f"{prefix}-scores",
+        f"Every method on {dataset}: seeds, mean, interval",
+        groups,
+        panels,
+        description=" ".join(words),
+    )
     return wide, plots
 
 

@@ -105,7 +105,9 @@ def cost_plots(prefix: str, found: Collected, dataset: str) -> tuple[Plot, list[
         values = {row.name: _values(finished, row.name, column, factor) for row in order}
         description = f"{title}: {'; '.join(f'{row.title} {values[row.name].said}' for row in order)}."
         panels.append(Panel(title, values))
-        dots = [DotRow(row.title, v.seeds, v.mean, v.mean, v.mean, row.strong) for row in order for v in (values[row.name],)]
+        dots = [
+            DotRow(row.title, v.seeds, v.mean, v.mean, v.mean, row.strong) for row in order for v in (values[row.name],)
+        ]
         plots.append(dot_plot(f"{prefix}-cost-{column}", title, dots, description=description))
         words.append(description)
     title = f"What each method cost on {dataset}: seeds and mean"

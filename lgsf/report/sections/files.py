@@ -7,13 +7,10 @@ from lgsf.report.collected import Collected
 from lgsf.report.section import Section
 
 WORDS = (
-    "Under every table: CSV, Parquet and LaTeX with its numbers in full, in the folder downloads beside this page, and the "
-    "same to copy as Markdown or LaTeX. Under every figure: SVG, which a browser prints as PDF."
+    "Under every table: its numbers in full as CSV, Parquet and LaTeX (folder downloads beside this page), or to copy as "
+    "Markdown. Beside every figure: SVG, which a browser prints as PDF."
 )
-RAW = (
-    "The tables behind them lie there too, as CSV and Parquet: runs, summary, differences, comparisons (every test), beyond, "
-    "verdicts and claims."
-)
+RAW = "The tables behind them lie there too: runs, summary, differences, comparisons (every test), beyond, verdicts, claims."
 
 
 def section(found: Collected) -> Section:

@@ -62,9 +62,7 @@ def mean_curves(runs: Sequence[Trained]) -> dict[str, list[Point]]:
     for method in dict.fromkeys(run.method for run in runs if run.log):
         logs = [run.log for run in runs if run.method == method and run.log]
         epochs = [[log[k] for log in logs if len(log) > k] for k in range(max(map(len, logs)))]
-        curves[method] = [
-            (float(own[0].step), sum(epoch.dev["rsum"] for epoch in own) / len(own)) for own in epochs
-        ]
+        curves[method] = [(float(own[0].step), sum(epoch.dev["rsum"] for epoch in own) / len(own)) for own in epochs]
     return curves
 
 

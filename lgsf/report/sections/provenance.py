@@ -25,7 +25,7 @@ def section(found: Collected) -> Section:
     checksums = checksum_block("checksums", "Checksums of every finished run", found.runs)
     items: tuple[Item, ...] = (
         Paragraph(INTRODUCTION, page_only=True),
-        *(Paragraph(sentence) for sentence in package_sentences(_environments(found.records))),
+        Details("Versions", tuple(Paragraph(sentence) for sentence in package_sentences(_environments(found.records)))),
         Details("When and where every run was trained", (made,)),
         Details("Checksums", (checksums,)),
     )

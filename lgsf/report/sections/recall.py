@@ -82,7 +82,8 @@ def recall_plots(
         far = outside({method: recall_at(ranks[method], column, 1) for method in order}, keep={subject})
         values = [y for method, curve in zip(order, curves, strict=True) for _, y in curve.points if method not in far]
         said = "; ".join(
-            f"{titles[method]} " + ", ".join(f"R@{k} {recall_at(ranks[method], column, k):.1f}" for k in KS if k <= limit)
+            f"{titles[method]} "
+            + ", ".join(f"R@{k} {recall_at(ranks[method], column, k):.1f}" for k in KS if k <= limit)
             for method in order
         )
         plots.append(

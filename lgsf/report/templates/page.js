@@ -88,6 +88,15 @@ document.querySelectorAll(".get").forEach((get) => {
   });
 });
 
+// A link into a fold opens it, in browsers that do not do so themselves.
+const reveal = () => {
+  const target = document.getElementById(location.hash.slice(1));
+  for (let e = target; e; e = e.parentElement) if (e.tagName === "DETAILS") e.open = true;
+  if (target && target.closest("details")) target.scrollIntoView();
+};
+window.addEventListener("hashchange", reveal);
+reveal();
+
 // The contents mark the section that is being read.
 const links = new Map([...document.querySelectorAll("nav a")].map((link) => [link.hash.slice(1), link]));
 const visible = new Set();

@@ -60,9 +60,15 @@ def difference_items(found: Collected, dataset: str, protocol: str) -> Iterator[
             explained = True
             yield Paragraph(TESTED)
         caption, inputs = f"Differences to {title} on {place}, points", changed_inputs(summary, reference)
-        yield differences_block(f"{prefix}-minus-{reference}", caption, methods, changes, found.titles, inputs)
+        table: Item = differences_block(f"{prefix}-minus-{reference}", caption, methods, changes, found.titles, inputs)
+        if reference == found.experiment.reference:  # the first picture shows the same differences
+            table = Details(f"All differences to {title}, with intervals and p", (table,))
+        yield table
         plots = difference_plots(prefix, runs, methods, reference, found.subject)
-        yield Details(f"Differences to {title} as pictures", (Figures(tuple(plots)), Paragraph(FORESTS, css="note", page_only=True)))
+        yield Details(
+            f"Differences to {title} as pictures",
+            (Figures(tuple(plots)), Paragraph(FORESTS, css="note", page_only=True)),
+        )
         caption = f"Against {title} on {place}: spread, power, equivalence, and these checkpoints"
         block = design_block(f"{prefix}-design-{reference}", caption, tests, changes, found.titles)
         yield Details(DESIGN, (Paragraph(_design_words(title), page_only=True), block))
@@ -119,11 +125,11 @@ def differences_block(
 
 
 def _said_once(inputs: Mapping[str, str], titles: Mapping[str, str], methods: Sequence[str]) -> tuple[set[str], str]:
-    """What more than half of the rows, two at least, would say of their inputs; and the sentence that says it for all of them."""
-    for words in dict.fromkeys(inputs[method] for method in methods if method in inputs):
-        others = [titles[method] for method in methods if inputs.get(method) != words]
+    """What more than half of the rows, two at least, would say of their inputs; the sentence that says it for all of them."""
+    for said in dict.fromkeys(inputs[method] for method in methods if method in inputs):
+        others = [titles[method] for method in methods if inputs.get(method) != said]
         if len(methods) - len(others) > max(1, len(methods) / 2):
-            return {words}, f"{words[0].upper()}{words[1:]} in every row{f' but {listing(others)}' if others else ''}."
+            return {said}, f"{said[0].upper()}{said[1:]} in every row{f' but {listing(others)}' if others else ''}."
     return set(), ""
 
 
@@ -156,7 +162,10 @@ def design_block(
                 Cell(format_p(these["p_corrected"]), sort=finite(these["p_corrected"])),
             ]
         )
-    columns = [*words("method", "metric"), *numbers("SD own / reference", "Δ in percent", "seed pairs above", "smallest detectable Δ")]
+    columns = [
+        *words("method", "metric"),
+        *numbers("SD own / reference", "Δ in percent", "seed pairs above", "smallest detectable Δ"),
+    ]
     columns += [*words("equivalent within the margin?"), *numbers("these checkpoints: 95 %", "p")]
     return table_block(id_, caption, columns, rows)
 

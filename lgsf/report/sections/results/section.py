@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from lgsf.metrics.names import is_twin
 from lgsf.render.block import said_once
-from lgsf.render.flow import Details, Figures, Heading, Item, Paragraph
+from lgsf.render.flow import Details, Figures, Item, Paragraph
 from lgsf.render.numbers import LOOKS, PROTOCOL_LABELS, RULE
 from lgsf.report.collected import Collected
 from lgsf.report.front.picture import clipped_words, picture
@@ -40,7 +40,9 @@ def section(found: Collected, dataset: str) -> Section:
     title = f"Results on {dataset}"
     first, *more = found.protocols(dataset)
     items = [*_scores(found, dataset, first, opened=True)]
-    items += [Details(PROTOCOL_LABELS[protocol].capitalize(), tuple(_scores(found, dataset, protocol))) for protocol in more]
+    items += [
+        Details(PROTOCOL_LABELS[protocol].capitalize(), tuple(_scores(found, dataset, protocol))) for protocol in more
+    ]
     return Section(dataset, title, nav=found.titled("Results", dataset), items=tuple(items))
 
 
@@ -84,4 +86,6 @@ def data(found: Collected, dataset: str) -> Section:
     every = every_run_block(f"{dataset}-runs", f"Every run on {dataset}", runs)
     items.append(Details(f"All runs on {dataset}, seed by seed", (every,)))
     items += tuning_items(found, dataset)
-    return Section(f"{dataset}-data-section", found.titled("The data and every run", dataset), nav="Data", items=tuple(items))
+    return Section(
+        f"{dataset}-data-section", found.titled("The data and every run", dataset), nav="Data", items=tuple(items)
+    )
