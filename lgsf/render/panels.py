@@ -32,12 +32,16 @@ class Values:
 
 @dataclass(frozen=True)
 class Panel:
-    """One metric: row -> values, where the reference is, and what was claimed (None: nothing to show)."""
+    """One metric: row -> values, where the reference is, and what was claimed (None: nothing to show).
+
+    zero  the scale begins at zero, as amounts should
+    """
 
     title: str
     values: Mapping[str, Values]
     reference: float | None = None
     claimed: float | None = None
+    zero: bool = False
 
 
 @dataclass(frozen=True)
@@ -79,7 +83,8 @@ def _panel(
     inside = [own for own in panel.values.values() if own.seeds and not own.clipped]
     shown = [v for own in inside for v in (*own.seeds, own.low, own.high) if not math.isnan(v)]
     shown += [v for v in (panel.reference, panel.claimed) if v is not None and not math.isnan(v)]
-    domain = padded(shown or [0.0])
+    low, high = padded([*shown, *([0.0] if panel.zero else [])] or [0.0])
+    domain = (0.0 if panel.zero else low), high
     left, right = between
     x = scale(domain, (left + 12, right))
     shapes = [text("panel-title", left, 14, panel.title)]

@@ -104,7 +104,7 @@ def cost_plots(prefix: str, found: Collected, dataset: str) -> tuple[Plot, list[
             title = f"{label}, {unit}"
         values = {row.name: _values(finished, row.name, column, factor) for row in order}
         description = f"{title}: {'; '.join(f'{row.title} {values[row.name].said}' for row in order)}."
-        panels.append(Panel(title, values))
+        panels.append(Panel(title, values, zero=True))
         dots = [
             DotRow(row.title, v.seeds, v.mean, v.mean, v.mean, row.strong) for row in order for v in (values[row.name],)
         ]
