@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import pandas as pd
@@ -45,8 +46,21 @@ class Cell:
 
 
 @dataclass(frozen=True)
+class Group:
+    """Rows that stand together under a label; those that are `fixed` keep their place when a reader sorts."""
+
+    label: str
+    rows: int
+    fixed: bool = False
+
+
+@dataclass(frozen=True)
 class Block:
-    """A table; the first column names the row, `note` stands below. ValueError where a row lacks a cell."""
+    """A table; the first column names the row, `note` stands below. ValueError where a row lacks a cell.
+
+    groups  of all rows, in order, or none
+    cards   on a narrow screen every row is a card of its own
+    """
 
     kind: ClassVar[str] = "table"  # among the items of lgsf.render.flow
     id: str
@@ -54,8 +68,12 @@ class Block:
     columns: tuple[Column, ...]
     rows: tuple[tuple[Cell, ...], ...]
     note: str = ""
+    groups: tuple[Group, ...] = ()
+    cards: bool = False
 
     def __post_init__(self) -> None:
+        if self.groups and sum(group.rows for group in self.groups) != len(self.rows):
+            raise ValueError(f"{self.id}: groups of {[group.rows for group in self.groups]} for {len(self.rows)} rows")
         for row in self.rows:
             if len(row) != len(self.columns):
                 raise ValueError(f"{self.id}: {len(row)} cells under {len(self.columns)} heads, in {row[:1]}")
@@ -64,11 +82,40 @@ class Block:
     def names(self) -> tuple[str, ...]:
         return tuple(column.name for column in self.columns)
 
+    @property
+    def heads(self) -> tuple[tuple[str, int], ...]:
+        """(shared head or "", how many columns it stands over), in order; () where no columns share one."""
+        groups = [(name, len(list(own))) for name, own in itertools.groupby(self.columns, lambda c: c.group)]
+        return tuple(groups) if any(name for name, _ in groups) else ()
+
+    @property
+    def parts(self) -> Iterator[tuple[Group, tuple[tuple[Cell, ...], ...]]]:
+        """Each group with its rows; one without a label where there are none."""
+        start = 0
+        for group in self.groups or (Group("", len(self.rows)),):
+            yield group, self.rows[start : start + group.rows]
+            start += group.rows
+
 
 def table_block(
     id_: str, caption: str, columns: Iterable[Column], rows: Iterable[Sequence[Cell]], note: str = ""
 ) -> Block:
     return Block(id_, caption, tuple(columns), tuple(tuple(row) for row in rows), note)
+
+
+def said_once(block: Block, *names: str) -> Block:
+    """The table without those of the named columns that say the same in every row; its note says it once."""
+    repeated = {}
+    for index, column in enumerate(block.columns):
+        told = {(row[index].marked, row[index].minor) for row in block.rows if row[index].text != NOTHING}
+        if column.name in names and len(block.rows) > 1 and len(told) == 1:
+            repeated[index] = f"{column.name} {' '.join(part for part in told.pop() if part)}"
+    if not repeated:
+        return block
+    kept = [index for index in range(len(block.columns)) if index not in repeated]
+    note = " ".join(part for part in (block.note, f"In every row: {'; '.join(repeated.values())}.") if part)
+    columns = tuple(block.columns[index] for index in kept)
+    return replace(block, columns=columns, rows=tuple(tuple(row[i] for i in kept) for row in block.rows), note=note)
 
 
 def words(*names: str) -> tuple[Column, ...]:

@@ -43,11 +43,15 @@ class Paragraph:
 
 @dataclass(frozen=True)
 class Figures:
-    """Plots side by side; the Markdown twin lists the `listed` ones as links with their descriptions."""
+    """Plots side by side; the Markdown twin lists the `listed` ones as links with their descriptions.
+
+    css  a class of the page's style: `wide` for a desk and paper alone, `narrow` for a phone alone
+    """
 
     kind: ClassVar[str] = "figures"
     plots: tuple[Plot, ...]
     listed: bool = False
+    css: str = ""
 
 
 @dataclass(frozen=True)
@@ -60,6 +64,15 @@ class Details:
 
 
 Item = Heading | Paragraph | Figures | Details | Block
+
+
+def blocks_of(items: Iterable[Item]) -> Iterator[Block]:
+    """All tables, in the order of the page."""
+    for item in items:
+        if isinstance(item, Block):
+            yield item
+        elif isinstance(item, Details):
+            yield from blocks_of(item.items)
 
 
 def plots_of(items: Iterable[Item]) -> Iterator[Plot]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator
 
 from lgsf.render.block import Block, Cell, Column
@@ -12,6 +11,7 @@ SPECIAL = {
     **{character: f"\\{character}" for character in "&%$#_{}"},
     **{"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"},
     **{"<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}"},
+    **{"✓": r"$\surd$", "Δ": r"$\Delta$", "∞": r"$\infty$", "τ": r"$\tau$", "√": r"$\surd$", "→": r"$\to$"},
 }
 NUMERIC = SPECIAL | {"−": "$-$", "\u202f": r"\,", "±": r"$\pm$", "–": "--"}
 MARKS = {"": "", "†": r"\textsuperscript{\dag}", "‡": r"\textsuperscript{\ddag}"}
@@ -28,7 +28,7 @@ def latex_table(block: Block, *, caption: str) -> list[str]:
     caption  LaTeX source in place of the block's own caption, for paper readers need more of it; the note follows it
     """
     note = f" {latex_text(block.note)}" if block.note else ""
-    groups = [(group, len(list(columns))) for group, columns in itertools.groupby(block.columns, lambda c: c.group)]
+    groups = list(block.heads)
     return [
         r"\begin{table}",
         r"\centering",
@@ -36,14 +36,22 @@ def latex_table(block: Block, *, caption: str) -> list[str]:
         f"\\label{{{block.id}}}",
         f"\\begin{{tabular}}{{{''.join('r' if column.numeric else 'l' for column in block.columns)}}}",
         r"\toprule",
-        *([_group_heads(groups), "".join(_rules(groups))] if len(groups) > 1 else []),
+        *([_group_heads(groups), "".join(_rules(groups))] if groups else []),
         _line([_head(column) for column in block.columns]),
         r"\midrule",
-        *(_line(_row(block.columns, row)) for row in block.rows),
+        *_rows(block),
         r"\bottomrule",
         r"\end{tabular}",
         r"\end{table}",
     ]
+
+
+def _rows(block: Block) -> Iterator[str]:
+    for number, (group, rows) in enumerate(block.parts):
+        if group.label:
+            yield from ([r"\midrule"] if number else [])
+            yield f"\\multicolumn{{{len(block.columns)}}}{{l}}{{\\emph{{{latex_text(group.label)}}}}} \\\\"
+        yield from (_line(_row(block.columns, row)) for row in rows)
 
 
 def _line(cells: list[str]) -> str:

@@ -25,7 +25,9 @@ def table_lines(block: Block) -> list[str]:
     """Head, rows, and the note after a blank line; the caption is left to whoever heads the table."""
     lines = [_line([markdown_text(name) for name in block.names])]
     lines.append("|" + "".join("---:|" if column.numeric else "---|" for column in block.columns))
-    lines += [_line([_name(name), *map(_cell, cells)]) for name, *cells in block.rows]
+    for group, rows in block.parts:
+        lines += [_line([f"**{markdown_text(group.label)}**", *[""] * (len(block.columns) - 1)])] if group.label else []
+        lines += [_line([_name(name), *map(_cell, cells)]) for name, *cells in rows]
     return [*lines, "", markdown_text(block.note)] if block.note else lines
 
 

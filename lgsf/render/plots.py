@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import median
 from typing import Literal
 
 from lgsf.render.numbers import decimal
 
 WIDTH = 340.0
 LEFT, RIGHT, TOP, BOTTOM = 46.0, 12.0, 12.0, 36.0
-LETTER = 6.6  # width of a letter at the labels' size, enough to keep labels apart
 Point = tuple[float, float]
 Scale = Callable[[float], float]
 Tag = Literal["circle", "line", "path", "rect", "text"]
@@ -42,7 +42,7 @@ class Plot:
 
 @dataclass(frozen=True)
 class DotRow:
-    """One line of a dot plot: the runs as dots, the mean as a tick, a bar from low to high."""
+    """One line of a dot plot: the runs as dots, the mean as a tick, a bar from low to high; `mark` is † or ‡."""
 
     label: str
     values: Sequence[float]
@@ -50,25 +50,7 @@ class DotRow:
     low: float
     high: float
     strong: bool = False
-
-
-@dataclass(frozen=True)
-class Curve:
-    """Points of one run in order; `marked` are shown as rings (epochs on the plateau)."""
-
-    label: str
-    points: Sequence[Point]
-    marked: Sequence[Point] = field(default=())
-
-
-@dataclass(frozen=True)
-class Labelled:
-    """A point with its name beside it."""
-
-    label: str
-    x: float
-    y: float
-    strong: bool = False
+    mark: str = ""
 
 
 def number(value: float) -> str:
@@ -129,21 +111,54 @@ def circle(css: str, x: float, y: float, radius: float, hint: str = "") -> Shape
     return Shape("circle", css, (("cx", number(x)), ("cy", number(y)), ("r", number(radius))), hint=hint)
 
 
+def arrow(css: str, x: float, y: float, hint: str, *, down: bool = False) -> Shape:
+    """A head that points to the left, or down, at something outside the scale."""
+    tip = ((x, y), (x + 9, y - 5), (x + 9, y + 5)) if not down else ((x, y), (x - 5, y - 9), (x + 5, y - 9))
+    path = "M" + "L".join(f"{number(a)} {number(b)}" for a, b in tip) + "Z"
+    return Shape("path", css, (("d", path),), hint=hint)
+
+
 def polyline(css: str, lines: Iterable[Sequence[Point]]) -> Shape:
     """Several open lines as one element."""
     parts = ["M" + "L".join(f"{number(x)} {number(y)}" for x, y in points) for points in lines if points]
     return Shape("path", css, (("d", "".join(parts)),))
 
 
-def dot_plot(id_: str, title: str, rows: Sequence[DotRow], *, description: str, zero: bool = False) -> Plot:
+def outside(means: Mapping[str, float], *, keep: Collection[str] = ()) -> set[str]:
+    """Rows whose mean is below half of the median: on one scale with them, the others could not be told apart.
+
+    A collapsed training has such a mean. `keep` are rows that are always shown in full; a mean that is not a number
+    is left out of the median. No row is outside where that leaves fewer than two inside.
+    """
+    known = {name: mean for name, mean in means.items() if not math.isnan(mean)}
+    if not known:
+        return set()
+    limit = median(known.values()) / 2
+    found = {name for name, mean in known.items() if mean < limit and name not in keep}
+    return found if len(known) - len(found) > 1 else set()
+
+
+def dot_plot(
+    id_: str,
+    title: str,
+    rows: Sequence[DotRow],
+    *,
+    description: str,
+    zero: bool = False,
+    mark: float | None = None,
+    clipped: Collection[str] = (),
+) -> Plot:
     """Rows of dots on one scale, names above their dots so that long ones fit a narrow screen.
 
-    zero  values are differences: show where zero is, and signs
+    zero     values are differences: show where zero is, and signs
+    mark     where the reference is; drawn as a dashed line
+    clipped  labels of rows that are left of the scale: an arrow stands for their dots
     """
     row_height, edge, below = 36.0, 5.0, 20.0
     height = TOP + row_height * len(rows) + below
-    everything = [v for row in rows if row.values for v in (*row.values, row.low, row.high)] + ([0.0] if zero else [])
-    domain = padded(everything or [0.0])
+    inside = [row for row in rows if row.values and row.label not in clipped]
+    everything = [v for row in inside for v in (*row.values, row.low, row.high)]
+    domain = padded([*everything, *([0.0] if zero else []), *([] if mark is None else [mark])] or [0.0])
     x = scale(domain, (edge, WIDTH - edge))
     floor = height - below
     shapes: list[Shape] = []
@@ -152,6 +167,8 @@ def dot_plot(id_: str, title: str, rows: Sequence[DotRow], *, description: str, 
         shapes += [text("tick", x(value), floor + 14, tick_text(value), "middle")]
     if zero:
         shapes.append(line("zero", x(0), TOP, x(0), floor))
+    if mark is not None:
+        shapes.append(line("reference", x(mark), TOP, x(mark), floor))
     for index, row in enumerate(rows):
         y = TOP + row_height * index + 26
         strong = " strong" if row.strong else ""
@@ -159,7 +176,12 @@ def dot_plot(id_: str, title: str, rows: Sequence[DotRow], *, description: str, 
         if not row.values:
             shapes.append(text("tick", edge, y + 4, "no finished run"))
             continue
-        shapes.append(text("row-value" + strong, WIDTH - edge, y - 12, decimal(row.mean, sign=zero), "end"))
+        shapes.append(text("row-value" + strong, WIDTH - edge, y - 12, decimal(row.mean, sign=zero) + row.mark, "end"))
+        if row.label in clipped:
+            shapes.append(
+                arrow("outside" + strong, edge, y, f"{row.label}: {decimal(row.mean, sign=zero)}, left of the scale")
+            )
+            continue
         shapes.append(line("spread" + strong, x(row.low), y, x(row.high), y))
         shapes += [circle("seed" + strong, x(v), y, 3.5, f"{row.label}: {decimal(v, sign=zero)}") for v in row.values]
         shapes.append(line("mean" + strong, x(row.mean), y - 7, x(row.mean), y + 7))
@@ -191,76 +213,3 @@ def frame(
     if axes[1]:
         shapes.append(text("axis-label", 0, 10, axes[1]))
     return shapes, x, y
-
-
-def curve_plot(
-    id_: str,
-    title: str,
-    curves: Sequence[Curve],
-    *,
-    axes: tuple[str, str],
-    domain: tuple[Point, Point],
-    description: str,
-    context: Sequence[Sequence[Point]] = (),
-    switch: float | None = None,
-    x_ticks: Mapping[float, str] | None = None,
-    height: float = 220.0,
-) -> Plot:
-    """Curves of one method in the accent colour before those of all others in grey.
-
-    switch   x at which hardest negatives start; drawn as a dashed line where it lies inside the domain
-    x_ticks  x -> label, where round numbers of x are not what a reader wants
-    """
-    shapes, x, y = frame(domain, height, axes, x_ticks)
-    if context:
-        shapes.append(polyline("context", [[(x(a), y(b)) for a, b in points] for points in context]))
-    if switch is not None and domain[0][0] < switch < domain[0][1]:
-        shapes.append(line("switch", x(switch), TOP + 12, x(switch), height - BOTTOM))
-    for curve in curves:
-        shapes.append(polyline("curve", [[(x(a), y(b)) for a, b in curve.points]]))
-        shapes += [circle("plateau", x(a), y(b), 2.6, f"{curve.label}: on the plateau") for a, b in curve.marked]
-    return Plot(id_, title, description, height, tuple(shapes))
-
-
-def scatter_plot(
-    id_: str, title: str, points: Sequence[Labelled], *, axes: tuple[str, str], description: str, height: float = 260.0
-) -> Plot:
-    """Named points; names are put where they cover neither each other nor a point."""
-    x_domain = (0.0, max((p.x for p in points), default=1.0) * 1.08 or 1.0)
-    y_domain = padded([p.y for p in points] or [0.0], share=0.1)
-    shapes, x, y = frame((x_domain, y_domain), height, axes)
-    placed = [(x(p.x) - 5, y(p.y) - 5, x(p.x) + 5, y(p.y) + 5) for p in points]
-    for point in sorted(points, key=lambda p: (not p.strong, -p.y, p.label)):
-        strong = " strong" if point.strong else ""
-        label = shorten(point.label, 24)
-        at, baseline, anchor, box = _free_place(x(point.x), y(point.y), len(label) * LETTER, placed, height)
-        placed.append(box)
-        shapes.append(circle("dot" + strong, x(point.x), y(point.y), 4.5, point.label))
-        shapes.append(text("point-label" + strong, at, baseline, label, anchor))
-    return Plot(id_, title, description, height, tuple(shapes))
-
-
-Box = tuple[float, float, float, float]
-
-
-def _free_place(x: float, y: float, width: float, taken: Sequence[Box], height: float) -> tuple[float, float, str, Box]:
-    """Position, baseline and anchor of a label near (x, y) that overlaps least with what is there, and its box."""
-    best: tuple[float, tuple[float, float, str, Box]] | None = None
-    for dy in (4.0, -8.0, 16.0, -20.0, 28.0, -32.0, 40.0):
-        for at, anchor, left in (
-            (x + 8, "start", x + 8),
-            (x - 8, "end", x - 8 - width),
-            (x, "middle", x - width / 2),
-        ):
-            box = (left, y + dy - 9, left + width, y + dy + 3)
-            beside = max(0, LEFT - box[0]) + max(0, box[2] - WIDTH)
-            outside = beside + max(0, TOP - box[1]) + max(0, box[3] - height + BOTTOM)
-            cost = 100 * outside + sum(_overlap(box, other) for other in taken) + 0.01 * abs(dy - 4)
-            if best is None or cost < best[0]:
-                best = (cost, (at, y + dy, anchor, box))
-    assert best is not None
-    return best[1]
-
-
-def _overlap(a: Box, b: Box) -> float:
-    return max(0.0, min(a[2], b[2]) - max(a[0], b[0])) * max(0.0, min(a[3], b[3]) - max(a[1], b[1]))

@@ -11,6 +11,8 @@ from markupsafe import Markup
 from lgsf.render.markdown import markdown_text
 from lgsf.render.numbers import unbroken
 from lgsf.render.twin import flow_text
+from lgsf.report.downloads import FOLDER
+from lgsf.report.sections.glossary import linker
 
 
 def environment(*, escape: bool) -> jinja2.Environment:
@@ -29,6 +31,8 @@ def environment(*, escape: bool) -> jinja2.Environment:
     assert made.loader is not None
     script = made.loader.get_source(made, "page.js")[0]
     styles = [made.loader.get_source(made, name)[0] for name in ("page.css", "gallery.css")]
+    made.globals["linker"] = linker
+    made.globals["downloads"] = FOLDER
     made.globals["style"] = Markup("\n".join(styles))
     made.globals["script"] = Markup(script)
     # The page's own script is the only one that a browser may run, whatever a title or caption holds.

@@ -28,14 +28,18 @@ class ReportOrigin(BaseModel):
     tables: dict[str, str]
 
 
-def write_origin(out: Path, pages: Mapping[str, str], tables: Path) -> None:
-    """Say what the pages (file -> text) in `out` were made from."""
+def write_origin(out: Path, pages: Mapping[str, str | bytes], tables: Path) -> None:
+    """Say what the pages (file -> content) in `out` were made from."""
     origin = ReportOrigin(
         schema_version=1,
-        pages={name: hashlib.sha256(text.encode()).hexdigest() for name, text in pages.items()},
+        pages={name: _digest(content) for name, content in pages.items()},
         tables=seals(tables, *sorted(path.name for path in tables.glob("*.parquet"))),
     )
     write_json(out / FILE, origin.model_dump(mode="json"))
+
+
+def _digest(content: str | bytes) -> str:
+    return hashlib.sha256(content.encode() if isinstance(content, str) else content).hexdigest()
 
 
 def read_origin(report: Path) -> ReportOrigin:

@@ -16,71 +16,92 @@ from lgsf.config.experiment import Experiment
 from lgsf.render.flow import plots_of
 from lgsf.render.numbers import moment
 from lgsf.report.collected import Collected
+from lgsf.report.downloads import copied, downloads, sweep
 from lgsf.report.environment import environment
-from lgsf.report.first_screen import FirstScreen, first_screen
+from lgsf.report.front import answers
+from lgsf.report.front.finding import details, headline
 from lgsf.report.origin import write_origin
 from lgsf.report.section import Section
 from lgsf.report.sections import (
     absent,
     cite,
     cost,
+    files,
     gallery,
+    glossary,
     learning,
     methods,
     provenance,
+    recall,
     transductive,
     validity,
     verdict,
 )
 from lgsf.report.sections.beyond import section as beyond
+from lgsf.report.sections.results import differences, factorial
 from lgsf.report.sections.results import section as results
-from lgsf.system.files import write_text
+from lgsf.system.files import write_bytes
 from lgsf.system.project.version import __version__
 
-FIRST: tuple[Callable[[Collected], Section], ...] = (verdict.section,)
+FIRST: tuple[Callable[[Collected, str], Section], ...] = (results.section,)  # the first screen, for each dataset
+THEN: tuple[Callable[[Collected], Section], ...] = (answers.section, verdict.section)
 OF_EACH_DATASET: tuple[Callable[[Collected, str], Section | None], ...] = (
     validity.section,
-    results.section,
+    differences.section,
+    factorial.section,
+    results.twins,
+    recall.section,
     beyond.section,
     learning.section,
     cost.section,
     gallery.section,
     transductive.section,
+    results.data,
 )
-LAST: tuple[Callable[[Collected], Section], ...] = (absent.section, methods.section, cite.section, provenance.section)
+LAST: tuple[Callable[[Collected], Section], ...] = (
+    methods.section,
+    absent.section,
+    provenance.section,
+    cite.section,
+    files.section,
+    glossary.section,
+)
 PAGE_LIMIT = 10_000_000  # bytes of index.html, so that it can be mailed and opened anywhere
 
 
 @dataclass(frozen=True)
 class Page:
-    """All that the templates show; `made` says of when and of what."""
+    """All that the templates show.
+
+    headline  what was found, in a sentence;  details  the numbers behind it;  made  of when and of what the page is
+    """
 
     title: str
-    first: FirstScreen
+    headline: str
+    details: list[str]
     sections: tuple[Section, ...]
     made: str
     version: str = __version__
 
 
 def write_report(experiment: Experiment, *, results: Path, tables: Path, out: Path) -> Path:
-    """Write `out/index.html`, `out/report.md` and `out/figures/*.svg`; returns the path of the page.
+    """Write `out/index.html`, `out/report.md`, `out/figures/*.svg` and `out/tables/`; returns the path of the page.
 
     Raises LgsfError where the tables are absent or of another experiment, or a run's files are broken.
     """
     found = Collected(experiment, results=results, tables=tables)
     page, html = report_page(found), environment(escape=True)
-    files = {
+    files: dict[str, str | bytes] = {
         f"figures/{plot.id}.svg": html.get_template("figure.svg.j2").render(plot=plot)
         for section in page.sections
         for plot in plots_of(section.items)
     }
     files["report.md"] = environment(escape=False).get_template("report.md.j2").render(page=page)
     files["index.html"] = _within_limit(found, page, lambda page: html.get_template("page.html.j2").render(page=page))
-    for name, text in files.items():
-        write_text(out / name, text)
-    for old in (out / "figures").glob("*.svg"):
-        if f"figures/{old.name}" not in files:
-            old.unlink()
+    files |= downloads(page.sections) | copied(tables) | {cite.BIBTEX: cite.bibtex(found)}
+    for name, content in files.items():
+        write_bytes(out / name, content.encode() if isinstance(content, str) else content)
+    sweep(out, files)
     write_origin(out, files, tables)
     return out / "index.html"
 
@@ -90,23 +111,18 @@ def report_page(found: Collected) -> Page:
     experiment = found.experiment
     return Page(
         title=experiment.title or experiment.experiment,
-        first=first_screen(
-            experiment,
-            runs=found.runs,
-            summary=found.summary,
-            tests=found.tests,
-            verdicts=found.verdicts,
-            claims=found.claims,
-            data=found.data,
-        ),
+        headline=headline(found),
+        details=details(found),
         sections=tuple(_sections(found)),
         made=_made(found),
     )
 
 
 def _sections(found: Collected) -> Iterator[Section]:
-    yield from (section(found) for section in FIRST)
-    for dataset in found.experiment.datasets:
+    datasets = found.experiment.datasets
+    yield from (section(found, dataset) for dataset in datasets for section in FIRST)
+    yield from (section(found) for section in THEN)
+    for dataset in datasets:
         yield from filter(None, (section(found, dataset) for section in OF_EACH_DATASET))
     yield from (section(found) for section in LAST)
 

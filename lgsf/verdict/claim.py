@@ -17,19 +17,32 @@ NOT_TESTABLE = "not testable on this data"
 
 @dataclass(frozen=True)
 class Paper:
-    """Where the claim stands, or what stands near it."""
+    """Where the claim stands, or what stands near it.
+
+    language   of the title, as browsers know it;  romanised  for those whose fonts or eyes lack its script, or ""
+    """
 
     title: str
     detail: str
     url: str
+    bibtex: str
+    language: str = "en"
+    romanised: str = ""
 
 
 PAPERS = (
     Paper("局部语义与全局语义融合的图文检索方法", "the article with the claim (abstract in Chinese)",
-          "http://www.stae.com.cn/jsygc/article/abstract/2503447"),
+          "http://www.stae.com.cn/jsygc/article/abstract/2503447",
+          "@article{lgsf2026,\n  title = {Local and Global Semantic Fusion for Image-Text Retrieval},\n"
+          "  author = {Wang and Peng and Liu and others},\n  journal = {Science Technology and Engineering},\n"
+          "  year = {2026},\n  volume = {26},\n  number = {13},\n  pages = {5574--5582},\n  note = {in Chinese}\n}\n",
+          "zh", "Jubu yuyi yu quanju yuyi ronghe de tu-wen jiansuo fangfa"),
     Paper("Fine-Grained Local and Global Semantic Fusion for Multimodal Image–Text Retrieval",
           "a sister article of the same group: Big Data Cogn. Comput. 2025, 9(3), 53",
-          "https://doi.org/10.3390/bdcc9030053"),
+          "https://doi.org/10.3390/bdcc9030053",
+          "@article{bdcc9030053,\n  title = {Fine-Grained Local and Global Semantic Fusion for Multimodal "
+          "Image--Text Retrieval},\n  journal = {Big Data and Cognitive Computing},\n  year = {2025},\n  volume = {9},\n"
+          "  number = {3},\n  pages = {53},\n  doi = {10.3390/bdcc9030053}\n}\n"),
 )  # fmt: skip
 
 

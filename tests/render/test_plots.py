@@ -6,19 +6,16 @@ import re
 
 import pytest
 
+from lgsf.render.curves import Curve, curve_plot
 from lgsf.render.plots import (
     LEFT,
     RIGHT,
     WIDTH,
-    Curve,
     DotRow,
-    Labelled,
     Shape,
-    curve_plot,
     dot_plot,
     padded,
     scale,
-    scatter_plot,
     shorten,
     tick_text,
     ticks,
@@ -87,12 +84,12 @@ def test_differences_show_zero_and_signs() -> None:
 def test_curves_keep_inside_the_frame_and_rise_upwards() -> None:
     curve = Curve("seed 0", [(0.0, 10.0), (100.0, 50.0)], marked=[(0.0, 10.0)])
     plot = curve_plot("p", "t", [curve], axes=("step", "y"), domain=((0, 100), (0, 60)), description="", switch=40.0)
-    path = _of(plot.shapes, "path", "curve")[0]["d"]
+    path = _of(plot.shapes, "path", "curve")[0]["d"]  # the second one is the legend's sample
     (x1, y1), (x2, y2) = (map(float, pair) for pair in re.findall(r"([\d.]+) ([\d.]+)", path))
     assert (x1, x2) == (LEFT, WIDTH - RIGHT)
     assert y2 < y1  # up is smaller in SVG
     assert float(_of(plot.shapes, "line", "switch")[0]["x1"]) == pytest.approx(x1 + 0.4 * (x2 - x1), abs=0.05)
-    assert len(_of(plot.shapes, "circle", "plateau")) == 1
+    assert len(_of(plot.shapes, "circle", "plateau")) == 2  # one, and the sample in the legend
 
 
 @pytest.mark.parametrize("switch", [None, 0.0, 500.0])
@@ -100,21 +97,6 @@ def test_a_switch_outside_the_run_is_not_drawn(switch: float | None) -> None:
     curve = Curve("seed 0", [(0.0, 1.0), (100.0, 2.0)])
     plot = curve_plot("p", "t", [curve], axes=("x", "y"), domain=((0, 100), (0, 3)), description="", switch=switch)
     assert not _of(plot.shapes, "line", "switch")
-
-
-def test_names_of_near_points_do_not_cover_each_other() -> None:
-    points = [Labelled(f"method number {k}", 10 + 0.01 * k, 50 + 0.2 * k) for k in range(5)]
-    plot = scatter_plot("p", "t", points, axes=("x", "y"), description="")
-    labels = [s for s in plot.shapes if s.css.startswith("point-label")]
-    boxes = []
-    for label in labels:
-        at = dict(label.attributes)
-        width = 6 * len(label.text)
-        left = float(at["x"]) - {"start": 0, "middle": width / 2, "end": width}[at["text-anchor"]]
-        boxes.append((left, float(at["y"]) - 9, left + width, float(at["y"]) + 2))
-    for i, a in enumerate(boxes):
-        for b in boxes[i + 1 :]:
-            assert a[2] <= b[0] or b[2] <= a[0] or a[3] <= b[1] or b[3] <= a[1]
 
 
 def test_long_names_are_shortened() -> None:

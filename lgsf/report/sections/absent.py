@@ -16,7 +16,7 @@ NONE = "None: every run of the plan has finished."
 def section(found: Collected) -> Section:
     block = absent_block("absent", "Runs without a result", found.runs)
     items: tuple[Item, ...] = (Paragraph(RULE, page_only=True), block) if block.rows else (Paragraph(NONE),)
-    return Section("runs", "Failed or missing runs", nav="Failed or missing runs", items=items)
+    return Section("runs", "Failed or missing runs", nav="Failed runs", items=items)
 
 
 def absent_block(id_: str, caption: str, runs: pd.DataFrame) -> Block:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+from lgsf.render.block import Block, Cell, finite, numbers, table_block
+from lgsf.render.curves import Curve, colour, curve_plot, dash
 from lgsf.render.flow import Details, Figures, Item, Paragraph
 from lgsf.render.numbers import decimal
-from lgsf.render.plots import Curve, Plot, Point, curve_plot, padded
+from lgsf.render.plots import Plot, Point, outside, padded
 from lgsf.report.collected import Collected, Trained
 from lgsf.report.section import Section
 
@@ -30,9 +32,8 @@ TERM_LABELS = {
 
 
 CURVES = (
-    "Recall on the development split after every epoch. Each plot shows one method, all seeds; the other runs lie behind it "
-    "in grey. The dashed line is the step at which hardest negatives start. Rings are epochs on the collapse plateau, where "
-    "the loss sits at its value for equal embeddings."
+    "Recall on the development split after every epoch, mean over the seeds that got there. The plots of each method show "
+    "its seeds one by one; rings are epochs on the collapse plateau."
 )
 
 
@@ -40,11 +41,55 @@ def section(found: Collected, dataset: str) -> Section:
     trained = found.trained(dataset)
     items: list[Item] = [Paragraph("No training log was found.")]
     if plots := learning_plots(dataset, trained):
-        items = [Paragraph(CURVES, page_only=True), Figures(tuple(plots), listed=True)]
-        for title, terms in term_plots(dataset, trained).items():
-            items.append(Details(f"Loss terms of {title}", (Figures(tuple(terms)),)))
+        means = mean_curves(trained)
+        order = sorted(means, key=lambda method: method != found.subject)
+        items = [
+            Paragraph(CURVES),
+            Figures((overview_plot(dataset, {method: means[method] for method in order}, found.titles),), listed=True),
+            Details("Every method, seed by seed", (Figures(tuple(plots), listed=True),)),
+            Details("Dev rSum after every epoch", (epochs_block(dataset, trained),)),
+        ]
+        terms = term_plots(dataset, trained).items()
+        folded = tuple(Details(f"Loss terms of {title}", (Figures(tuple(own)),)) for title, own in terms)
+        items.append(Details("Loss terms of every method", folded))
     title = found.titled("How they learned", dataset)
     return Section(f"{dataset}-learning", title, nav="Learning", items=tuple(items))
+
+
+def mean_curves(runs: Sequence[Trained]) -> dict[str, list[Point]]:
+    """Method -> (step, dev rSum) after every epoch, each a mean over the seeds that have it."""
+    curves: dict[str, list[Point]] = {}
+    for method in dict.fromkeys(run.method for run in runs if run.log):
+        logs = [run.log for run in runs if run.method == method and run.log]
+        epochs = [[log[k] for log in logs if len(log) > k] for k in range(max(map(len, logs)))]
+        curves[method] = [(float(own[0].step), sum(epoch.dev["rsum"] for epoch in own) / len(own)) for own in epochs]
+    return curves
+
+
+def overview_plot(prefix: str, means: Mapping[str, Sequence[Point]], titles: Mapping[str, str]) -> Plot:
+    """All methods on one scale, a line each."""
+    curves = [Curve(titles[method], points, css=colour(k)) for k, (method, points) in enumerate(means.items())]
+    far = outside({method: points[-1][1] for method, points in means.items()})
+    values = [y for method, points in means.items() for _, y in points if method not in far]
+    last = max(x for curve in curves for x, _ in curve.points)
+    said = "; ".join(f"{c.label} from {decimal(c.points[0][1])} to {decimal(c.points[-1][1])}" for c in curves)
+    return curve_plot(
+        f"{prefix}-learning", "Dev rSum over training steps", curves, axes=("step", ""),
+        domain=((0.0, last), padded(values)), description=f"Dev rSum, mean over seeds, first to last epoch: {said}.",
+        height=260.0,
+    )  # fmt: skip
+
+
+def epochs_block(dataset: str, runs: Sequence[Trained]) -> Block:
+    """Epoch x method: mean dev rSum over the seeds that got there."""
+    methods = dict.fromkeys((run.method, run.title) for run in runs if run.log)
+    curves = mean_curves(runs)
+    rows = []
+    for k in range(max(len(points) for points in curves.values())):
+        values = [curves[method][k][1] if k < len(curves[method]) else float("nan") for method, _ in methods]
+        rows.append([Cell(str(k + 1), sort=float(k + 1)), *(Cell(decimal(v), sort=finite(v)) for v in values)])
+    columns = [*numbers("epoch"), *numbers(*(title for _, title in methods))]
+    return table_block(f"{dataset}-epochs", f"Dev rSum on {dataset} after every epoch, mean over seeds", columns, rows)
 
 
 def learning_plots(prefix: str, runs: Sequence[Trained]) -> list[Plot]:
@@ -57,7 +102,7 @@ def learning_plots(prefix: str, runs: Sequence[Trained]) -> list[Plot]:
     plots = []
     for method in dict.fromkeys(run.method for run in runs if run.log):
         own = [run for run in runs if run.method == method and run.log]
-        curves = [_curve(run, points[method, run.seed]) for run in own]
+        curves = [_curve(run, points[method, run.seed], number) for number, run in enumerate(own)]
         switch = own[0].facts.hardest_from_step
         plots.append(
             curve_plot(
@@ -74,9 +119,9 @@ def learning_plots(prefix: str, runs: Sequence[Trained]) -> list[Plot]:
     return plots
 
 
-def _curve(run: Trained, points: Sequence[Point]) -> Curve:
+def _curve(run: Trained, points: Sequence[Point], number: int) -> Curve:
     marked = [point for point, epoch in zip(points, run.log, strict=True) if epoch.plateau]
-    return Curve(f"seed {run.seed}", points, marked)
+    return Curve(f"seed {run.seed}", points, marked, dash(number))
 
 
 def _learning_words(own: Sequence[Trained]) -> str:
@@ -100,7 +145,11 @@ def term_plots(prefix: str, runs: Sequence[Trained]) -> dict[str, list[Plot]]:
         own = [run for run in runs if run.method == method and run.log]
         plots = []
         for term in [*dict.fromkeys(name for run in own for e in run.log for name in e.terms), "grad_norm"]:
-            curves = [Curve(f"seed {run.seed}", points) for run in own if (points := _term(run, term))]
+            curves = [
+                Curve(f"seed {run.seed}", points, css=dash(number))
+                for number, run in enumerate(own)
+                if (points := _term(run, term))
+            ]
             ys = [y for curve in curves for _, y in curve.points]
             high = padded([0.0, *ys], least=0.05)[1]
             domain = ((0.0, max(x for c in curves for x, _ in c.points)), (min(ys) if min(ys) < 0 else 0.0, high))

@@ -25,8 +25,8 @@ def section(found: Collected) -> Section:
     checksums = checksum_block("checksums", "Checksums of every finished run", found.runs)
     items: tuple[Item, ...] = (
         Paragraph(INTRODUCTION, page_only=True),
-        *(Paragraph(sentence) for sentence in package_sentences(_environments(found.records))),
-        made,
+        Details("Versions", tuple(Paragraph(sentence) for sentence in package_sentences(_environments(found.records)))),
+        Details("When and where every run was trained", (made,)),
         Details("Checksums", (checksums,)),
     )
     return Section("provenance", "Provenance", nav="Provenance", items=items)

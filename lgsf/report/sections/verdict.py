@@ -13,9 +13,9 @@ def section(found: Collected) -> Section:
     items: list[Item] = []
     for part in parts:
         items += [Heading(part.dataset)] if len(parts) > 1 else []
-        items += [Paragraph(part.words), part.claim]
+        items += [Paragraph(part.words)] if part.reason else [Paragraph(part.words), part.claim]
         if part.published is None:
             items.append(Paragraph(part.sentence))
         else:
             items += [Paragraph(f"{part.counted}."), part.published, Paragraph(RULE, css="note")]
-    return Section("claim", "The claim and the published numbers", nav="The claim", items=tuple(items))
+    return Section("claim", "The claim and the published numbers", nav="Published", items=tuple(items))

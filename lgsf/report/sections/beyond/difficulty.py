@@ -8,7 +8,8 @@ import pandas as pd
 from lgsf.metrics.difficulty import RECALL_AT
 from lgsf.metrics.relevance import DIRECTIONS
 from lgsf.render.block import Block, Cell, looks_cell, name_cell, numbers, table_block, value_cell, words
-from lgsf.render.plots import Curve, Plot, curve_plot
+from lgsf.render.curves import Curve, colour, curve_plot
+from lgsf.render.plots import Plot
 
 
 def difficulty_block(dataset: str, table: pd.DataFrame) -> Block | None:
@@ -51,7 +52,7 @@ def found_plots(dataset: str, table: pd.DataFrame) -> list[Plot]:
         for k in RECALL_AT:
             shares = _shares(table, direction, k)
             lines[k] = [(float(m), float(sum(shares[m:]))) for m in range(1, len(shares))]
-        first, more = (lines[k] for k in RECALL_AT)
+        first = lines[RECALL_AT[0]]
         if len(first) < 2:
             return []
         words = "; ".join(
@@ -62,11 +63,10 @@ def found_plots(dataset: str, table: pd.DataFrame) -> list[Plot]:
             curve_plot(
                 f"{dataset}-found-{direction}",
                 f"{direction} queries found by at least m runs",
-                [Curve("first 1", first)],
+                [Curve(f"among the first {k}", lines[k], css=colour(n)) for n, k in enumerate(RECALL_AT)],
                 axes=("m runs of " + str(len(first)), "percent of queries"),
                 domain=((1.0, float(len(first))), (0.0, 100.0)),
                 description=f"Percent of {direction} queries that at least m of {len(first)} runs find: {words}.",
-                context=[more],
                 x_ticks=_whole(len(first)),
             )
         )

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from lgsf.render.flow import Figures, Heading, Item, Paragraph
+from lgsf.render.flow import Details, Figures, Item, Paragraph
 from lgsf.render.numbers import listing
 from lgsf.report.collected import Collected
 from lgsf.report.section import Section
@@ -47,11 +47,11 @@ GALLERIES = (
 )
 DIFFICULTY = "Queries that every run finds, and those that none does, tell methods apart in no way. Only the rest does."
 HEIGHT = (
-    "Height at m: percent of queries that at least m of the runs find, at the first place (colour) and among the first ten "
-    "(grey). A flat line means that all runs find the same queries."
+    "Height at m: percent of queries that at least m of the runs find, at the first place and among the first ten "
+    "places. A flat line means that all runs find the same queries."
 )
 ALONE = (
-    "The next table counts the queries that at least one seed of a method finds and no run of another method does. A method "
+    "Counted are the queries that at least one seed of a method finds and no run of another method does. A method "
     "with near twins among the others, such as an ablation, has few."
 )
 LABELS = {"true": "exact relevance", "eccv": "ECCV Caption", "cxc": "CxC", "hubs": "hubs"}
@@ -68,22 +68,21 @@ def _items(found: Collected, dataset: str) -> Iterator[Item]:
     runs = found.of(found.runs, dataset, found.protocols(dataset)[0])
     yield Paragraph(INTRODUCTION)
     if true := true_blocks(dataset, table, runs):
-        yield from (Heading("Exact relevance"), Paragraph(TRUE))
-        yield from true
+        yield Details("Exact relevance: what if everything that is true counts as right?", (Paragraph(TRUE), *true))
     if coco := coco_block(dataset, table, runs):
-        yield from (Heading("ECCV Caption and CxC"), Paragraph(COCO), coco)
+        yield Details("ECCV Caption and CxC: pairs that people verified", (Paragraph(COCO), coco))
     if people := people_block(dataset, table, runs):
-        yield from (Heading("Agreement with people"), Paragraph(PEOPLE), people)
+        yield Details("Agreement with people", (Paragraph(PEOPLE), people))
     if hubs := hubs_block(dataset, table, runs):
-        yield from (Heading("Hubs"), Paragraph(HUBS), hubs)
+        yield Details("Hubs: candidates that stand among the first too often", (Paragraph(HUBS), hubs))
     if galleries := galleries_block(dataset, found.summary[found.summary["dataset"] == dataset]):
-        yield from (Heading("Two galleries"), Paragraph(GALLERIES, page_only=True), galleries)
+        yield Details("Two galleries", (Paragraph(GALLERIES, page_only=True), galleries))
     if difficulty := difficulty_block(dataset, table):
-        yield from (Heading("How hard the queries are"), Paragraph(DIFFICULTY, page_only=True), difficulty)
-        if plots := found_plots(dataset, table):
-            yield from (Figures(tuple(plots), listed=True), Paragraph(HEIGHT, css="note", page_only=True))
+        plots = found_plots(dataset, table)
+        height = (Figures(tuple(plots), listed=True), Paragraph(HEIGHT, css="note", page_only=True)) if plots else ()
+        yield Details("How hard the queries are", (Paragraph(DIFFICULTY, page_only=True), difficulty, *height))
     if alone := alone_block(dataset, table, runs):
-        yield from (Paragraph(ALONE, page_only=True), alone)
+        yield Details("What one method alone finds", (Paragraph(ALONE, page_only=True), alone))
     yield from (Paragraph(sentence, css="note") for sentence in absent_sentences(table))
 
 

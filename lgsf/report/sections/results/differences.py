@@ -3,33 +3,47 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 import pandas as pd
 
 from lgsf.metrics.names import KEY_METRICS, metric_label
-from lgsf.render.block import Block, Cell, finite, numbers, table_block, words
+from lgsf.render.block import Block, Cell, Column, finite, numbers, said_once, table_block, words
 from lgsf.render.flow import Details, Figures, Heading, Item, Paragraph
-from lgsf.render.numbers import PROTOCOL_LABELS, decimal, interval, looks
-from lgsf.render.plots import DotRow, Plot, dot_plot
+from lgsf.render.numbers import PROTOCOL_LABELS, decimal, interval, listing, looks
+from lgsf.render.plots import DotRow, Plot, dot_plot, outside
 from lgsf.report.collected import Collected
+from lgsf.report.section import Section
 from lgsf.report.seeds import competitors, seed_scores
+from lgsf.report.tested import p_words
 from lgsf.statistics import format_p
 from lgsf.tables.inputs import changed_inputs
 from lgsf.tables.results import MARKS
 from lgsf.tables.summary import differences
 
 TESTED = (
-    "The intervals and p are about the methods: seeds and images both vary. p is corrected by Holm for the two R@1, which "
-    "were named in advance, and by Benjamini–Hochberg for rSum. “n/a” stands where fewer than three seeds of either method "
-    "have finished; only what is tested this way may be said to be better (†) or worse (‡)."
+    "Intervals and p are about the methods: seeds and images both vary. p is corrected by Holm for the two R@1, which were "
+    "named in advance, and by Benjamini–Hochberg for rSum. Only what is tested this way is called better (†) or worse (‡)."
 )
+FORESTS = (
+    "Dots are seeds minus the mean of the other method, the tick is the mean difference, a bar its 95 % interval; where there "
+    "is none, there were too few seeds."
+)
+SMALL = "Small: 95 % interval and corrected p."
 DESIGN = "What this comparison can resolve, and what holds for these checkpoints alone"
+
+
+def section(found: Collected, dataset: str) -> Section:
+    title = found.titled("Differences between methods", dataset)
+    items = [item for protocol in found.protocols(dataset) for item in difference_items(found, dataset, protocol)]
+    return Section(f"{dataset}-differences", title, nav="Differences", items=tuple(items))
 
 
 def difference_items(found: Collected, dataset: str, protocol: str) -> Iterator[Item]:
     """What every method gains over each reference; how it was tested is said once."""
     explained = False
+    several = len(found.protocols(dataset)) > 1
     for reference in found.experiment.references:
         tests = found.of(found.tests, dataset, protocol)
         tests = tests[tests["reference"] == reference]
@@ -39,21 +53,22 @@ def difference_items(found: Collected, dataset: str, protocol: str) -> Iterator[
         runs, summary = (found.of(table, dataset, protocol) for table in (found.runs, found.summary))
         title, place = found.titles[reference], f"{dataset}, {PROTOCOL_LABELS[protocol]}"
         prefix, changes = f"{dataset}-{protocol}", differences(summary, reference)
-        yield Heading(f"Differences to {title}")
+        yield Heading(f"Differences to {title}{f', {PROTOCOL_LABELS[protocol]}' if several else ''}")
         if (methods["finding"] == "n/a").all():
             yield Paragraph(f"There is no test here: {methods['note'].iloc[0]}.")
         elif not explained:
             explained = True
             yield Paragraph(TESTED)
-        yield Figures(tuple(difference_plots(prefix, runs, methods, reference, found.subject)))
-        yield Paragraph(
-            f"Dots are seeds minus the mean of {title}, the tick is the mean difference. A bar is its 95 % interval; where "
-            "there is none, there were too few seeds.",
-            css="note",
-            page_only=True,
+        caption, inputs = f"Differences to {title} on {place}, points", changed_inputs(summary, reference)
+        table: Item = differences_block(f"{prefix}-minus-{reference}", caption, methods, changes, found.titles, inputs)
+        if reference == found.experiment.reference:  # the first picture shows the same differences
+            table = Details(f"All differences to {title}, with intervals and p", (table,))
+        yield table
+        plots = difference_plots(prefix, runs, methods, reference, found.subject)
+        yield Details(
+            f"Differences to {title} as pictures",
+            (Figures(tuple(plots)), Paragraph(FORESTS, css="note", page_only=True)),
         )
-        caption, inputs = f"Differences to {title} on {place}", changed_inputs(summary, reference)
-        yield differences_block(f"{prefix}-minus-{reference}", caption, methods, changes, found.titles, inputs)
         caption = f"Against {title} on {place}: spread, power, equivalence, and these checkpoints"
         block = design_block(f"{prefix}-design-{reference}", caption, tests, changes, found.titles)
         yield Details(DESIGN, (Paragraph(_design_words(title), page_only=True), block))
@@ -79,33 +94,43 @@ def differences_block(
     titles: Mapping[str, str],
     inputs: Mapping[str, str],
 ) -> Block:
-    """Each method minus the reference: points, percent, 95 % interval and corrected p, as they hold for methods.
+    """Each method minus the reference: points, 95 % interval and corrected p, as they hold for methods.
 
     tests    rows of one dataset, protocol and reference of scope "methods" (lgsf.tables.tests)
     changes  the same comparison from lgsf.tables.summary.differences, for the looks at dev
     inputs   method -> which of its inputs differ from the reference's (lgsf.tables.inputs.changed_inputs)
     """
     looked = changes.set_index(["method", "metric"])[["dev_looks", "dev_looks_reference"]].to_dict("index")
-    names = []
-    for metric in KEY_METRICS:
-        names += [f"Δ {metric_label(metric)}", "95 %", "p"]
+    said, repeated = _said_once(inputs, titles, list(dict.fromkeys(tests["method"])))
     rows = []
     for method in dict.fromkeys(tests["method"]):
         own = tests[tests["method"] == method].set_index("metric").to_dict("index")
-        cells = [Cell(titles[method], f"({inputs[method]})" if method in inputs else "")]
+        own_inputs = inputs.get(method, "")
+        cells = [Cell(titles[method], f"({own_inputs})" if own_inputs and own_inputs not in said else "")]
         for metric in KEY_METRICS:
             row = own[metric]
             mark = MARKS.get(row["finding"], "")
-            minor = "" if math.isnan(row["relative"]) else f"({decimal(row['relative'], sign=True)} %)"
+            reach = "" if math.isnan(row["low"]) else interval(row["low"], row["high"])
+            minor = "; ".join(part for part in (reach, p_words(row["p_corrected"])) if part)
             cells.append(Cell(decimal(row["difference"], sign=True), minor, finite(row["difference"]), mark=mark))
-            cells.append(Cell(interval(row["low"], row["high"]), sort=finite(row["low"]), css="quiet"))
-            cells.append(Cell(format_p(row["p_corrected"]), sort=finite(row["p_corrected"]), css="quiet"))
         seeds = own["rsum"]["seeds"], own["rsum"]["seeds_other"]
         both = looked[method, "rsum"]
         own_looks, its_looks = both["dev_looks"], both["dev_looks_reference"]
         cells.append(Cell(f"{looks(own_looks)} / {looks(its_looks)}", sort=finite(own_looks)))
         rows.append([*cells, Cell(f"{seeds[0]} / {seeds[1]}", sort=float(seeds[0]))])
-    return table_block(id_, caption, [*words("method"), *numbers(*names, "dev looks", "seeds")], rows)
+    columns = [*words("method"), *(Column(f"Δ {metric_label(metric)}", numeric=True) for metric in KEY_METRICS)]
+    note = " ".join(filter(None, ("" if tests["low"].isna().all() else SMALL, repeated)))
+    block = table_block(id_, caption, [*columns, *numbers("dev looks", "seeds")], rows, note)
+    return said_once(replace(block, cards=True), "dev looks", "seeds")
+
+
+def _said_once(inputs: Mapping[str, str], titles: Mapping[str, str], methods: Sequence[str]) -> tuple[set[str], str]:
+    """What more than half of the rows, two at least, would say of their inputs; the sentence that says it for all of them."""
+    for said in dict.fromkeys(inputs[method] for method in methods if method in inputs):
+        others = [titles[method] for method in methods if inputs.get(method) != said]
+        if len(methods) - len(others) > max(1, len(methods) / 2):
+            return {said}, f"{said[0].upper()}{said[1:]} in every row{f' but {listing(others)}' if others else ''}."
+    return set(), ""
 
 
 def design_block(
@@ -129,6 +154,7 @@ def design_block(
                 Cell(titles[method]),
                 Cell(metric_label(metric)),
                 Cell(f"{decimal(sds['sd'])} / {decimal(sds['sd_reference'])}", sort=finite(sds["sd"])),
+                Cell(f"{decimal(row['relative'], sign=True)} %", sort=finite(row["relative"])),
                 Cell(decimal(share, 2), sort=finite(share)),
                 Cell(decimal(row["detectable"]), sort=finite(row["detectable"])),
                 Cell(row["equivalence"], row["note"], css="prose"),
@@ -136,7 +162,10 @@ def design_block(
                 Cell(format_p(these["p_corrected"]), sort=finite(these["p_corrected"])),
             ]
         )
-    columns = [*words("method", "metric"), *numbers("SD own / reference", "seed pairs above", "smallest detectable Δ")]
+    columns = [
+        *words("method", "metric"),
+        *numbers("SD own / reference", "Δ in percent", "seed pairs above", "smallest detectable Δ"),
+    ]
     columns += [*words("equivalent within the margin?"), *numbers("these checkpoints: 95 %", "p")]
     return table_block(id_, caption, columns, rows)
 
@@ -151,6 +180,8 @@ def difference_plots(prefix: str, runs: pd.DataFrame, tests: pd.DataFrame, refer
         base = seed_scores(runs, reference, metric)[1]
         found = tests[tests["metric"] == metric].set_index("method").to_dict("index")
         rows, words = [], []
+        means = {method: seed_scores(runs, method, metric)[1] for method in competitors(runs)}
+        far = outside(means, keep={subject, reference})
         for method, title in competitors(runs).items():
             if method == reference:
                 continue
@@ -165,5 +196,6 @@ def difference_plots(prefix: str, runs: pd.DataFrame, tests: pd.DataFrame, refer
         label = metric_label(metric)
         description = f"{label} minus that of the reference: {'; '.join(words)}."
         id_ = f"{prefix}-minus-{reference}-{metric}"
-        plots.append(dot_plot(id_, f"Δ {label}, points", rows, description=description, zero=True))
+        clipped = {title for method, title in competitors(runs).items() if method in far}
+        plots.append(dot_plot(id_, f"Δ {label}, points", rows, description=description, zero=True, clipped=clipped))
     return plots

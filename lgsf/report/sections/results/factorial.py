@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pandas as pd
 
@@ -15,7 +15,9 @@ from lgsf.render.flow import Details, Figures, Heading, Item, Paragraph
 from lgsf.render.numbers import PROTOCOL_LABELS, decimal, interval, mean_sd
 from lgsf.render.plots import DotRow, Plot, dot_plot
 from lgsf.report.collected import Collected
-from lgsf.statistics import effect_weights, format_p
+from lgsf.report.section import Section
+from lgsf.report.tested import p_words
+from lgsf.statistics import effect_weights
 from lgsf.statistics.factorial import TIMES
 
 INTRODUCTION = (
@@ -45,6 +47,13 @@ class FactorialPart:
     plots: list[Plot]
 
 
+def section(found: Collected, dataset: str) -> Section | None:
+    """None for an experiment without a factorial."""
+    items = [item for protocol in found.protocols(dataset) for item in factorial_items(found, dataset, protocol)]
+    title = found.titled("What each part does", dataset)
+    return Section(f"{dataset}-factorial", title, nav="Parts", items=tuple(items)) if items else None
+
+
 def factorial_items(found: Collected, dataset: str, protocol: str) -> Iterator[Item]:
     """Nothing for an experiment without a factorial."""
     if found.experiment.factorial is None or found.effects is None:
@@ -52,7 +61,8 @@ def factorial_items(found: Collected, dataset: str, protocol: str) -> Iterator[I
     prefix, place = f"{dataset}-{protocol}", f"{dataset}, {PROTOCOL_LABELS[protocol]}"
     runs, effects = (found.of(table, dataset, protocol) for table in (found.runs, found.effects))
     part = factorial_part(prefix, place, found.experiment.factorial, runs, effects, found.titles)
-    yield Heading("What each part does")
+    if len(found.protocols(dataset)) > 1:
+        yield Heading(PROTOCOL_LABELS[protocol].capitalize())
     yield Paragraph(INTRODUCTION)
     if part.effects is None:
         yield Paragraph(f"There are no effects: {part.missing}.", css="warn")
@@ -126,15 +136,14 @@ def _effects_block(id_: str, caption: str, design: Factorial, effects: pd.DataFr
         for metric in KEY_METRICS:
             row = own[metric]
             mark = MARKS.get(row["finding"], "")
-            cells.append(Cell(decimal(row["estimate"], sign=True), sort=float(row["estimate"]), mark=mark))
-            cells.append(Cell(interval(row["low"], row["high"]), sort=finite(row["low"]), css="quiet"))
-            cells.append(Cell(format_p(row["p_corrected"]), sort=finite(row["p_corrected"]), css="quiet"))
+            reach = "" if math.isnan(row["low"]) else interval(row["low"], row["high"])
+            minor = "; ".join(part for part in (reach, p_words(row["p_corrected"])) if part)
+            cells.append(Cell(decimal(row["estimate"], sign=True), minor, float(row["estimate"]), mark=mark))
         detectable = own["rsum"]["detectable"]
         rows.append((*cells, Cell(decimal(detectable), sort=finite(detectable), css="quiet")))
-    names = []
-    for metric in KEY_METRICS:
-        names += [metric_label(metric), "95 %", "p"]
-    return table_block(id_, caption, [*words("effect"), *numbers(*names, "detectable rSum")], rows)
+    names = [metric_label(metric) for metric in KEY_METRICS]
+    block = table_block(id_, caption, [*words("effect"), *numbers(*names, "detectable rSum")], rows)
+    return replace(block, cards=True)
 
 
 def _forest(prefix: str, design: Factorial, runs: pd.DataFrame, effects: pd.DataFrame, metric: str) -> Plot:

@@ -1,32 +1,35 @@
-"""Results on one dataset: scores, differences, effects, twins, recall over K, every run, tuning, the data."""
+"""Results on one dataset: the picture and the main table; then what else the same runs say, a section for each idea."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from lgsf.metrics.names import is_twin
-from lgsf.render.flow import Details, Figures, Heading, Item, Paragraph
+from lgsf.render.block import said_once
+from lgsf.render.flow import Details, Figures, Item, Paragraph
 from lgsf.render.numbers import LOOKS, PROTOCOL_LABELS, RULE
 from lgsf.report.collected import Collected
+from lgsf.report.front.picture import clipped_words, picture
+from lgsf.report.front.table import main_block, published_words, test_words
 from lgsf.report.section import Section
 from lgsf.report.sections.results.data import data_block
-from lgsf.report.sections.results.differences import difference_items
 from lgsf.report.sections.results.every_run import every_run_block
-from lgsf.report.sections.results.factorial import factorial_items
-from lgsf.report.sections.results.plots import recall_items, score_plots
 from lgsf.report.sections.results.tuning import tuning_items
+from lgsf.report.tested import UNTESTED, tested_rows
 from lgsf.tables.results import results_block
 
-INTRODUCTION = (
-    "i2t is text retrieval: an image asks for its captions. t2i is image retrieval: a caption asks for its image. R@K is "
-    "the share of queries with a right answer among the first K, in percent; rSum adds the six of them, 600 at most. Ties "
-    "count against the model."
+DOTS = "Dots are seeds, the tick their mean, the dashed line the reference."
+BARS = (
+    "A bar is the 95 % interval of the difference to the reference, over seeds and images: where it meets the line, no "
+    "difference is shown. † is tested better, ‡ worse."
 )
-DOTS = "Dots are seeds, the tick is their mean, the bar is mean ± SD. Controls are left out here; the table has them."
-BOLD = (
-    "The highest mean of a single model is bold in each column; that is no test. Controls frame the scale and are no "
-    "competitors; an ensemble averages the scores of several trained models."
+CLAIMED = "A ring marks where the claimed gain would be."
+METRICS = (
+    "i2t: a picture asks for its captions; t2i: a caption asks for its picture. R@K: percent of questions with a right answer "
+    "among the first K. rSum: the sum of the six, 600 at most."
 )
+BOLD = "Bold: the highest mean of a single model, and all that equal it."
+FAIR = f"Ties count against the model. {RULE} {LOOKS}"
 TWINS = (
     "A twin shows the same objects with attributes or relations exchanged. Accuracy is the share of pairs in which the "
     "right one scores higher than its twin; guessing gives 50 %."
@@ -35,38 +38,54 @@ TWINS = (
 
 def section(found: Collected, dataset: str) -> Section:
     title = f"Results on {dataset}"
-    return Section(dataset, title, nav=title, items=tuple(_items(found, dataset)))
+    first, *more = found.protocols(dataset)
+    items = [*_scores(found, dataset, first, opened=True)]
+    items += [
+        Details(PROTOCOL_LABELS[protocol].capitalize(), tuple(_scores(found, dataset, protocol))) for protocol in more
+    ]
+    return Section(dataset, title, nav=found.titled("Results", dataset), items=tuple(items))
 
 
-def _items(found: Collected, dataset: str) -> Iterator[Item]:
-    protocols = found.protocols(dataset)
-    yield Paragraph(INTRODUCTION, page_only=True)
-    for protocol in protocols:
-        yield from _scores(found, dataset, protocol)
-        yield from difference_items(found, dataset, protocol)
-        yield from factorial_items(found, dataset, protocol)
-    runs, summary = (found.of(table, dataset, protocols[0]) for table in (found.runs, found.summary))
-    if kinds := [str(metric) for metric in dict.fromkeys(summary["metric"]) if is_twin(str(metric))]:
-        yield Heading("Twins")
-        yield Paragraph(TWINS, page_only=True)
-        yield results_block(f"{dataset}-twins", f"Twin accuracy on {dataset}, percent", summary, metrics=kinds)
-    yield from recall_items(found, dataset, protocols[0])
-    yield Heading("Every run")
-    every = every_run_block(f"{dataset}-runs", f"Every run on {dataset}", runs)
-    yield Details(f"All runs on {dataset}, seed by seed", (every,))
-    yield from tuning_items(found, dataset)
+def _scores(found: Collected, dataset: str, protocol: str, *, opened: bool = False) -> Iterator[Item]:
+    wide, narrow = picture(found, dataset, protocol)
+    yield Figures((wide,), listed=True, css="wide")
+    yield Figures(tuple(narrow), css="narrow")
+    tested = tested_rows(found, dataset, protocol, found.experiment.reference)
+    bars = BARS if (tested["finding"] != UNTESTED).any() else ""
+    claimed = CLAIMED if "claimed" in {shape.css for shape in wide.shapes} else ""
+    words = (DOTS, bars, claimed, clipped_words(found, dataset, protocol))
+    yield Paragraph(" ".join(filter(None, words)), css="note", page_only=True)
+    yield main_block(found, dataset, protocol)
+    said = (test_words(found, dataset, protocol), published_words(found, dataset))
+    yield Paragraph(" ".join(filter(None, (BOLD, *said))), css="note")
+    if opened:
+        yield Paragraph(METRICS, css="note", page_only=True)
+        yield Details("Which runs count", (Paragraph(FAIR, css="note"),))
+
+
+def twins(found: Collected, dataset: str) -> Section | None:
+    """Who tells twins apart; None where the data have none."""
+    summary = found.of(found.summary, dataset, found.protocols(dataset)[0])
+    kinds = [str(metric) for metric in dict.fromkeys(summary["metric"]) if is_twin(str(metric))]
+    if not kinds:
+        return None
+    block = results_block(f"{dataset}-twins", f"Twin accuracy on {dataset}, percent", summary, metrics=kinds)
+    items = (Paragraph(TWINS), said_once(block, "dev looks", "seeds"))
+    return Section(f"{dataset}-twins-section", found.titled("Twins", dataset), nav="Twins", items=items)
+
+
+def data(found: Collected, dataset: str) -> Section:
+    """What the data hold and what looks wrong with them, every run by itself, and how values were chosen."""
+    items: list[Item] = []
     if dataset in found.data:
-        yield Heading("The data")
         if doubts := [str(sentence) for sentence in found.data[dataset].get("warnings", [])]:
-            yield Paragraph(f"What looks wrong with them: {' '.join(doubts)}", css="stamp")
-        yield data_block(f"{dataset}-data", f"What {dataset} holds", found.data[dataset]["splits"])
-
-
-def _scores(found: Collected, dataset: str, protocol: str) -> Iterator[Item]:
-    label, prefix = PROTOCOL_LABELS[protocol], f"{dataset}-{protocol}"
-    yield Heading(label.capitalize())
-    yield Figures(tuple(score_plots(prefix, found.of(found.runs, dataset, protocol), found.subject)))
-    yield Paragraph(DOTS, css="note", page_only=True)
-    caption = f"Retrieval on {dataset}, {label}: mean ± SD over seeds"
-    yield results_block(f"{prefix}-results", caption, found.of(found.summary, dataset, protocol))
-    yield Paragraph(f"{RULE} {LOOKS}", css="note", after=BOLD)
+            items.append(Paragraph(f"What looks wrong with them: {' '.join(doubts)}", css="stamp"))
+        block = data_block(f"{dataset}-data", f"What {dataset} holds", found.data[dataset]["splits"])
+        items.append(Details(f"What {dataset} holds", (block,)))
+    runs = found.of(found.runs, dataset, found.protocols(dataset)[0])
+    every = every_run_block(f"{dataset}-runs", f"Every run on {dataset}", runs)
+    items.append(Details(f"All runs on {dataset}, seed by seed", (every,)))
+    items += tuning_items(found, dataset)
+    return Section(
+        f"{dataset}-data-section", found.titled("The data and every run", dataset), nav="Data", items=tuple(items)
+    )
