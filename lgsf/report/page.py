@@ -32,13 +32,12 @@ from lgsf.report.sections import (
     learning,
     methods,
     provenance,
-    recall,
     transductive,
     validity,
     verdict,
 )
 from lgsf.report.sections.beyond import section as beyond
-from lgsf.report.sections.results import differences, factorial
+from lgsf.report.sections.results import differences, factorial, recall
 from lgsf.report.sections.results import section as results
 from lgsf.system.files import write_bytes
 from lgsf.system.project.version import __version__

@@ -10,6 +10,7 @@ from lgsf.data.layout import SPLITS
 from lgsf.render.numbers import decimal, listing
 from lgsf.report.collected import Collected
 from lgsf.report.section import Section
+from lgsf.report.seeds import seeds_told
 from lgsf.runs.names import UNKNOWN
 from lgsf.verdict.claim import CLAIM, NOT_TESTABLE
 from lgsf.verdict.judge import NOT_APPLICABLE
@@ -77,13 +78,13 @@ def _data_sentence(name: str, found: Collected) -> str:
 
 def doubts(found: Collected) -> list[str]:
     """Why the numbers may mean less than they seem to."""
-    seeds, summary = len(found.experiment.seeds), found.summary
+    seeds, summary = seeds_told(found.experiment), found.summary
     spread = summary[(summary["metric"] == "rsum") & (summary["kind"] != "control")]["sd"].dropna()
-    sentences = [f"{seeds} {'seed' if seeds == 1 else 'seeds'} per method."]
+    sentences = [f"{seeds} per method."]
     if len(spread):
         bounds = dict.fromkeys((decimal(spread.min()), decimal(spread.max())))
-        sentences[0] = f"{seeds} seeds per method; their SD of rSum is {' to '.join(bounds)}."
-    elif seeds == 1:
+        sentences[0] = f"{seeds} per method; their SD of rSum is {' to '.join(bounds)}."
+    elif seeds == "1 seed":
         sentences.append("One seed shows no spread: a difference may be chance.")
     once = found.runs.drop_duplicates(["dataset", "method", "seed"])
     counts = once["status"].value_counts()

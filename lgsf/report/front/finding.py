@@ -11,6 +11,7 @@ from lgsf.metrics.names import KEY_METRICS, PRIMARY, metric_label
 from lgsf.render.numbers import decimal, interval, listing, mean_sd
 from lgsf.report.collected import Collected
 from lgsf.report.groups import ABLATIONS, BASELINES, ENSEMBLES, method_groups
+from lgsf.report.seeds import seeds_told
 from lgsf.report.tested import BEATEN, BEATS, UNTESTED, tested_subject
 from lgsf.statistics import LEAST_SEEDS
 from lgsf.tables.inputs import single_models
@@ -116,8 +117,7 @@ def _shares(found: Collected, dataset: str) -> str:
 def _surroundings(found: Collected, dataset: str) -> Iterator[str]:
     """Who is highest, how many seeds, and whether the claim can be tested here."""
     yield _highest(found, dataset)
-    seeds = len(found.experiment.seeds)
-    yield f"{seeds} {'seed' if seeds == 1 else 'seeds'} per method."
+    yield f"{seeds_told(found.experiment)} per method."
     claims = found.claims[found.claims["dataset"] == dataset]
     if (claims["verdict"] == NOT_APPLICABLE).all():
         yield f"The paper's claim is {NOT_TESTABLE}: {claims['reason'].iloc[0]}."
