@@ -25,7 +25,9 @@ def test_profile_beside_the_workflow_is_the_same(tree: Tree) -> None:
     assert (tree.root / "workflow/profiles/default/profile.yaml").is_file()
 
 
-@pytest.mark.parametrize("name", ["flickr8k", "flickr30k", "coco", "own", "factorial", "triangle", "control", "everything"])
+@pytest.mark.parametrize(
+    "name", ["flickr8k", "flickr30k", "coco", "own", "factorial", "triangle", "control", "everything"]
+)
 def test_every_config_asks_for_its_data_and_plans_with_it(tree: Tree, name: str) -> None:
     options = ("--configfile", f"config/{name}.yaml")
     study = Study(Config.read([tree.root / "config/config.yaml", tree.root / options[1]]))

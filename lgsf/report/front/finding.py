@@ -46,13 +46,12 @@ def _headline(found: Collected, dataset: str) -> str:
     said: dict[str, list[str]] = {}
     for reference in found.experiment.references:
         if rows := tested_subject(found, dataset, protocol, reference):
-            for words in _words(rows):
-                said.setdefault(words, []).append(_called(found, dataset, reference))
+            said.setdefault(_words(rows), []).append(_called(found, dataset, reference))
     if not said:
         return f"{where} {_shares(found, dataset)}; it was compared with nothing."
     order = sorted(said, key=lambda words: NOT_SHOWN in words)
     joint = ", but " if len({NOT_SHOWN in words for words in order}) == 2 else ", and "
-    return f"{where} {joint.join(f'{words} {listing(said[words])}' for words in order)}{_untested(found, dataset)}."
+    return f"{where} {joint.join(words.format(listing(said[words])) for words in order)}{_untested(found, dataset)}."
 
 
 def _quoted(title: str) -> str:
@@ -67,8 +66,8 @@ def _called(found: Collected, dataset: str, method: str) -> str:
     return f"{kinds.get(group, '')}{_quoted(found.titles[method])}"
 
 
-def _words(rows: Found) -> Iterator[str]:
-    """What both R@1 say, as a verb; two where they differ."""
+def _words(rows: Found) -> str:
+    """What both R@1 say, with a place for the other method: `beats {} in … and was not shown to differ from it in …`."""
     tasks: dict[str, list[str]] = {}
     for metric, (task, _) in CLAIM.items():
         row = rows[metric]
@@ -77,8 +76,10 @@ def _words(rows: Found) -> Iterator[str]:
             change = row["difference"]
             verb = "stands above" if change > 0 else "stands below" if change < 0 else "stands level with"
         tasks.setdefault(verb, []).append(task)
-    for verb, own in tasks.items():
-        yield verb if len(tasks) == 1 else f"in {own[0]} {verb}"
+    if len(tasks) == 1:
+        return f"{next(iter(tasks))} {{}}"
+    (first, own), (second, other) = tasks.items()
+    return f"{first} {{}} in {own[0]} and {second} it in {other[0]}"
 
 
 def _untested(found: Collected, dataset: str) -> str:
