@@ -143,6 +143,7 @@ def test_ctrl_c_while_a_verb_works(repository: Path, tmp_path: Path) -> None:
     """The signal comes from within, when the module of the verb is imported: there is no moment to wait for."""
     code = (
         "import os, signal, sys\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a shell's background jobs ignore it
         "class Press:\n"
         "    def find_spec(self, name, path=None, target=None):\n"
         "        if name == 'lgsf.config.schema':\n"

@@ -109,7 +109,7 @@ def test_from_score_matrices_to_a_row_with_a_p_value(world: World, tmp_path: Pat
     own = rows[(rows["method"] == "mine") & (rows["scope"] == "methods") & (rows["metric"] == "i2t_r1")]
     (p,) = own.loc[own["protocol"] == "full", "p_corrected"]
     assert 0 <= p <= 1
-    rows_of_the_page = re.findall(r"<tr>\s*<th[^>]*>My model \(imported\).*?</tr>", page, re.DOTALL)
+    rows_of_the_page = re.findall(r"<tr[^>]*>\s*<th[^>]*>My model \(imported\).*?</tr>", page, re.DOTALL)
     assert any(escape(format_p(p)) in row for row in rows_of_the_page)
     summary = (tables_of(world, tmp_path) / "summary.md").read_text()
     assert "| My model (imported) | BERT |" in summary and "3/3" in summary

@@ -79,7 +79,7 @@ run, data = "results/smoke/scenes/lgsf/seed0", "resources/smoke/scenes"
 for command in (
     ["inspect", data],
     ["verify", "--report", "reports/smoke", "--results", "results/smoke", "--dataset", data],
-    ["compare", "--results", "results/smoke", "--dataset", "scenes"],
+    ["compare", "--results", "results/smoke", "--dataset-name", "scenes"],
     ["convert", "--source", data, "--out", "pack"],
     ["control", "--kind", "random", "--dataset", data, "--seed", "1", "--out", "control/seed1"],
     ["export-curves", run, "--format", "csv", "--out", "curves"],

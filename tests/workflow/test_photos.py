@@ -80,7 +80,8 @@ def test_extraction_waits_for_downloads(tree: Tree, tmp_path: Path) -> None:
     """Photos and annotations may be what is fetched."""
     dataset = photo_settings(tmp_path / "own", tmp_path / "model", shards=2) | {"needs": ["photos"]}
     download = {"urls": ["https://example.org/photos.zip"], "sha256": "0" * 64, "bytes": 1, "licence": "CC0",
-                "path": str(tmp_path / "photos.zip")}  # fmt: skip
+                "path": str(tmp_path / "photos.zip"),
+                    "unpack": {"folder": str(tmp_path / "own"), "most_bytes": 1}}  # fmt: skip
     settings = yaml.safe_load(study("own", dataset, tmp_path / "clip")) | {"downloads": {"photos": download}}
     config = tmp_path / "own.yaml"
     config.write_text(yaml.safe_dump(settings))
