@@ -78,6 +78,7 @@ def test_own_photos_by_one_command(own: tuple[Tree, Path, Outcome]) -> None:
 
 def test_extraction_waits_for_downloads(tree: Tree, tmp_path: Path) -> None:
     """Photos and annotations may be what is fetched."""
+    (tmp_path / "model").mkdir()
     dataset = photo_settings(tmp_path / "own", tmp_path / "model", shards=2) | {"needs": ["photos"]}
     download = {"urls": ["https://example.org/photos.zip"], "sha256": "0" * 64, "bytes": 1, "licence": "CC0",
                 "path": str(tmp_path / "photos.zip"),
