@@ -298,10 +298,8 @@ def _check_tables(name: str, images: pd.DataFrame, captions: pd.DataFrame, n_ima
     if len(per_image) > n_images:
         raise ValueError(f"split {name}: a caption points behind the last image")
     if (empty := np.flatnonzero(per_image == 0)).size:
-        raise LgsfError(
-            f"split {name}: image {images['image_id'].iloc[int(empty[0])]!r} has no caption; "
-            "remove the image or add a caption."
-        )
+        image = images["image_id"].iloc[int(empty[0])]
+        raise LgsfError(f"split {name}: image {image!r} has no caption; remove the image or add a caption.")
 
 
 def _check_block(name: str, block: npt.NDArray[Any], counts: npt.NDArray[Any], first: int) -> None:
