@@ -88,9 +88,24 @@ def write_tokens(folder: Path, texts: Sequence[str], vocabulary: Vocabulary) -> 
 
 def encoded_captions(split: Split, tokenizer: Tokenizer) -> EncodedCaptions:
     """The split's captions in the tokenizer's numbers: those that `prepare` wrote, or encoded where it wrote none."""
+    stored = _stored(split, tokenizer)
+    return EncodedCaptions.of(split.captions["text"].tolist(), tokenizer) if stored is None else stored
+
+
+def padded_captions(split: Split, tokenizer: Tokenizer, rows: Ints) -> tuple[Ints, Bools]:
+    """`encoded_captions(split, tokenizer).padded(rows)`, which encodes no other captions."""
+    stored = _stored(split, tokenizer)
+    if stored is not None:
+        return stored.padded(rows)
+    texts = split.captions["text"].iloc[rows].tolist()
+    return EncodedCaptions.of(texts, tokenizer).padded(np.arange(len(texts)))
+
+
+def _stored(split: Split, tokenizer: Tokenizer) -> EncodedCaptions | None:
+    """What `prepare` wrote, where it is in the numbers of this tokenizer."""
     if isinstance(tokenizer, Vocabulary) and split.tokens is not None and split.tokens.vocabulary == tokenizer.hash:
         return split.tokens.captions
-    return EncodedCaptions.of(split.captions["text"].tolist(), tokenizer)
+    return None
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from torch import Tensor
 from lgsf.data.batches.batch import Batch
 from lgsf.data.layout import Split
 from lgsf.data.text import Tokenizer, Vocabulary
-from lgsf.data.tokens import encoded_captions
+from lgsf.data.tokens import padded_captions
 from lgsf.models.base import Method
 from lgsf.runs.beside.chosen import MAPS, Rows, chosen_pairs
 from lgsf.runs.origin import write_evaluated
@@ -73,7 +73,7 @@ def pair_batch(split: Split, tokenizer: Tokenizer, images: Rows, captions: Rows)
     boxes = None
     if split.boxes is not None:
         boxes = torch.from_numpy(split.boxes.read(images)[:, :longest].astype(np.float32) * mask[:, :, None])
-    tokens, token_mask = encoded_captions(split, tokenizer).padded(captions.astype(np.int64))
+    tokens, token_mask = padded_captions(split, tokenizer, captions.astype(np.int64))
     return Batch(
         regions=torch.from_numpy(regions),
         region_mask=torch.from_numpy(mask),

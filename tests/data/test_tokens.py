@@ -13,7 +13,7 @@ import pytest
 
 from lgsf.data.layout import Dataset, open_dataset
 from lgsf.data.text import SPECIAL_WORDS, Vocabulary
-from lgsf.data.tokens import FILE, EncodedCaptions, encoded_captions, read_tokens
+from lgsf.data.tokens import FILE, EncodedCaptions, encoded_captions, padded_captions, read_tokens
 from lgsf.system.errors import LgsfError
 from lgsf.system.files import read_arrays, write_arrays
 
@@ -48,6 +48,14 @@ def test_another_vocabulary_encodes_the_texts_itself(data: Dataset) -> None:
     got, expected = encoded_captions(opened, other), EncodedCaptions.of(opened.captions["text"].tolist(), other)
     assert np.array_equal(got.tokens, expected.tokens)
     assert not np.array_equal(got.tokens, encoded_captions(opened, data.vocabulary()).tokens)
+
+
+def test_some_captions_are_those_among_all(data: Dataset) -> None:
+    opened, rows = data.split("train"), np.array([7, 0, 3])
+    for tokenizer in (data.vocabulary(), Vocabulary([*SPECIAL_WORDS, "red"], None)):
+        expected = encoded_captions(opened, tokenizer).padded(rows)
+        for one, other in zip(padded_captions(opened, tokenizer, rows), expected, strict=True):
+            assert np.array_equal(one, other)
 
 
 def test_neither_training_nor_ranking_loads_a_tokenizer(tiny_dataset: Path, tiny_config, tmp_path: Path) -> None:

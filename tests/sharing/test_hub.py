@@ -75,7 +75,8 @@ def test_the_card_says_what_the_ranks_say(published: LocalHub, run: Path) -> Non
     results = {(r.dataset_name, r.metric_type): r.metric_value for r in card.data.eval_results or []}
     assert results["tiny (whole test split as gallery)", "rsum"] == pytest.approx(values["full"]["rsum"], abs=1e-4)
     assert results["tiny (mean over folds, each its own gallery)", "i2t_r1"] == pytest.approx(values["folds"]["i2t_r1"], abs=1e-4)  # fmt: skip
-    assert card.data.license == "cc0-1.0" and card.data.library_name == "lgsf-benchmark"
+    head = card.data.to_dict()
+    assert (head["license"], head["library_name"]) == ("cc0-1.0", "lgsf-benchmark")
     assert f'lgsf.load_run("hub:{REPO}")' in card.text and "10 numbers per region" in card.text
     assert f"| {values['full']['i2t_r1']:.1f} |" in card.text
 
