@@ -28,7 +28,7 @@ def snakemake(options: list[str], *, cwd: Path, env: dict[str, str], out: Path) 
 
 
 def _run(options: list[str], cwd: str, env: dict[str, str], out: str) -> None:
-    file = os.open(out, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    file = os.open(out, os.O_WRONLY | os.O_CREAT | os.O_APPEND)  # jobs write into it too
     os.dup2(file, 1)
     os.dup2(file, 2)
     os.chdir(cwd)

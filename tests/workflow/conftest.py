@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support import python_server as python_processes
 from tests.support import snakemake_server as server
 
 SMOKE = ("--configfile", "config/smoke.yaml")
@@ -68,12 +69,13 @@ class Tree:
         )
         return Outcome(done.returncode, done.stdout)
 
-    def snakemake(self, *options: str | Path, env: dict[str, str] | None = None) -> Outcome:
-        """`snakemake` as the server runs it (tests/support/snakemake_server.py); `first_run` calls the real command."""
+    def snakemake(self, *options: str | Path, env: dict[str, str] | None = None, python_server: bool = True) -> Outcome:
+        """`snakemake` as a server runs it, and its jobs as another does (tests/support); `first_run` calls the real ones."""
+        python = python_processes.environment() if python_server and "--dry-run" not in options else {}
         with tempfile.TemporaryDirectory() as folder:
             out = Path(folder) / "out"
             code = server.snakemake(
-                list(map(str, options)), cwd=self.root, env=clean_environment() | (env or {}), out=out
+                list(map(str, options)), cwd=self.root, env=clean_environment() | python | (env or {}), out=out
             )
             return Outcome(code, out.read_text())
 
@@ -137,9 +139,12 @@ def tree(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Tree:
 
 @pytest.fixture(scope="session")
 def first_run(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Tree, Outcome]:
-    """A copy in which the smoke test ran once, and what it said."""
+    """A copy in which the smoke test ran once, and what it said.
+
+    The command is the real one. Its jobs are forks; those of test_conda and of the wheel's test are real in all rules.
+    """
     tree = copy_repository(repository, tmp_path_factory.mktemp("smoke"))
-    return tree, tree.run("-m", "snakemake", "--cores", "2", *SMOKE)
+    return tree, tree.run("-m", "snakemake", "--cores", "2", *SMOKE, env=python_processes.environment())
 
 
 @pytest.fixture(scope="session")

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support import python_server
 from tests.workflow.conftest import SMALL, Tree, clean_environment, copy_repository
 
 # A user's own workflow: only what it names is there, one method of its own among it.
@@ -117,7 +118,8 @@ def test_from_a_wheel(repository: Path, tmp_path: Path) -> None:
     python = environment_with_wheel(repository, tmp_path)
 
     def run(*command: str | Path, cwd: Path = tmp_path) -> str:
-        environment = clean_environment() | {"PATH": os.pathsep.join([str(python.parent), os.environ["PATH"]])}
+        path = os.pathsep.join([str(python.parent), os.environ["PATH"]])
+        environment = clean_environment() | {"PATH": path} | python_server.environment(str(python))
         done = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout + done.stderr

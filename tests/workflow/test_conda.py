@@ -44,4 +44,4 @@ def run_with_conda(tree: Tree, tmp_path: Path, pip: str) -> Outcome:
     }
     snakefile, smoke = tree.root / "workflow/Snakefile", tree.root / "config/smoke.yaml"
     options = ("--snakefile", snakefile, "--configfile", smoke, tmp_path / "small.yaml")
-    return Tree(tmp_path).snakemake("--cores", "2", "--use-conda", *options, env=env)
+    return Tree(tmp_path).snakemake("--cores", "2", "--use-conda", *options, env=env, python_server=False)
