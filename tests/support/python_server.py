@@ -19,6 +19,7 @@ import sys
 import traceback
 from functools import cache
 from pathlib import Path
+from typing import BinaryIO
 
 # Other people's modules that training, ranking, tables and pages load; none of the project's own.
 MODULES = (
@@ -27,7 +28,7 @@ MODULES = (
 )  # fmt: skip
 FUNCTION = """() {{
     local request status=
-    if [ -r /proc/$BASHPID/environ ] && exec {{request}}<>/dev/tcp/127.0.0.1/{port}; then
+    if [[ $1 != -* && -r /proc/$BASHPID/environ ]] && exec {{request}}<>/dev/tcp/127.0.0.1/{port}; then
         printf '%s\\0' "$BASHPID" "$#" "$@" >&"$request" && read -r status <&"$request"
         exec {{request}}>&-
     fi
@@ -84,9 +85,13 @@ def _answer(connection: socket.socket) -> None:
     connection.sendall(b"%d\n" % (code if code >= 0 else 128 - code))  # as bash has it
 
 
-def _word(stream: object) -> bytes:
-    word = b"".join(iter(lambda: stream.read(1), b"\0"))  # type: ignore[attr-defined]
-    return word
+def _word(stream: BinaryIO) -> bytes:
+    letters = []
+    while (letter := stream.read(1)) != b"\0":
+        if not letter:
+            raise EOFError("the shell is gone")
+        letters.append(letter)
+    return b"".join(letters)
 
 
 def _become(shell: int) -> None:
