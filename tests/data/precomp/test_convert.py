@@ -232,13 +232,13 @@ def test_the_verb(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.shared
+@pytest.mark.xdist_group("flickr8k")
 def test_the_real_pack_comes_back_byte_for_byte(
-    shared_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    flickr8k: Path, shared_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(export, "BLOCK_BYTES", 32 << 20)
     pack = shared_path / "data" / "f8k_precomp"
-    convert(pack, tmp_path / "dataset", {})
-    convert(tmp_path / "dataset", tmp_path / "again", {})
+    convert(flickr8k, tmp_path / "again", {})
     layout = {p.name for p in pack.iterdir() if not p.name.endswith("Annotations.txt")}
     again = tmp_path / "again"
     assert {p.name for p in again.iterdir()} == layout | {"store"}

@@ -318,11 +318,10 @@ def test_faulty_settings_are_one_sentence(tmp_path: Path, changes: dict[str, obj
 
 
 @pytest.mark.shared
-def test_the_flickr8k_pack(tmp_path: Path, shared_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.undo()
+@pytest.mark.xdist_group("flickr8k")
+def test_the_flickr8k_pack(flickr8k: Path, shared_path: Path) -> None:
     folder = shared_path / "data/f8k_precomp"
-    prepare(settings(folder, captions_per_image=5, min_count=4), name="f8k", root=tmp_path / "out")
-    dataset = open_dataset(tmp_path / "out")
+    dataset = open_dataset(flickr8k)
     for name, n in (("train", 6_000), ("dev", 1_000), ("test", 1_000)):
         split = dataset.split(name)
         assert split.regions.shape == (n, 36, 256)
@@ -336,7 +335,7 @@ def test_the_flickr8k_pack(tmp_path: Path, shared_path: Path, monkeypatch: pytes
     assert test.captions["text"].iloc[0] == "The dogs are in the snow in front of a fence ."
     rated = pd.read_csv(folder / "ExpertAnnotations.txt", sep="\t", header=None)
     assert rated[1].isin(set(test.captions["caption_id"])).all()  # our caption ids are Flickr8k's own
-    words = Vocabulary.load(tmp_path / "out/vocabulary.json").words
+    words = Vocabulary.load(flickr8k / "vocabulary.json").words
     counted: dict[str, int] = {}
     for line in (folder / "train_caps.txt").read_text("utf-8").splitlines():
         for word in re.findall(r"[a-z]+", line.lower()):
