@@ -222,7 +222,7 @@ def test_a_disk_that_is_too_small_is_said_before(path: Path, monkeypatch: pytest
     ("changes", "said"),
     [
         ({"urls": ["file:///etc/passwd"]}, "an address begins with https"),
-        ({"urls": []}, "urls: tuple should have at least 1 item"),
+        ({"urls": []}, "urls: at least 1 entry is needed, not "),
         ({"sha256": "abc"}, "sha256"),
         ({"licence": ""}, "licence"),
         ({"colour": "red"}, "unknown key 'colour'"),

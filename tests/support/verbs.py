@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from lgsf.system.files import read_json
+from lgsf.system.project.places import code
 from tests.conftest import write_config
 from tests.support.packs import write_pack
 from tests.support.planning import TRAINING, plan_of
@@ -59,9 +60,10 @@ class Outcome:
 
 
 def import_all() -> None:
-    """Import what the verbs import, so that their processes only fork."""
+    """Import what the verbs import, and read what their results hang on, so that their processes only fork."""
     for module in MODULES:
         importlib.import_module(module)
+    code(*(module for module in MODULES if module.startswith(("lgsf.", "baselines."))))
 
 
 def write_sources(root: Path) -> None:
