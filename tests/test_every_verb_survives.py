@@ -34,7 +34,7 @@ from tests.support.verbs import (
 pytestmark = pytest.mark.seconds
 
 SAMPLE = ("train", "import-checkpoint", "prepare")  # of the fast test
-EACH = 8  # faults of each of the three kinds for each of 36 command lines in the slow test: 864 in all
+EACH = 5  # faults of each of the three kinds for each of 36 command lines in the slow test: 540 in all
 ONCE = ("convert", "convert back")  # they write new folders alone: a finished one is not made again
 ROOM = "192m"  # a download wants 64 MiB to spare
 
