@@ -9,68 +9,23 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from lgsf.system.project.verbs import VERBS
-from tests.support.other_verbs import archive, import_others, other_chain, write_other_sources
+from tests.support.other_verbs import archive, import_others, write_other_sources
 from tests.support.server import serving
-from tests.support.verbs import (
-    Outcome,
-    chain,
-    contents,
-    copy_into,
-    import_all,
-    in_a_process,
-    no_file_above,
-    write_sources,
-)  # fmt: skip
+from tests.support.verbs import Outcome, contents, copy_into, import_all, in_a_process, no_file_above
+from tests.support.whole_chain import ONCE, Whole, build
 
 pytestmark = pytest.mark.seconds
 
 SAMPLE = ("train", "import-checkpoint", "prepare")  # of the fast test
 EACH = 5  # faults of each of the three kinds for each of 36 command lines in the slow test: 540 in all
-ONCE = ("convert", "convert back")  # they write new folders alone: a finished one is not made again
 ROOM = "192m"  # a download wants 64 MiB to spare
-
-
-@dataclass(frozen=True)
-class Whole:
-    """A chain that nobody disturbed: the folder before each verb, and what was in it after."""
-
-    work: Path
-    before: dict[str, Path]
-    after: dict[str, dict[str, str]]
-    seconds: dict[str, float]
-    largest: dict[str, int]
-    own_disk: bool
-
-    @property
-    def commands(self) -> dict[str, list[str]]:
-        """Verb -> its command line; those with sources of their own where these are."""
-        return chain(self.work) | (other_chain(self.work) if (self.work / "fetch.json").is_file() else {})
-
-
-def build(root: Path, work: Path, own_disk: bool, last: str) -> Whole:
-    write_sources(work)
-    whole = Whole(work, {}, {}, {}, {}, own_disk)
-    for number, (verb, arguments) in enumerate(whole.commands.items()):
-        whole.before[verb] = Path(shutil.copytree(work, root / f"before{number}"))
-        start = time.monotonic()
-        outcome = in_a_process(arguments)
-        whole.seconds[verb] = time.monotonic() - start
-        assert outcome.status == 0, (verb, outcome.said)
-        whole.after[verb] = contents(work)
-        new = [path.stat().st_size for path in work.rglob("*") if path.is_file() and path.stat().st_mtime_ns > 0]
-        whole.largest[verb] = max(new)
-        if verb == last:
-            break
-    return whole
 
 
 @pytest.fixture(scope="module")
