@@ -43,17 +43,18 @@ def gatv2(n_regions: int, dim: int, heads: int, device: str) -> dict[str, Task]:
     upstream = torch.randn(BATCH, heads, n_regions, n_regions, generator=generator).to(device)
 
     def plain(sources: Tensor, targets: Tensor, attention: Tensor) -> Tensor:
-        left, right = (x.unflatten(2, attention.shape).transpose(1, 2) for x in (sources, targets))
+        left, right = (x.unflatten(2, attention.shape).transpose(1, 2) for x in (sources, targets))  # type: ignore[no-untyped-call]
         sums = right.unsqueeze(3) + left.unsqueeze(2)
         return torch.einsum("bhijc,hc->bhij", F.leaky_relu(sums, SLOPE), attention)
 
     def cdist(sources: Tensor, targets: Tensor, attention: Tensor) -> Tensor:
-        left, right = (x.unflatten(2, attention.shape).transpose(1, 2) for x in (sources, targets))
+        left, right = (x.unflatten(2, attention.shape).transpose(1, 2) for x in (sources, targets))  # type: ignore[no-untyped-call]
         linear = right @ attention.unsqueeze(2) + (left @ attention.unsqueeze(2)).transpose(2, 3)
         positive, negative = (part.clamp(min=0).unsqueeze(1) for part in (attention, -attention))
         distance = torch.cdist(right * positive, -left * positive, p=1.0)
         distance = distance - torch.cdist(right * negative, -left * negative, p=1.0)
-        return (1 + SLOPE) / 2 * linear + (1 - SLOPE) / 2 * distance
+        out: Tensor = (1 + SLOPE) / 2 * linear + (1 - SLOPE) / 2 * distance
+        return out
 
     def task(scores: Callable[..., Tensor]) -> Task:
         def run() -> tuple[Tensor, ...]:
@@ -80,7 +81,8 @@ def bigru(n_words: int, word_dim: int, vocabulary: int, dim: int, device: str) -
 
     def packed() -> tuple[Tensor, ...]:
         inputs = pack_padded_sequence(encoder.embed(tokens), lengths, batch_first=True, enforce_sorted=False)
-        states = pad_packed_sequence(library(inputs)[0], batch_first=True)[0].unflatten(2, (2, dim)).mean(2)
+        padded: Tensor = pad_packed_sequence(library(inputs)[0], batch_first=True)[0]
+        states = padded.unflatten(2, (2, dim)).mean(2)  # type: ignore[no-untyped-call]
         weights = [encoder.embed.weight, *library.parameters()]
         return states.detach(), *torch.autograd.grad(states, weights, upstream)
 

@@ -162,10 +162,10 @@ def tables(arguments: argparse.Namespace, folder: Path) -> None:
         readers = {"ours, 1 thread": 1, "ours, 2 threads": 2}
         readers |= {"`np.load` of everything": 0} if name == "float32" else {}
         for reader, workers in readers.items():
-            cold, warm = (
+            first, warm = (
                 measure("read", folder / name, arguments.batch, cold=cold, workers=workers) for cold in (True, False)
             )
-            rates = [f"{m['samples'] / m['seconds']:.0f}" for m in (cold, warm)]
+            rates = [f"{m['samples'] / m['seconds']:.0f}" for m in (first, warm)]
             core = f"{256e3 * warm['processor'] / warm['samples']:.1f}"
             print("| " + " | ".join([name, reader, *rates, core, f"{warm['peak']:.0f}"]) + " |", flush=True)
     print("\n| store | cold, ms per step | waiting | warm, ms per step | waiting |")

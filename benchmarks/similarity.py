@@ -134,7 +134,7 @@ def products(data: Data, *, backward: bool) -> float:
             words = data.captions[j : j + TEXT_TILE][mask[j : j + TEXT_TILE]]
             started = time.perf_counter()
             # As many words at once as the products fit the memory that `ours` may take.
-            for part in words.split(max(1, 2**26 // len(regions))):
+            for part in words.split(max(1, 2**26 // len(regions))):  # type: ignore[no-untyped-call]
                 out = part @ regions.T
                 if backward:
                     _ = out @ regions, out.T @ part

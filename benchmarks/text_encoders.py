@@ -20,7 +20,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from lgsf.data.batches.training import EncodedCaptions, bucketed
+from lgsf.data.batches.training import bucketed
+from lgsf.data.tokens import EncodedCaptions
 from lgsf.models.build import make_repeatable
 from lgsf.models.layers.bert import BertEncoder
 from lgsf.models.layers.encoders import BiGRUEncoder, l2_normalize

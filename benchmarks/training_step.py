@@ -23,6 +23,7 @@ import torch
 import yaml
 
 from lgsf.config.file import Config
+from lgsf.config.run_settings import RunSettings
 from lgsf.data.batches.batch import Batch
 from lgsf.models.base import DataSpec, Progress
 from lgsf.models.build import check_settings, make_repeatable, method_class, parameters_of
@@ -35,7 +36,7 @@ REFERENCE = "vsepp"
 BATCH, REGIONS, REGION_DIM, VOCABULARY = 128, 36, 256, 3000
 
 
-def settings_of(name: str) -> dict[str, object]:
+def settings_of(name: str) -> RunSettings:
     """The method's settings for Flickr8k, defaults filled in."""
     default, flickr = (yaml.safe_load((ROOT / f"config/{f}.yaml").read_text()) for f in ("config", "flickr8k"))
     config = Config.parse(deep_merge(default, flickr), source="config/flickr8k.yaml")
@@ -64,7 +65,7 @@ def measure(name: str, device: torch.device, *, steps: int, threads: int) -> dic
     settings = settings_of(name)
     options = parameters_of(settings, source=name)
     spec = DataSpec(region_dim=REGION_DIM, vocabulary_size=VOCABULARY)
-    method = method_class(str(settings["model"]), source=name)(options, spec).to(device).train()
+    method = method_class(settings.model, source=name)(options, spec).to(device).train()
     optimizer = torch.optim.AdamW(method.parameters(), lr=1e-4, fused=True)
     generator = torch.Generator().manual_seed(0)
     progress = Progress(step=10**6 - 1, total_steps=10**6, hardest=True)
@@ -76,7 +77,7 @@ def measure(name: str, device: torch.device, *, steps: int, threads: int) -> dic
         texts = method.encode_texts(batch.tokens, batch.token_mask)
         loss, _ = method.loss(batch, images, texts, progress)
         optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(method.parameters(), 2.0)
         optimizer.step()
         if device.type == "cuda":

@@ -23,7 +23,7 @@ from lgsf.config.names import (
 )
 from lgsf.config.validity import Validity
 from lgsf.system.errors import LgsfError
-from lgsf.system.settings import Name, Seed, Settings, Title, explain
+from lgsf.system.settings import ListOf, Name, Seed, Settings, Title, explain
 
 SUBJECT = "lgsf"
 BASE = "base"
@@ -48,7 +48,7 @@ class MethodEntry(Settings):
     zero_shot: bool = False
     imported: bool = False
     seeds: tuple[Seed, ...] | None = None
-    datasets: tuple[Name, ...] | None = None
+    datasets: ListOf[Name] | None = None
     published: Name | None = None
     choices: dict[str, str] = Field(default_factory=dict)
     members: tuple[str, ...] = ()
@@ -67,9 +67,9 @@ class MethodEntry(Settings):
 class Listed(Settings):
     """Datasets, controls and seeds that are run: what the configuration and the list of a table's runs share."""
 
-    datasets: tuple[Name, ...] = Field(min_length=1)
-    controls: tuple[Literal["random", "oracle", "truth"], ...] = ()
-    seeds: tuple[Seed, ...] = Field(min_length=1)
+    datasets: ListOf[Name] = Field(min_length=1)
+    controls: ListOf[Literal["random", "oracle", "truth"]] = ()
+    seeds: ListOf[Seed] = Field(min_length=1)
 
     @field_validator("datasets", "methods", "controls", "zero_shot", "seeds", mode="after", check_fields=False)
     @classmethod

@@ -3,26 +3,17 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
-from typing import Any
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
-from lgsf.system.settings import Name, Settings
+from lgsf.system.settings import ListOf, Name, Settings
 
 
 class Factorial(Settings):
     """A two-level factorial: every combination of parts that are on or off is one method."""
 
     factors: dict[Name, str] = Field(min_length=2, max_length=4, description="part -> how tables call it")
-    cells: dict[Name, tuple[Name, ...]] = Field(description="method -> the parts that are on in it")
-
-    @field_validator("cells", mode="before")
-    @classmethod
-    def _as_tuples(cls, value: Any) -> Any:
-        if isinstance(value, Mapping):
-            return {k: tuple(v) if isinstance(v, list) else v for k, v in value.items()}
-        return value
+    cells: dict[Name, ListOf[Name]] = Field(description="method -> the parts that are on in it")
 
     @model_validator(mode="after")
     def _every_combination_once(self) -> Factorial:

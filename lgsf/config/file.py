@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from lgsf.config.checks.parameter_keys import known_keys, unknown_key
 from lgsf.config.checks.references import check_references
@@ -23,7 +23,7 @@ from lgsf.config.validity import Validity
 from lgsf.data.settings import DatasetSettings
 from lgsf.fetch.settings import Download
 from lgsf.system.errors import LgsfError
-from lgsf.system.settings import Name, PlainPath, Settings, Title, deep_merge, explain, place_of, plain_dicts
+from lgsf.system.settings import ListOf, Name, PlainPath, Settings, Title, deep_merge, explain, place_of, plain_dicts
 
 Folder = Literal["results", "resources", "reports", "logs", "benchmarks"]
 
@@ -39,15 +39,10 @@ class Transductive(Settings):
 class Run(Listed):
     """What this experiment runs: every listed dataset x method x seed."""
 
-    methods: tuple[Name, ...] = Field(min_length=1)
-    controls: tuple[Literal["random", "oracle", "truth"], ...] = ("random", "oracle")
-    zero_shot: tuple[Name, ...] = Field((), description="dual encoders off the shelf: one row each, without seeds")
+    methods: ListOf[Name] = Field(min_length=1)
+    controls: ListOf[Literal["random", "oracle", "truth"]] = ("random", "oracle")
+    zero_shot: ListOf[Name] = Field((), description="dual encoders off the shelf: one row each, without seeds")
     reference: Name = Field("vsepp", description="the method that differences are taken against")
-
-    @field_validator("datasets", "methods", "controls", "zero_shot", "seeds", mode="before")
-    @classmethod
-    def _as_tuple(cls, value: Any) -> Any:
-        return tuple(value) if isinstance(value, list) else value
 
 
 class Config(Settings):

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from lgsf.config.tuned import Tuned
 from lgsf.config.tuning import Range
-from lgsf.system.settings import Name, Settings, Title
+from lgsf.system.settings import ListOf, Name, Settings, Title
 
 
 class MethodSettings(Settings):
@@ -38,12 +38,7 @@ class EnsembleSettings(Settings):
 
     title: Title | None = Field(None, description="how tables call it; ' (ensemble)' is added")
     published: Name | None = Field(None, description="its key in config/published.csv")
-    members: tuple[Name, ...] = Field(min_length=2, description="names of methods; the same twice is two seeds of it")
-
-    @field_validator("members", mode="before")
-    @classmethod
-    def _as_tuple(cls, value: Any) -> Any:
-        return tuple(value) if isinstance(value, list) else value
+    members: ListOf[Name] = Field(min_length=2, description="names of methods; the same twice is two seeds of it")
 
 
 def named_files(parameters: Mapping[str, Any]) -> dict[str, str]:

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from pydantic import Field, SerializerFunctionWrapHandler, field_validator, model_serializer, model_validator
 
 from lgsf.config.tuned import Tuned
-from lgsf.system.settings import Name, Settings
+from lgsf.system.settings import ListOf, Name, Settings
 
 CONFIG_SCHEMA_VERSION: Literal[1] = 1
 MOST_THREADS = 256  # of one trainer; more than that no machine runs two of, and OpenMP ends the process
@@ -27,7 +27,7 @@ class Training(Settings):
     warmup_steps: int = Field(
         0, ge=0, le=MOST_STEPS, description="steps over which the learning rate grows linearly from zero"
     )
-    decay_epochs: tuple[int, ...] = Field((), description="epochs after which the learning rate is multiplied")
+    decay_epochs: ListOf[int] = Field((), description="epochs after which the learning rate is multiplied")
     decay_factor: float = Field(0.1, gt=0, le=1)
     clip_norm: float = Field(2.0, gt=0, description="limit of the gradient norm")
     sum_steps: int = Field(
@@ -44,11 +44,6 @@ class Training(Settings):
         description="column of the images whose groups share a batch, such as twin on Scenes; null is off",
     )
     precision: Literal["float32", "bfloat16"] = Field("float32", description="bfloat16 autocast needs CUDA")
-
-    @field_validator("decay_epochs", mode="before")
-    @classmethod
-    def _as_tuple(cls, value: Any) -> Any:
-        return tuple(value) if isinstance(value, list) else value
 
     @model_validator(mode="after")
     def _one_order(self) -> Training:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from pydantic import Field
 
-from pydantic import Field, field_validator
-
-from lgsf.system.settings import Settings
+from lgsf.system.settings import ListOf, Settings
 
 
 class Tuned(Settings):
@@ -15,12 +13,7 @@ class Tuned(Settings):
     trials: int = Field(ge=1, description="trainings that were tried")
     failed: int = Field(0, ge=0, description="of these without a finite loss")
     dev_looks: int = Field(ge=0, description="epochs after which a trial looked at dev, over all trials")
-    paths: tuple[str, ...] = Field(description="settings that were tuned")
+    paths: ListOf[str] = Field(description="settings that were tuned")
     dev_rsum: float = Field(description="dev rSum of the chosen trial")
     dev_rsum_configured: float | None = Field(description="dev rSum of the first trial; null if it failed")
     trials_sha256: str = Field(pattern="^[0-9a-f]{64}$", description="of trials.jsonl")
-
-    @field_validator("paths", mode="before")
-    @classmethod
-    def _as_tuple(cls, value: Any) -> Any:
-        return tuple(value) if isinstance(value, list) else value

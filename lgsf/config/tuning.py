@@ -10,9 +10,9 @@ import math
 from collections.abc import Collection, Iterable, Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, PlainValidator, WithJsonSchema, field_validator, model_validator
+from pydantic import Field, PlainValidator, WithJsonSchema, model_validator
 
-from lgsf.system.settings import Seed, Settings
+from lgsf.system.settings import ListOf, Seed, Settings
 
 SECTIONS = ("training", "parameters")
 
@@ -32,16 +32,11 @@ class Range(Settings):
     Whole numbers for both ends give whole numbers; a decimal point at either gives decimals.
     """
 
-    choices: tuple[Any, ...] | None = Field(None, description="the values to choose from")
+    choices: ListOf[Any] | None = Field(None, description="the values to choose from")
     low: Number | None = Field(None, description="smallest value")
     high: Number | None = Field(None, description="largest value")
     step: Number | None = Field(None, description="distance between values; whole numbers have 1")
     log: bool = Field(False, description="equal factors are equally likely, not equal differences")
-
-    @field_validator("choices", mode="before")
-    @classmethod
-    def _as_tuple(cls, value: Any) -> Any:
-        return tuple(value) if isinstance(value, list) else value
 
     @model_validator(mode="after")
     def _is_one_kind(self) -> Range:

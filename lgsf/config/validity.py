@@ -3,25 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
-from lgsf.system.settings import Name, Settings
+from lgsf.system.settings import ListOf, Name, Settings
 
 
 class Validity(Settings):
     """Methods whose difference to the reference is known before anything is trained."""
 
     metric: Name = Field("twin_relation", pattern="^twin_", description="the accuracy over twins that is tested")
-    finds: tuple[Name, ...] = Field(min_length=1, description="methods that are better by construction")
-    silent: tuple[Name, ...] = Field(min_length=1, description="methods that differ in nothing that counts")
+    finds: ListOf[Name] = Field(min_length=1, description="methods that are better by construction")
+    silent: ListOf[Name] = Field(min_length=1, description="methods that differ in nothing that counts")
     least: float = Field(65.0, ge=50, le=100, description="percent that a method of `finds` must reach")
-
-    @field_validator("finds", "silent", mode="before")
-    @classmethod
-    def _as_tuple(cls, value: Any) -> Any:
-        return tuple(value) if isinstance(value, list) else value
 
     @property
     def methods(self) -> Iterator[str]:

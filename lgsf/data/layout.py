@@ -24,6 +24,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from lgsf.data.checks.manifest import SPLIT_FILES as SPLIT_FILES
+from lgsf.data.checks.manifest import SPLITS as SPLITS
 from lgsf.data.checks.manifest import check_manifest
 from lgsf.data.checks.verified import REMEDY, verify_split
 from lgsf.data.store.regions import RegionReader
@@ -39,8 +41,6 @@ from lgsf.system.hashes import sha256 as sha256
 from lgsf.system.names import check_file_name, check_name
 
 SCHEMA_VERSION = 1
-SPLITS = ("train", "dev", "test")
-SPLIT_FILES = ("regions.npy", "region_counts.npy", "images.parquet", "captions.parquet")
 OPTIONAL_FILES = ("region_scales.npy", "boxes.npy", "judged.parquet", "relevance.npz", TOKENS)
 
 

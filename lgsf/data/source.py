@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
-from lgsf.system.settings import Name, Settings
+from lgsf.system.settings import ListOf, Name, Settings
 
 Store = Literal["as_is", "float16", "int8"]
 
@@ -20,13 +20,8 @@ class Source(Settings):
     has_scene_graph: ClassVar[bool] = False  # whether the control `truth` can be asked
     describes_photos: ClassVar[tuple[str, ...]] = ()  # fields that only the gallery reads: they change no data
 
-    needs: tuple[Name, ...] = Field((), description="entries of `downloads` that must be there first")
+    needs: ListOf[Name] = Field((), description="entries of `downloads` that must be there first")
     store: Store = Field("as_is", description="numbers of the regions on disk; int8 has a scale per region")
-
-    @field_validator("needs", mode="before")
-    @classmethod
-    def _as_tuple(cls, value: Any) -> Any:
-        return tuple(value) if isinstance(value, list) else value
 
     @classmethod
     def folder(cls) -> str:

@@ -18,7 +18,7 @@ from lgsf.system.hashes import sha256
 from lgsf.system.logs import PROGRESS
 
 logger = logging.getLogger(__name__)
-HASH_MARGIN = 1 << 26  # bytes that the disk must have beyond the file
+MARGIN = 1 << 26  # bytes that the disk must have beyond the file
 
 
 def download(wanted: Download, *, offline: bool = False, patience: Patience | None = None) -> str | None:
@@ -109,10 +109,11 @@ def _one_try(url: str, wanted: Download, partial: Path, requests: Requests) -> N
         partial.unlink()
         resumed = 0
     free = shutil.disk_usage(partial.parent).free
-    if free < wanted.bytes - resumed + HASH_MARGIN:
+    needed = wanted.bytes - resumed + MARGIN
+    if free < needed:
         raise LgsfError(
-            f"{partial.parent} has {free >> 20} MiB free and {wanted.path} needs {(wanted.bytes - resumed) >> 20} MiB "
-            "more: free space and run again, what came so far is kept."
+            f"{partial.parent} has {free >> 20} MiB free and {wanted.path} needs {-(-needed >> 20)} MiB, "
+            f"{MARGIN >> 20} of them to spare: free space and run again, what came so far is kept."
         )
     if resumed < wanted.bytes:
         requests.append_rest(url, partial, wanted.bytes)

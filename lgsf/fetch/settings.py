@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
-from pydantic import AfterValidator, Field, field_validator
+from pydantic import AfterValidator, Field
 
-from lgsf.system.settings import PlainPath, Settings
+from lgsf.system.settings import ListOf, PlainPath, Settings
 
 
 def _web_address(value: str) -> str:
@@ -25,7 +25,7 @@ class Unpack(Settings):
 class Download(Settings):
     """One public file whose licence allows to fetch it."""
 
-    urls: tuple[Annotated[str, AfterValidator(_web_address)], ...] = Field(
+    urls: ListOf[Annotated[str, AfterValidator(_web_address)]] = Field(
         min_length=1, description="mirrors of the same bytes, asked in this order"
     )
     sha256: str = Field(pattern="^[0-9a-f]{64}$", description="checksum of the file; what differs is never used")
@@ -33,8 +33,3 @@ class Download(Settings):
     licence: str = Field(min_length=1, description="the licence or terms that allow the download, for the record")
     path: PlainPath = Field(description="where the file goes, and where a copy by hand is looked for")
     unpack: Unpack | None = Field(None, description="unpack the file, an archive, after its checksum was compared")
-
-    @field_validator("urls", mode="before")
-    @classmethod
-    def _as_tuple(cls, value: Any) -> Any:
-        return tuple(value) if isinstance(value, list) else value

@@ -40,5 +40,7 @@ def check_file_name(value: object, *, what: str) -> str:
 
 def shown(value: object, most: int = 80) -> str:
     """`value` as a sentence shows it: on one line, and cut where it is long."""
+    if isinstance(value, tuple):  # a list of the configuration, as it was written
+        value = list(value)
     text = repr(value[: most + 1]) if isinstance(value, str | bytes) else repr(value)
     return text if len(text) <= most + 2 else f"{text[:most]}…"

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from lgsf.system.errors import LgsfError
 from lgsf.system.given import given_path
@@ -41,6 +41,12 @@ def _plain_path(value: str) -> str:
         raise ValueError(str(error).removesuffix(".")) from None
 
 
+def _as_tuple(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+T = TypeVar("T")
+ListOf = Annotated[tuple[T, ...], BeforeValidator(_as_tuple)]  # a list, frozen as all settings are
 Name = Annotated[str, AfterValidator(_name)]
 Title = Annotated[str, Field(max_length=200), AfterValidator(_title)]
 PlainPath = Annotated[str, AfterValidator(_plain_path)]
@@ -117,6 +123,9 @@ def explain(error: ValidationError) -> str:
             text += f", not {shown(given)}"
     elif kind == "union_tag_not_found" or kind in NEEDED:
         text = f"{where}: {NEEDED.get(kind, NEEDED['dict_type'])}, not {shown(given)}"
+    elif kind == "too_short":
+        least = first["ctx"]["min_length"]
+        text = f"{where}: at least {least} {'entry is' if least == 1 else 'entries are'} needed, not {shown(given)}"
     else:
         text = f"{where}: {first['msg'][0].lower()}{first['msg'][1:]}, not {shown(given)}"
     if len(problems) > 1:

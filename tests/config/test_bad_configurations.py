@@ -33,7 +33,7 @@ GOOD: dict[str, Any] = {
 }
 # Words that speak of how we read a configuration and not of what stands in it.
 FOREIGN = re.compile(
-    r"Traceback|pydantic|discriminator|valid tuple|valid dictionary|instance of|NoneType|KeyError|ValueError|TypeError|"
+    r"Traceback|pydantic|discriminator|[Tt]uple|valid dictionary|instance of|NoneType|KeyError|ValueError|TypeError|"
     r"object at 0x|<lambda|errors\.pydantic"
 )
 

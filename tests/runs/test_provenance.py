@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -60,3 +61,12 @@ def test_this_checkout(repository: Path) -> None:
     if not (repository / ".git").exists():
         pytest.skip("this is no checkout")
     assert _git()["commit"] == git(repository, "rev-parse", "HEAD")
+
+
+def test_packages_are_those_that_an_import_would_find() -> None:
+    found = provenance._packages()
+    assert (
+        {"torch", "torch-geometric", "numpy", "pandas", "nltk", "safetensors"} <= set(found) <= set(provenance.PACKAGES)
+    )
+    every = {d.metadata["Name"].lower(): d.version for d in metadata.distributions()}  # the slow way
+    assert found == {name: every[name] for name in provenance.PACKAGES if name in every}

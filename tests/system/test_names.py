@@ -59,4 +59,5 @@ def test_ways_out_of_a_folder(name: object) -> None:
 def test_what_a_sentence_shows() -> None:
     assert shown("x\ny") == "'x\\ny'"
     assert len(shown("x" * 10**7)) < 100 and shown("x" * 10**7).endswith("…")
+    assert shown(("a",)) == "['a']"
     assert len(shown(list(range(10**5)))) < 100

@@ -138,13 +138,16 @@ def test_the_workflow_has_these_targets(tree: Tree, line: str) -> None:
 
 @pytest.mark.seconds
 def test_what_a_reader_does_after_the_smoke_test(finished: Tree) -> None:
-    """The verb and the Python of the README, in the folder where `make smoke` has run."""
+    """The verbs and the Python of the README, in the folder where `make smoke` has run."""
     (verb,) = [line for line in commands("README.md") if "lgsf inspect" in line]
+    (check,) = [line for line in commands("README.md") if "lgsf verify" in line]
     (code,) = blocks("README.md", "python")
     picture = finished.root / "found.png"
     try:
         outcome = finished.run("-m", "lgsf", *shlex.split(verb)[1:])
         assert outcome.code == 0 and "scenes" in outcome.text, outcome.text
+        outcome = finished.run("-m", "lgsf", *shlex.split(check)[1:])
+        assert outcome.code == 0 and "No broken link" in outcome.text and "not tied" not in outcome.text, outcome.text
         outcome = finished.run("-c", code)
         assert outcome.code == 0, outcome.text
         assert "<ranks of 16 images" in outcome.text and "against vsepp" in outcome.text

@@ -17,6 +17,7 @@ try:
     from lgsf.config.names import CONTROLS
     from lgsf.config.checks.replaced import refuse_to_replace
     from lgsf.config.study import Study
+    from lgsf.data.checks.manifest import SPLIT_FILES, SPLITS
     from lgsf.pretrained.files import DUAL_FILES, VISION_FILES, local_files, model_files
     from lgsf.system.project import places
     from lgsf.system.errors import LgsfError
@@ -63,8 +64,6 @@ EXPERIMENT = STUDY.experiment(TABLES["comparison"]).model_dump_json()
 WORDED = STUDY.experiment(TABLES["comparison"], words=True).model_dump_json()
 RESULTS, RESOURCES, LOGS = (workflow.pathvars.apply(f"<{name}>") for name in ("results", "resources", "logs"))
 REPORT = workflow.pathvars.apply(f"<reports>/{CONFIG.experiment}")
-SPLITS = ("train", "dev", "test")
-SPLIT_FILES = ("regions.npy", "region_counts.npy", "images.parquet", "captions.parquet")
 try:
     refuse_to_replace(CONFIG, Path(RESULTS), STUDY.trained(CONFIG.run.methods))
 except LgsfError as error:

@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BeforeValidator, Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from lgsf.config.names import imported_title
-from lgsf.system.settings import Name, PlainPath, Seed, Settings, Title
+from lgsf.system.settings import ListOf, Name, PlainPath, Seed, Settings, Title
 
 
 def _listed(value: Any) -> Any:
@@ -39,12 +39,7 @@ class Import(Settings):
     title: Title | None = Field(None, description="how tables call it; ' (imported)' is added")
     published: Name | None = Field(None, description="its key in config/published.csv")
     dataset: Name | None = Field(None, description="what it was scored on; not needed where run.datasets has one entry")
-    seeds: tuple[Seed, ...] | None = Field(None, description="seed of each file; 0, 1, 2, ... without")
-
-    @field_validator("seeds", mode="before")
-    @classmethod
-    def _as_tuple(cls, value: Any) -> Any:
-        return tuple(value) if isinstance(value, list) else value
+    seeds: ListOf[Seed] | None = Field(None, description="seed of each file; 0, 1, 2, ... without")
 
     @model_validator(mode="after")
     def _a_file_for_each_seed(self) -> Import:

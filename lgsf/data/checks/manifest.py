@@ -10,6 +10,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from lgsf.system.errors import LgsfError
 from lgsf.system.settings import explain
 
+SPLITS = ("train", "dev", "test")
+SPLIT_FILES = ("regions.npy", "region_counts.npy", "images.parquet", "captions.parquet")
+
 
 class _Part(BaseModel):
     """What a source notes beside these keys is its own affair."""

@@ -8,6 +8,7 @@ from pydantic import Field, field_validator
 
 from lgsf.data.scenes.variety import FULL, KINDS, Variety
 from lgsf.data.source import Source
+from lgsf.system.settings import ListOf
 
 Attribute = Literal["shape", "colour", "size", "fill"]
 Relation = Literal["left_of", "right_of", "above", "below", "inside", "next_to"]
@@ -36,10 +37,10 @@ class ScenesSource(Source):
     objects: int = Field(FULL.objects, ge=2, le=FULL.objects, description="the most objects in a picture")
     shapes: int = Field(FULL.shapes, ge=2, le=FULL.shapes, description="how many shapes occur")
     colours: int = Field(FULL.colours, ge=2, le=FULL.colours, description="how many colours occur")
-    named: tuple[Attribute, ...] = Field(
+    named: ListOf[Attribute] = Field(
         ("shape", "colour", "size", "fill"), min_length=1, description="attributes that captions may name"
     )
-    relations: tuple[Relation, ...] = Field(
+    relations: ListOf[Relation] = Field(
         ("left_of", "right_of", "above", "below", "inside", "next_to"),
         min_length=1,
         description="relations that captions may name",
@@ -48,11 +49,6 @@ class ScenesSource(Source):
         FULL.focused, ge=0, le=5, description="captions of each picture that are false of its twin by construction"
     )
     folds: int = Field(1, ge=1, description="folds of the test protocol")
-
-    @field_validator("named", "relations", mode="before")
-    @classmethod
-    def _lists(cls, value: Any) -> Any:
-        return tuple(value) if isinstance(value, list) else value
 
     @field_validator("named", mode="after")
     @classmethod

@@ -29,7 +29,8 @@ use rule * from lgsf
 def deploy(folder: Path) -> list[Path]:
     """Write a Snakefile, the configurations and the profiles into `folder`; returns what was written.
 
-    Raises LgsfError where one of these files is there already: nothing of a user's is written over.
+    Raises LgsfError where one of these files is there already and says something else: nothing of a user's is written
+    over. What an interrupted call left says the same, and is gone on from.
     """
     files = {
         folder / "Snakefile": SNAKEFILE.format(snakefile=json.dumps(str((SHIPPED / "workflow/Snakefile").resolve())))
@@ -39,8 +40,8 @@ def deploy(folder: Path) -> list[Path]:
         files[folder / "config" / config.name] = text.replace(f"../{SCHEMA}", str((SHIPPED / SCHEMA).resolve()))
     for profile in sorted((SHIPPED / "workflow/profiles").glob("*/profile.yaml")):
         files[folder / "profiles" / profile.parent.name / profile.name] = profile.read_text(encoding="utf-8")
-    for path in files:
-        if path.exists():
+    for path, text in files.items():
+        if path.exists() and not (path.is_file() and path.read_bytes() == text.encode()):
             raise LgsfError(f"{path} is there already: name a new folder.")
     for path, text in files.items():
         write_text(path, text)

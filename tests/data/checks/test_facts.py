@@ -303,9 +303,11 @@ def test_the_verb_tells_facts_and_warnings_and_runs_carry_them(
     )
     assert line in told
     assert line in (tmp_path / "log").read_text("utf-8")
+    warnings = json.loads((data / "dataset.json").read_text())["warnings"]
+    assert warnings and all(sentence in told for sentence in warnings)
     main(["control", "--kind", "oracle", "--dataset", str(data), "--seed", "0", "--out", str(tmp_path / "run")])
     record = read_json(tmp_path / "run/run.json", hint="run the control")
-    assert record["data"]["warnings"] == json.loads((data / "dataset.json").read_text())["warnings"]
+    assert record["data"]["warnings"] == warnings
     assert record["data"]["splits"]["test"]["checks"]["images_also_in_train"] == 0
 
 

@@ -24,3 +24,14 @@ def test_deploying_writes_over_nothing(tmp_path: Path) -> None:
     with pytest.raises(LgsfError, match=r"config/smoke\.yaml is there already: name a new folder\."):
         deploy(tmp_path)
     assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["smoke.yaml"]
+
+
+def test_an_interrupted_deployment_is_gone_on_from(tmp_path: Path) -> None:
+    whole = {path: path.read_bytes() for path in deploy(tmp_path / "new")}
+    for path in list(whole)[::2]:  # a kill leaves some files, each of them whole
+        path.unlink()
+    deploy(tmp_path / "new")
+    assert {path: path.read_bytes() for path in whole} == whole
+    (tmp_path / "new/config/smoke.yaml").write_text("mine")
+    with pytest.raises(LgsfError, match=r"config/smoke\.yaml is there already"):
+        deploy(tmp_path / "new")
