@@ -9,6 +9,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from lgsf.models.base import Parameters
+from lgsf.models.kernels import forms
 from lgsf.models.kernels.gru import RaggedGRU
 from lgsf.models.pretrained import WordVectors
 
@@ -83,8 +84,10 @@ class GRUEncoder(nn.Module):
 
     def forward(self, tokens: Tensor, mask: Tensor) -> Tensor:
         """(n, n_words) int64, (n, n_words) bool, valid words first -> (n, n_words, dim), zero on padding."""
+        if not forms.blocked(self.embed.weight):
+            return self.rnn.look_up(self.embed.weight, tokens, mask)
         words, index = torch.unique(tokens, return_inverse=True)
-        return self.rnn.look_up(self.embed(words), index, mask.sum(1).tolist())
+        return self.rnn.look_up(self.embed(words), index, mask)
 
 
 class BiGRUEncoder(GRUEncoder):

@@ -1,0 +1,179 @@
+"""What a training step asks of a GPU, counted without one: kernel launches, bytes moved, uploads, waits.
+
+The step runs on torch's `meta` device, whose tensors have shapes and no values. It takes the path of an accelerator
+(lgsf.models.kernels.forms), and whatever would make the host wait for a value cannot work there, so a step that ends
+has no wait in it. Every operation that reaches the dispatcher and is neither a view nor an allocation counts as one
+launch. That is what the host issues: a call of cuDNN or a fused optimizer counts once, and may be several kernels.
+"""
+
+from __future__ import annotations
+
+import traceback
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import torch
+from torch import Tensor
+from torch.overrides import TorchFunctionMode
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_iter
+
+ROOT = Path(__file__).resolve().parents[2]
+META = torch.device("meta")
+ALLOCATIONS = frozenset(["empty", "empty_like", "empty_strided", "new_empty", "new_empty_strided", "resize_"])
+GATHERS = frozenset(["embedding", "index", "index_select", "gather"])  # read what they write, not all of their source
+VIEWS = frozenset(["_unsafe_view", "_reshape_alias", "lift_fresh"])  # beside those whose schema says so
+
+
+class Launches(TorchDispatchMode):
+    """Counts while it is entered.
+
+    operations, lines  launches by operation, and by the line of the project that caused them
+    moved              bytes that operations read and write, by operation
+    uploads            tensors that came from the host, by line
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.operations: Counter[str] = Counter()
+        self.lines: Counter[str] = Counter()
+        self.moved: Counter[str] = Counter()
+        self.uploads: Counter[str] = Counter()
+        self._fused = False
+
+    @property
+    def launches(self) -> int:
+        return self.operations.total()
+
+    @property
+    def bytes(self) -> int:
+        return self.moved.total()
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        out = func(*args, **kwargs)
+        given = [x for x in tree_iter((args, kwargs)) if isinstance(x, Tensor)]
+        made = [x for x in tree_iter(out) if isinstance(x, Tensor)]
+        if not self._fused and any(x.device == META for x in (*given, *made)):
+            self._look(func, args, kwargs, given, made)
+        return out
+
+    def _look(self, func: Any, args: Any, kwargs: Any, given: list[Tensor], made: list[Tensor]) -> None:
+        name = func._schema.name.partition("::")[2]
+        if any(x.device.type == "cpu" and x.ndim for x in given):
+            self.uploads[_line()] += 1
+        elif name in ALLOCATIONS or _is_view(func, name):
+            return
+        self.count(name, _moved(func, name, args, kwargs, given, made))
+
+    def count(self, name: str, moved: int) -> None:
+        """One launch of `name` that moves so many bytes."""
+        self.operations[name] += 1
+        self.lines[_line()] += 1
+        self.moved[name] += moved
+
+    @contextmanager
+    def fused(self, name: str, tensors: list[Tensor]) -> Iterator[None]:
+        """What happens inside is one launch that reads or writes each of `tensors` once."""
+        self._fused, before = True, self._fused
+        try:
+            yield
+        finally:
+            self._fused = before
+        self.count(name, sum(map(_size, tensors)))
+
+
+def _is_view(func: Any, name: str) -> bool:
+    returned = [r.alias_info for r in func._schema.returns if r.alias_info is not None]
+    return name in VIEWS or any(not alias.is_write for alias in returned)
+
+
+def _moved(func: Any, name: str, args: Any, kwargs: Any, given: list[Tensor], made: list[Tensor]) -> int:
+    """Bytes that a kernel reads and writes at least once."""
+    if name in GATHERS:
+        return 2 * sum(map(_size, made))
+    if not func._schema.is_mutable:
+        return sum(map(_size, (*given, *made)))
+    written = [
+        x
+        for place, argument in enumerate(func._schema.arguments)
+        if argument.alias_info is not None and argument.alias_info.is_write
+        for x in tree_iter(args[place] if place < len(args) else kwargs.get(argument.name))
+        if isinstance(x, Tensor)
+    ]
+    only_written = name in ("copy_", "fill_", "zero_") or "out" in func._overloadname or "grad_input" in kwargs
+    return sum(map(_size, given)) + (0 if only_written else sum(map(_size, written)))
+
+
+def _size(x: Tensor) -> int:
+    """Bytes of memory behind `x`; what is expanded counts once."""
+    entries = 1
+    for size, stride in zip(x.shape, x.stride(), strict=True):
+        entries *= size if stride or size == 0 else 1
+    return entries * x.element_size()
+
+
+def _line() -> str:
+    """The innermost line of the project on the stack."""
+    for frame in reversed(traceback.extract_stack()):
+        path = Path(frame.filename)
+        if path.is_relative_to(ROOT / "lgsf") or path.is_relative_to(ROOT / "baselines"):
+            return f"{path.relative_to(ROOT)}:{frame.lineno}"
+    return "gradient of torch's own operations"
+
+
+class _LibraryCalls(TorchFunctionMode):
+    """`torch.gru` over packed sequences as on CUDA: one call of cuDNN forward and one backward."""
+
+    def __init__(self, counter: Launches) -> None:
+        super().__init__()
+        self.counter = counter
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if getattr(func, "__name__", "") == "gru" and len(args) == 9:
+            rows, counts, state, weights = args[:4]
+            assert counts.device.type == "cpu"  # cuDNN reads them before it starts
+            return _Recurrent.apply(self.counter, rows, state, *weights), state
+        return func(*args, **(kwargs or {}))
+
+
+class _Recurrent(torch.autograd.Function):
+    """The shapes of a recurrent layer; between its calls cuDNN keeps four numbers of every state."""
+
+    @staticmethod
+    def forward(ctx: Any, counter: Launches, rows: Tensor, state: Tensor, *weights: Tensor) -> Tensor:
+        ways, _, dim = state.shape
+        with counter.fused("_cudnn_rnn", []):
+            out, kept = rows.new_empty(len(rows), ways * dim), rows.new_empty(len(rows), ways * 4 * dim)
+        counter.moved["_cudnn_rnn"] += sum(map(_size, (rows, *weights, out, kept)))
+        ctx.save_for_backward(rows, out, kept, *weights)
+        ctx.counter = counter
+        return out
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> Any:  # type: ignore[override]
+        rows, out, kept, *weights = ctx.saved_tensors
+        with ctx.counter.fused("_cudnn_rnn_backward", [grad, rows, out, kept, *weights, rows, *weights]):
+            return None, torch.empty_like(rows), None, *map(torch.empty_like, weights)
+
+
+@contextmanager
+def counted() -> Iterator[Launches]:
+    """A counter that is at work, with the library calls and fused operations that CUDA has."""
+    counter = Launches()
+    with ExitStack() as stack:
+        for name in _SUPPORTED:
+            stack.enter_context(mock.patch(name, lambda *_: ["meta", "cuda", "cpu"]))
+        stack.enter_context(counter)
+        stack.enter_context(_LibraryCalls(counter))
+        yield counter
+
+
+_SUPPORTED = (
+    "torch.utils._foreach_utils._get_foreach_kernels_supported_devices",
+    "torch.optim.optimizer._get_fused_kernels_supported_devices",
+)
