@@ -26,6 +26,7 @@ from lgsf.models.base import DataSpec, Encoded, Parameters, Progress
 from lgsf.models.graph.gat import NO_BOXES, GraphBlock, GraphParameters, build_edges
 from lgsf.models.initial import Initializer
 from lgsf.models.interaction import InteractionParameters, SampleInteraction
+from lgsf.models.kernels import forms
 from lgsf.models.layers.encoders import RegionEncoder, l2_normalize
 from lgsf.models.layers.losses import hinge_triplet
 from lgsf.models.layers.pooling import MeanPooling, build_pooling
@@ -134,19 +135,36 @@ class LGSF(TextMethod):
         """
         v, u = images.vector, texts.vector
         assert v is not None and u is not None
-        plain, terms = self._pair_loss(v, u, batch.image_ids, hardest=progress.hardest)
-        if self.interaction is None:
-            return plain, terms
-        active = progress.fraction >= self.options.interaction.start
-        terms["interaction_active"] = plain.new_tensor(float(active))
+        active = self.interaction is not None and progress.fraction >= self.options.interaction.start
+        pairs = [(v, u)]
+        if self.interaction is not None and active:
+            enhanced_v, enhanced_u = self.interaction(torch.stack([v, u]))
+            cross, both = [(v, enhanced_u), (enhanced_v, u)], [(enhanced_v, enhanced_u)]
+            pairs += {"cross": cross, "enhanced": both, "all": cross + both}[self.options.interaction.pairs]
+        losses, terms = self._pair_losses(pairs, batch.image_ids, hardest=progress.hardest)
+        if self.interaction is not None:
+            terms["interaction_active"] = torch.full((), float(active), device=v.device)
         if not active:
-            return plain, terms
-        enhanced_v, enhanced_u = self.interaction(torch.stack([v, u]))
-        cross, both = [(v, enhanced_u), (enhanced_v, u)], [(enhanced_v, enhanced_u)]
-        pairs = {"cross": cross, "enhanced": both, "all": cross + both}[self.options.interaction.pairs]
-        others = [self._pair_loss(a, b, batch.image_ids, hardest=progress.hardest)[0] for a, b in pairs]
+            return losses[0], terms
         weight = self.options.interaction.weight
-        return torch.stack([plain, *(weight * other for other in others)]).sum() / (1 + weight * len(others)), terms
+        if isinstance(losses, Tensor):
+            total = torch.lerp(losses[0], losses.sum(), weight)
+        else:
+            plain, *others = losses
+            total = torch.stack([plain, *(weight * other for other in others)]).sum()
+        return total / (1 + weight * (len(losses) - 1)), terms
+
+    def _pair_losses(
+        self, pairs: list[tuple[Tensor, Tensor]], image_ids: Tensor, *, hardest: bool
+    ) -> tuple[list[Tensor] | Tensor, dict[str, Tensor]]:
+        """L of each pair of embeddings, and what to log of the first; on an accelerator all pairs at once."""
+        loss = partial(self._pair_loss, image_ids=image_ids, hardest=hardest)
+        if len(pairs) == 1 or forms.blocked(image_ids):
+            each = [loss(v, u) for v, u in pairs]
+            return [value for value, _ in each], each[0][1]
+        left, right = (torch.stack(side) for side in zip(*pairs, strict=True))
+        values, terms = torch.vmap(loss)(left, right)
+        return values, {name: term[0] for name, term in terms.items()}
 
     def _relate(self, x: Tensor, regions: Tensor, mask: Tensor, boxes: Tensor | None) -> tuple[Tensor, list[Tensor]]:
         """Regions x after the graph (n, n_regions, width), and each layer's attention."""

@@ -8,10 +8,12 @@ launch. That is what the host issues: a call of cuDNN or a fused optimizer count
 
 from __future__ import annotations
 
+import inspect
 import traceback
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -22,10 +24,13 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_iter
 
+from lgsf.models.kernels import forms
+
 ROOT = Path(__file__).resolve().parents[2]
 META = torch.device("meta")
 ALLOCATIONS = frozenset(["empty", "empty_like", "empty_strided", "new_empty", "new_empty_strided", "resize_"])
 GATHERS = frozenset(["embedding", "index", "index_select", "gather"])  # read what they write, not all of their source
+FUSED = {"plain_scores": 1, "plain_gradient": 4}  # kernels of what is compiled on CUDA
 VIEWS = frozenset(["_unsafe_view", "_reshape_alias", "lift_fresh"])  # beside those whose schema says so
 
 
@@ -127,7 +132,7 @@ def _line() -> str:
 
 
 class _LibraryCalls(TorchFunctionMode):
-    """`torch.gru` over packed sequences as on CUDA: one call of cuDNN forward and one backward."""
+    """What torch runs otherwise on CUDA: `torch.gru` over packed steps is one call of cuDNN, dropout is one kernel."""
 
     def __init__(self, counter: Launches) -> None:
         super().__init__()
@@ -138,6 +143,10 @@ class _LibraryCalls(TorchFunctionMode):
             rows, counts, state, weights = args[:4]
             assert counts.device.type == "cpu"  # cuDNN reads them before it starts
             return _Recurrent.apply(self.counter, rows, state, *weights), state
+        if func is torch.nn.functional.dropout:
+            given = inspect.signature(func).bind(*args, **(kwargs or {})).arguments
+            if given["p"] > 0 and given.get("training", True):
+                return torch.native_dropout(given["input"], given["p"], True)[0]
         return func(*args, **(kwargs or {}))
 
 
@@ -161,6 +170,16 @@ class _Recurrent(torch.autograd.Function):
             return None, torch.empty_like(rows), None, *map(torch.empty_like, weights)
 
 
+def _run_fused(counter: Launches, function: Callable[..., Any], *tensors: Tensor) -> Any:
+    """A function that is compiled on CUDA: as many kernels as FUSED says, which read and write what goes in and out."""
+    with counter.fused(function.__name__, list(tensors)):
+        out = function(*tensors)
+    counter.moved[function.__name__] += sum(_size(x) for x in tree_iter(out))
+    for _ in range(FUSED[function.__name__] - 1):
+        counter.count(function.__name__, 0)
+    return out
+
+
 @contextmanager
 def counted() -> Iterator[Launches]:
     """A counter that is at work, with the library calls and fused operations that CUDA has."""
@@ -168,6 +187,7 @@ def counted() -> Iterator[Launches]:
     with ExitStack() as stack:
         for name in _SUPPORTED:
             stack.enter_context(mock.patch(name, lambda *_: ["meta", "cuda", "cpu"]))
+        stack.enter_context(mock.patch.object(forms, "run_fused", partial(_run_fused, counter)))
         stack.enter_context(counter)
         stack.enter_context(_LibraryCalls(counter))
         yield counter

@@ -6,12 +6,19 @@ launch of 5 to 10 microseconds. The forms are equal to rounding; tests run the s
 
 from __future__ import annotations
 
+import logging
+import os
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import Any
+from functools import cache
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
+
+logger = logging.getLogger(__name__)
+T = TypeVar("T")
 
 
 def blocked(x: Tensor) -> bool:
@@ -51,3 +58,36 @@ def unique_indices() -> Iterator[None]:
         yield
     finally:
         torch.set_deterministic_debug_mode(mode)
+
+
+def fusible(x: Tensor) -> bool:
+    """Whether `run_fused` makes one kernel of a function on the device of `x`; a CPU's forms are written out instead."""
+    return x.device.type == "meta" or (x.device.type == "cuda" and _compiler_works())
+
+
+def run_fused(function: Callable[..., T], *tensors: Tensor) -> T:
+    """`function` of tensors, compiled on a GPU: what is large in it is never written to memory."""
+    return _compiled(function)(*tensors) if tensors[0].device.type == "cuda" else function(*tensors)
+
+
+@cache
+def _compiled(function: Callable[..., T]) -> Callable[..., T]:
+    from torch._inductor import config
+
+    # Kernels that are picked by timing them differ from run to run in their last bits.
+    options = {"deterministic": True} if hasattr(config, "deterministic") else {}
+    return torch.compile(function, dynamic=True, options=options)
+
+
+@cache
+def _compiler_works() -> bool:
+    """torch.compile needs Triton, which comes with torch for CUDA, and a C compiler; said once where it has none."""
+    from torch.utils._triton import has_triton
+
+    found = [name for name in (os.environ.get("CC"), "cc", "gcc", "clang") if name and shutil.which(name)]
+    if missing := [what for what, there in (("Triton", has_triton()), ("a C compiler", found)) if not there]:
+        logger.warning(
+            "%s not found, so graph attention runs region by region: the same function in many small launches; "
+            "install it for speed.", " and ".join(missing),
+        )  # fmt: skip
+    return not missing

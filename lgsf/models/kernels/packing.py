@@ -33,13 +33,13 @@ class Packing:
     counts: Tensor | None = None
 
     @staticmethod
-    def of(places: Tensor, mask: Tensor, device: torch.device, counts: Tensor | None = None) -> Packing:
-        """From `places` and the mask (n, length) on the host."""
+    def of(places: Tensor, mask: Tensor, counts: Tensor | None = None) -> Packing:
+        """From `places` on the host and the mask (n, length) on its device."""
         rows = torch.zeros(mask.numel(), dtype=torch.long)
         rows[places] = torch.arange(len(places))
         with torch.inference_mode(False):  # what evaluation made may serve a training step
-            both = upload(torch.cat([places, rows]), device)
-            return Packing(both[: len(places)], both[len(places) :], upload(~mask, device).unsqueeze(2), counts)
+            both = upload(torch.cat([places, rows]), mask.device)
+            return Packing(both[: len(places)], both[len(places) :], ~mask.unsqueeze(2), counts)
 
 
 _samples, _steps = WeakIdKeyDictionary(), WeakIdKeyDictionary()
@@ -48,8 +48,7 @@ _samples, _steps = WeakIdKeyDictionary(), WeakIdKeyDictionary()
 def by_sample(mask: Tensor) -> Packing:
     """The valid entries of mask (n, length) in their order: sample after sample."""
     if mask not in _samples:
-        host = on_host(mask)
-        _samples[mask] = Packing.of(host.flatten().nonzero().squeeze(1), host, mask.device)
+        _samples[mask] = Packing.of(on_host(mask).flatten().nonzero().squeeze(1), mask)
     found: Packing = _samples[mask]
     return found
 
@@ -59,7 +58,7 @@ def by_step(mask: Tensor) -> Packing:
     if mask not in _steps:
         host = on_host(mask)
         places, counts = steps(host.sum(1), host.shape[1])
-        _steps[mask] = Packing.of(places, host, mask.device, counts)
+        _steps[mask] = Packing.of(places, mask, counts)
     found: Packing = _steps[mask]
     return found
 

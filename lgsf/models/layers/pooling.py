@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -64,14 +64,15 @@ class GeneralizedPooling(nn.Module):
     def weights(self, longest: int) -> Tensor:
         """(longest, longest) float32: row l - 1 weighs the ranks of a sample with l fragments and sums to 1."""
         with forms.float32_island(self.linear.weight):
-            states, mask = self._states(longest)
-            logits = self.linear(states).squeeze(2).masked_fill(~mask, -math.inf)
+            states, ranks = self._states(longest)
+            logits = self.linear(states).squeeze(2).masked_fill(ranks.beyond, -math.inf)
             return torch.softmax(logits / GPO_TEMPERATURE, dim=1)
 
-    def _states(self, longest: int) -> tuple[Tensor, Tensor]:
-        """(longest, longest, GPO_DIM) float32, row l - 1 for l fragments, and which ranks it has, (longest, longest)."""
-        positions, ranks, mask = _ranks(longest, self.linear.weight.device)
-        return self.gru.look_up(positions.to(self.linear.weight.dtype), ranks, mask), mask
+    def _states(self, longest: int) -> tuple[Tensor, _Ranks]:
+        """(longest, longest, GPO_DIM) float32, row l - 1 for l fragments, and which ranks those have."""
+        weight = self.linear.weight
+        ranks = _Ranks.of(longest, weight.device)
+        return self.gru.look_up(ranks.positions.to(weight.dtype), ranks.index, ranks.mask), ranks
 
     @torch.no_grad()
     def _lean(self, lean: float) -> None:
@@ -135,18 +136,30 @@ class _SortedSum(torch.autograd.Function):
         return grad_fragments, None, torch.bmm(values.transpose(0, 1), grad.unsqueeze(2)).squeeze(2)
 
 
-@lru_cache(maxsize=512)
-def _ranks(longest: int, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
-    """What the pooling weights of all lengths up to `longest` are made from, on `device` once and for all.
+class _Ranks(NamedTuple):
+    """What the pooling weights of all lengths up to the longest are made from.
 
-    positions (longest, GPO_DIM) float32; ranks and their mask (longest, longest), row l - 1 for l fragments.
+    positions  (longest, GPO_DIM) float32
+    index      (longest, longest) int64, the ranks 0, 1, ... in every row
+    mask       (longest, longest) bool, row l - 1 is True for the ranks of l fragments;  beyond  its opposite
     """
-    ranks = torch.arange(longest, device="cpu")
-    mask = ranks <= ranks.unsqueeze(1)
-    with torch.inference_mode(False):  # what evaluation made may serve a training step
-        constants = (_positions(longest), ranks.expand(longest, -1).contiguous(), mask)
-        positions, index, there = (upload(constant, device) for constant in constants)
-    return positions, index, remember(there, mask)
+
+    positions: Tensor
+    index: Tensor
+    mask: Tensor
+    beyond: Tensor
+
+    @staticmethod
+    @lru_cache(maxsize=512)
+    def of(longest: int, device: torch.device) -> _Ranks:
+        """On `device`, once and for all."""
+        ranks = torch.arange(longest, device="cpu")
+        mask = ranks <= ranks.unsqueeze(1)
+        with torch.inference_mode(False):  # what evaluation made may serve a training step
+            constants = (_positions(longest), ranks.expand(longest, -1).contiguous(), mask, ~mask)
+            made = _Ranks(*(upload(constant, device) for constant in constants))
+        remember(made.mask, mask)
+        return made
 
 
 def _positions(length: int) -> Tensor:
