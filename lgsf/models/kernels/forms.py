@@ -19,11 +19,24 @@ from torch import Tensor
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
+_SHARE = 16
+_SMALL_GPU = 24 * 2**30  # what is counted on a device without memory (tests/support/launches.py)
 
 
 def blocked(x: Tensor) -> bool:
     """Whether `x` is worked on in small steps: on a CPU."""
     return x.device.type == "cpu"
+
+
+def memory_mb(x: Tensor, on_cpu: int) -> int:
+    """MiB that intermediate values of one computation may take on the device of `x`: `on_cpu`, or a share of a GPU's.
+
+    The share is of all memory, free or not: sizes of chunks decide the last bits of sums, and a run must repeat itself.
+    """
+    if blocked(x):
+        return on_cpu
+    total = torch.cuda.get_device_properties(x.device).total_memory if x.device.type == "cuda" else _SMALL_GPU
+    return total // 2**20 // _SHARE
 
 
 def float32_island(x: Tensor) -> AbstractContextManager[Any]:
