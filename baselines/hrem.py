@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from functools import partial
 from typing import ClassVar, Literal
 
 import torch
@@ -28,6 +29,7 @@ from torch.nn import functional as F
 from baselines.weights import PUBLISHED_BERT, UNUSED_BERT, rename
 from lgsf.data.batches.batch import Batch
 from lgsf.models.base import DataSpec, Encoded, Progress
+from lgsf.models.kernels import forms
 from lgsf.models.layers.distance_weighted import distance_weighted_triplet
 from lgsf.models.layers.encoders import l2_normalize
 from lgsf.models.layers.losses import hinge_triplet
@@ -99,16 +101,13 @@ class SampleRelations(nn.Module):
         """Enhanced unit vectors (n_images, dim) and (n_texts, dim), and the KL term."""
         assert images.vector is not None and texts.vector is not None
         connected, relevance = self.relations(images, texts)
-        blocks = {
-            name: (self.options.mask_weight * relevance[name]).masked_fill(~connected[name], -math.inf)
-            for name in relevance
-        }
-        rows = [torch.cat([blocks["i2i"], blocks["i2t"]], 1), torch.cat([blocks["t2i"], blocks["t2t"]], 1)]
+        mask = (self.options.mask_weight * _square(relevance)).masked_fill(~_square(connected), -math.inf)
         samples = torch.cat([images.vector, texts.vector])
-        enhanced = l2_normalize(self.layer(samples.unsqueeze(0), src_mask=torch.cat(rows)).squeeze(0))
+        enhanced = l2_normalize(self.layer(samples.unsqueeze(0), src_mask=mask).squeeze(0))
         guide = torch.exp(-_distances(images.vector, texts.vector)).detach()
         divergence = _divergence(relevance["i2t"], guide) + _divergence(relevance["t2i"], guide.T)
-        return enhanced[: len(images)], enhanced[len(images) :], divergence
+        enhanced_images, enhanced_texts = enhanced.split([len(images), len(texts)])
+        return enhanced_images, enhanced_texts, divergence
 
     def relations(self, images: Encoded, texts: Encoded) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """Who attends to whom (bool) and how relevant it is (float32), each for i2i, t2t, i2t, t2i: (rows, columns)."""
@@ -152,10 +151,18 @@ def fragment_similarities(images: Encoded, texts: Encoded, *, top_k: int) -> tup
 
 def _best_and_mean(values: Tensor, mask: Tensor, k: int) -> tuple[Tensor, Tensor]:
     """The k largest valid values (rows, columns, k), zero where there are fewer, and the mean of the valid ones."""
-    values = F.pad(values.masked_fill(~mask, -math.inf), (0, max(0, k - values.shape[2])), value=-math.inf)
+    values = values.masked_fill(~mask, -math.inf)
+    if k > values.shape[2]:
+        values = F.pad(values, (0, k - values.shape[2]), value=-math.inf)
     best = values.topk(k, dim=2).values
     mean = values.masked_fill(values == -math.inf, 0.0).sum(2) / mask.sum(2)
     return best.masked_fill(best == -math.inf, 0.0), mean
+
+
+def _square(blocks: dict[str, Tensor]) -> Tensor:
+    """The four blocks as one matrix of images, then texts, in rows and columns."""
+    rows = [torch.cat([blocks["i2i"], blocks["i2t"]], 1), torch.cat([blocks["t2i"], blocks["t2t"]], 1)]
+    return torch.cat(rows)
 
 
 def _nearest(values: Tensor, share: float) -> Tensor:
@@ -212,24 +219,37 @@ class HREM(TextMethod):
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """The loss of the plain embeddings, and from `start_step` on those of the enhanced ones and the KL term."""
         assert images.vector is not None and texts.vector is not None
-        loss, terms = self._pair_loss(images.vector, texts.vector, batch, progress)
-        if progress.step < self.options.start_step:
+        started = progress.step >= self.options.start_step
+        at_once = started and not forms.blocked(images.vector)
+        pairs = [(images.vector, texts.vector)]
+        if not at_once:
+            loss, terms = self._pair_loss(*pairs.pop(), batch, progress)
+        if not started:
             return loss, terms
         enhanced_images, enhanced_texts, divergence = self.sample_relations(images, texts)
-        pairs = [(enhanced_images, enhanced_texts)]
+        pairs += [(enhanced_images, enhanced_texts)]
         if self.options.cross_losses:
             pairs += [(images.vector, enhanced_texts), (enhanced_images, texts.vector)]
-        enhanced = torch.stack([self._pair_loss(*pair, batch, progress)[0] for pair in pairs]).sum()
+        if at_once:
+            left, right = (torch.stack(side) for side in zip(*pairs, strict=True))
+            losses, several = self._pair_loss(left, right, batch, progress)
+            loss, enhanced = losses.sum(), (losses.sum() - losses[0]).detach()
+            terms = {name: term[0] for name, term in several.items()}
+        else:
+            enhanced = torch.stack([self._pair_loss(*pair, batch, progress)[0] for pair in pairs]).sum()
+            loss = loss + enhanced
         terms |= {"enhanced": enhanced.detach(), "relevance": divergence.detach()}
-        return loss + enhanced + self.options.relevance_weight * divergence, terms
+        return loss + self.options.relevance_weight * divergence, terms
 
     def _pair_loss(
         self, images: Tensor, texts: Tensor, batch: Batch, progress: Progress
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        scores, margin = images @ texts.T, self.options.margin
+        """The loss of vectors (batch, dim), or the losses of several such pairs (n_pairs, batch, dim)."""
+        scores, margin = images @ texts.mT, self.options.margin
         if self.options.loss == "hinge":
-            loss, terms, _ = hinge_triplet(scores, batch.image_ids, margin=margin, hardest=progress.hardest)
-            return loss, terms
+            hinge = partial(hinge_triplet, image_ids=batch.image_ids, margin=margin, hardest=progress.hardest)
+            one = lambda matrix: hinge(matrix)[:2]  # noqa: E731
+            return one(scores) if scores.ndim == 2 else torch.vmap(one)(scores)
         return distance_weighted_triplet(scores, batch.image_ids, margin=margin, farthest=self.options.farthest)
 
 

@@ -8,7 +8,6 @@ launch. That is what the host issues: a call of cuDNN or a fused optimizer count
 
 from __future__ import annotations
 
-import inspect
 import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -20,6 +19,7 @@ from unittest import mock
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_iter
@@ -131,8 +131,8 @@ def _line() -> str:
     return "gradient of torch's own operations"
 
 
-class _LibraryCalls(TorchFunctionMode):
-    """What torch runs otherwise on CUDA: `torch.gru` over packed steps is one call of cuDNN, dropout is one kernel."""
+class _Recurrence(TorchFunctionMode):
+    """`torch.gru` over packed steps as on CUDA: one call of cuDNN forward and one backward."""
 
     def __init__(self, counter: Launches) -> None:
         super().__init__()
@@ -143,11 +143,46 @@ class _LibraryCalls(TorchFunctionMode):
             rows, counts, state, weights = args[:4]
             assert counts.device.type == "cpu"  # cuDNN reads them before it starts
             return _Recurrent.apply(self.counter, rows, state, *weights), state
-        if func is torch.nn.functional.dropout:
-            given = inspect.signature(func).bind(*args, **(kwargs or {})).arguments
-            if given["p"] > 0 and given.get("training", True):
-                return torch.native_dropout(given["input"], given["p"], True)[0]
         return func(*args, **(kwargs or {}))
+
+
+def _dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
+    return torch.native_dropout(input, p, True)[0] if training and p > 0 else input
+
+
+def _attention(counter: Launches, query: Tensor, key: Tensor, value: Tensor, attn_mask: Tensor | None = None,
+               dropout_p: float = 0.0, is_causal: bool = False, **options: Any) -> Tensor:  # fmt: skip
+    attended: Tensor = _Attention.apply(counter, query, key, value, attn_mask)  # type: ignore[no-untyped-call]
+    return attended
+
+
+class _Attention(torch.autograd.Function):
+    """Memory-efficient attention, which torch takes on CUDA for float32 with a mask and dropout.
+
+    Forward pads the mask and attends; backward multiplies and sums the output with its gradient, and takes its kernel
+    and the sum over heads of the mask's gradient. The matrix of all weights is never written.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, counter: Launches, *given: Tensor | None) -> Tensor:
+        query, _, value, mask = given
+        assert query is not None and value is not None
+        with counter.fused("efficient_attention", [x for x in given if x is not None]):
+            out = query.new_empty(*query.shape[:-1], value.shape[-1])
+        if mask is not None:
+            counter.count("efficient_attention", 2 * _size(mask))
+        ctx.save_for_backward(*given, out)
+        ctx.counter = counter
+        return out
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> Any:  # type: ignore[override]
+        *given, out = ctx.saved_tensors
+        with ctx.counter.fused("efficient_attention_backward", [*(x for x in given if x is not None), grad, out]):
+            grads = [None if x is None else torch.empty_like(x) for x in given]
+        for _ in range(3):
+            ctx.counter.count("efficient_attention_backward", _size(grad))
+        return None, *grads
 
 
 class _Recurrent(torch.autograd.Function):
@@ -188,8 +223,10 @@ def counted() -> Iterator[Launches]:
         for name in _SUPPORTED:
             stack.enter_context(mock.patch(name, lambda *_: ["meta", "cuda", "cpu"]))
         stack.enter_context(mock.patch.object(forms, "run_fused", partial(_run_fused, counter)))
+        stack.enter_context(mock.patch.object(F, "dropout", _dropout))
+        stack.enter_context(mock.patch.object(F, "scaled_dot_product_attention", partial(_attention, counter)))
         stack.enter_context(counter)
-        stack.enter_context(_LibraryCalls(counter))
+        stack.enter_context(_Recurrence(counter))
         yield counter
 
 
