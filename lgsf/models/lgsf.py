@@ -135,36 +135,28 @@ class LGSF(TextMethod):
         """
         v, u = images.vector, texts.vector
         assert v is not None and u is not None
+        loss = partial(self._pair_loss, image_ids=batch.image_ids, hardest=progress.hardest)
         active = self.interaction is not None and progress.fraction >= self.options.interaction.start
-        pairs = [(v, u)]
-        if self.interaction is not None and active:
+        at_once = active and not forms.blocked(v)
+        if not at_once:  # the order in which losses come to be decides the last bits of their gradients' sums
+            plain, terms = loss(v, u)
+        if self.interaction is None:
+            return plain, terms
+        if active:
             enhanced_v, enhanced_u = self.interaction(torch.stack([v, u]))
             cross, both = [(v, enhanced_u), (enhanced_v, u)], [(enhanced_v, enhanced_u)]
-            pairs += {"cross": cross, "enhanced": both, "all": cross + both}[self.options.interaction.pairs]
-        losses, terms = self._pair_losses(pairs, batch.image_ids, hardest=progress.hardest)
-        if self.interaction is not None:
-            terms["interaction_active"] = torch.full((), float(active), device=v.device)
-        if not active:
-            return losses[0], terms
-        weight = self.options.interaction.weight
-        if isinstance(losses, Tensor):
-            total = torch.lerp(losses[0], losses.sum(), weight)
-        else:
-            plain, *others = losses
-            total = torch.stack([plain, *(weight * other for other in others)]).sum()
-        return total / (1 + weight * (len(losses) - 1)), terms
-
-    def _pair_losses(
-        self, pairs: list[tuple[Tensor, Tensor]], image_ids: Tensor, *, hardest: bool
-    ) -> tuple[list[Tensor] | Tensor, dict[str, Tensor]]:
-        """L of each pair of embeddings, and what to log of the first; on an accelerator all pairs at once."""
-        loss = partial(self._pair_loss, image_ids=image_ids, hardest=hardest)
-        if len(pairs) == 1 or forms.blocked(image_ids):
-            each = [loss(v, u) for v, u in pairs]
-            return [value for value, _ in each], each[0][1]
-        left, right = (torch.stack(side) for side in zip(*pairs, strict=True))
-        values, terms = torch.vmap(loss)(left, right)
-        return values, {name: term[0] for name, term in terms.items()}
+            pairs = {"cross": cross, "enhanced": both, "all": cross + both}[self.options.interaction.pairs]
+            weight = self.options.interaction.weight
+            if at_once:
+                left, right = (torch.stack(side) for side in zip((v, u), *pairs, strict=True))
+                losses, several = torch.vmap(loss)(left, right)
+                total = torch.lerp(losses[0], losses.sum(), weight)
+                terms = {name: term[0] for name, term in several.items()}
+            else:
+                total = torch.stack([plain, *(weight * loss(*pair)[0] for pair in pairs)]).sum()
+            plain = total / (1 + weight * len(pairs))
+        terms["interaction_active"] = torch.full((), float(active), device=v.device)
+        return plain, terms
 
     def _relate(self, x: Tensor, regions: Tensor, mask: Tensor, boxes: Tensor | None) -> tuple[Tensor, list[Tensor]]:
         """Regions x after the graph (n, n_regions, width), and each layer's attention."""
