@@ -82,8 +82,10 @@ class FragmentRelations(nn.Module):
     def forward(self, fragments: Tensor, mask: Tensor) -> Tensor:
         """(n, length, dim) float32, (n, length) bool -> unit vectors (n, dim)."""
         related = self.layer(fragments, src_key_padding_mask=~mask)
-        vector = self.share * self.plain(fragments, mask) + (1 - self.share) * self.related(related, mask)
-        return l2_normalize(vector)
+        plain, related = self.plain(fragments, mask), self.related(related, mask)
+        if forms.blocked(plain):
+            return l2_normalize(self.share * plain + (1 - self.share) * related)
+        return l2_normalize(torch.lerp(related, plain, self.share))
 
 
 class SampleRelations(nn.Module):
@@ -105,7 +107,8 @@ class SampleRelations(nn.Module):
         samples = torch.cat([images.vector, texts.vector])
         enhanced = l2_normalize(self.layer(samples.unsqueeze(0), src_mask=mask).squeeze(0))
         guide = torch.exp(-_distances(images.vector, texts.vector)).detach()
-        divergence = _divergence(relevance["i2t"], guide) + _divergence(relevance["t2i"], guide.T)
+        divergences = forms.both(_divergence, (relevance["i2t"], relevance["t2i"]), (guide, guide.T))
+        divergence = divergences[0] + divergences[1]
         enhanced_images, enhanced_texts = enhanced.split([len(images), len(texts)])
         return enhanced_images, enhanced_texts, divergence
 
@@ -113,16 +116,14 @@ class SampleRelations(nn.Module):
         """Who attends to whom (bool) and how relevant it is (float32), each for i2i, t2t, i2t, t2i: (rows, columns)."""
         assert images.vector is not None and texts.vector is not None
         t2i_best, t2i_mean, i2t_best, i2t_mean = fragment_similarities(images, texts, top_k=self.options.top_k)
-        closeness = {
-            "i2i": images.vector @ images.vector.T,
-            "t2t": texts.vector @ texts.vector.T,
-            "i2t": i2t_mean,
-            "t2i": t2i_mean,
-        }
-        connected = {name: _nearest(values.detach(), self.options.connect_top) for name, values in closeness.items()}
+        share, vectors = self.options.connect_top, (images.vector, texts.vector)
+        within = forms.both(lambda x: _nearest((x @ x.mT).detach(), share), vectors)
+        across = forms.both(lambda x: _nearest(x, share), (i2t_mean, t2i_mean))
+        closeness = forms.both(lambda x: torch.exp(-_distances(x, x)), vectors)
+        connected = {"i2i": within[0], "t2t": within[1], "i2t": across[0], "t2i": across[1]}
         relevance = {
-            "i2i": torch.exp(-_distances(images.vector, images.vector)),
-            "t2t": torch.exp(-_distances(texts.vector, texts.vector)),
+            "i2i": closeness[0],
+            "t2t": closeness[1],
             "i2t": self.i2t_relevance(i2t_best).squeeze(2) + i2t_mean,
             "t2i": self.t2i_relevance(t2i_best).squeeze(2) + t2i_mean,
         }
@@ -167,8 +168,8 @@ def _square(blocks: dict[str, Tensor]) -> Tensor:
 
 def _nearest(values: Tensor, share: float) -> Tensor:
     """True for the `share` largest of each row, at least one; ties with the last of them included."""
-    k = max(1, int(values.shape[1] * share))
-    return values >= values.topk(k, dim=1).values[:, -1:]
+    k = max(1, int(values.shape[-1] * share))
+    return values >= values.topk(k, dim=-1).values[..., -1:]
 
 
 def _distances(a: Tensor, b: Tensor) -> Tensor:
@@ -177,8 +178,9 @@ def _distances(a: Tensor, b: Tensor) -> Tensor:
 
 
 def _divergence(relevance: Tensor, guide: Tensor) -> Tensor:
-    """KL(softmax(relevance) || softmax(guide)) of rows, mean over rows."""
-    return F.kl_div(guide.log_softmax(1), relevance.softmax(1), reduction="batchmean")
+    """KL(softmax(relevance) || softmax(guide)) of rows, mean over rows: (..., rows, columns) twice -> (...)."""
+    terms = F.kl_div(guide.log_softmax(-1), relevance.softmax(-1), reduction="none")
+    return terms.sum((-2, -1)) / relevance.shape[-2]
 
 
 class HREM(TextMethod):

@@ -22,6 +22,7 @@ from lgsf.system.interrupts import Interrupts
 from lgsf.system.locks import run_lock
 from lgsf.system.project import places
 from lgsf.system.project.closure import ROOT
+from lgsf.training.precision import check_precision
 from lgsf.training.resume import ResumeState
 from lgsf.training.trainer import NotFiniteError, Trainer
 
@@ -38,8 +39,7 @@ def train(*, config: Path, dataset: Path, seed: int, out: Path, interrupts: Inte
     device = torch.device(settings.device)
     if device.type == "cuda" and not torch.cuda.is_available():
         raise LgsfError(f"{config} asks for device 'cuda' and torch finds no GPU: set device: cpu or mend the driver.")
-    if settings.training.precision == "bfloat16" and device.type != "cuda":
-        raise LgsfError(f"{config}: training.precision bfloat16 needs device cuda; use float32 on a CPU.")
+    check_precision(settings.training.precision, device, source=config)
     make_repeatable(device, settings.threads)
     with run_lock(out) as held, nullcontext(interrupts) if interrupts else Interrupts() as stop:
         for path in (config, *local_files(settings.parameters)):

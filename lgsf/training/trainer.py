@@ -36,6 +36,7 @@ from lgsf.system.locks import Held
 from lgsf.system.logs import PROGRESS
 from lgsf.training.finish import Done, publish
 from lgsf.training.optimizer import build_optimizer, set_learning_rate
+from lgsf.training.precision import encoding, products
 from lgsf.training.resume import ResumeState, rng_state, set_rng_state
 
 logger = logging.getLogger(__name__)
@@ -186,13 +187,13 @@ class Trainer:
         options = self.options
         set_learning_rate(self.optimizer, learning_rate(options, step, epoch))
         progress = Progress(step=step, total_steps=self.total_steps, hardest=step >= options.sum_steps)
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=options.precision == "bfloat16"):
+        with encoding(options.precision, self.device):
             images = self.method.encode_images(batch.regions, batch.region_mask, batch.boxes)
             texts = self.method.encode_texts(batch.tokens, batch.token_mask)
-        # Scores and losses stay in float32: bfloat16 has 8 bits, and hardest negatives differ by less.
         loss, terms = self.method.loss(batch, images.float(), texts.float(), progress)
         self.optimizer.zero_grad(set_to_none=True)
-        torch.autograd.backward(loss)
+        with products(options.precision, self.device):
+            torch.autograd.backward(loss)
         norm = torch.nn.utils.clip_grad_norm_(self.method.parameters(), options.clip_norm)
         self.optimizer.step()
         return {"loss": loss.detach(), "grad_norm": norm.detach(), **terms}

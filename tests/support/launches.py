@@ -8,7 +8,7 @@ launch. That is what the host issues: a call of cuDNN or a fused optimizer count
 
 from __future__ import annotations
 
-import traceback
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -20,13 +20,14 @@ from unittest import mock
 import torch
 from torch import Tensor
 from torch.nn import functional as F
-from torch.overrides import TorchFunctionMode
+from torch.nn.modules import rnn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_iter
 
 from lgsf.models.kernels import forms
 
 ROOT = Path(__file__).resolve().parents[2]
+_OURS = (str(ROOT / "lgsf"), str(ROOT / "baselines"))
 META = torch.device("meta")
 ALLOCATIONS = frozenset(["empty", "empty_like", "empty_strided", "new_empty", "new_empty_strided", "resize_"])
 GATHERS = frozenset(["embedding", "index", "index_select", "gather"])  # read what they write, not all of their source
@@ -124,26 +125,19 @@ def _size(x: Tensor) -> int:
 
 def _line() -> str:
     """The innermost line of the project on the stack."""
-    for frame in reversed(traceback.extract_stack()):
-        path = Path(frame.filename)
-        if path.is_relative_to(ROOT / "lgsf") or path.is_relative_to(ROOT / "baselines"):
-            return f"{path.relative_to(ROOT)}:{frame.lineno}"
+    frame = sys._getframe(1)
+    while frame is not None:
+        path = frame.f_code.co_filename
+        if path.startswith(_OURS):
+            return f"{path.removeprefix(str(ROOT))[1:]}:{frame.f_lineno}"
+        frame = frame.f_back
     return "gradient of torch's own operations"
 
 
-class _Recurrence(TorchFunctionMode):
-    """`torch.gru` over packed steps as on CUDA: one call of cuDNN forward and one backward."""
-
-    def __init__(self, counter: Launches) -> None:
-        super().__init__()
-        self.counter = counter
-
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        if getattr(func, "__name__", "") == "gru" and len(args) == 9:
-            rows, counts, state, weights = args[:4]
-            assert counts.device.type == "cpu"  # cuDNN reads them before it starts
-            return _Recurrent.apply(self.counter, rows, state, *weights), state
-        return func(*args, **(kwargs or {}))
+def _gru(counter: Launches, rows: Tensor, counts: Tensor, state: Tensor, weights: list[Tensor], *_: Any) -> Any:
+    """Packed steps: one call of cuDNN forward and one backward."""
+    assert counts.device.type == "cpu"  # cuDNN reads them before it starts
+    return _Recurrent.apply(counter, rows, state, *weights), state  # type: ignore[no-untyped-call]
 
 
 def _dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
@@ -223,10 +217,10 @@ def counted() -> Iterator[Launches]:
         for name in _SUPPORTED:
             stack.enter_context(mock.patch(name, lambda *_: ["meta", "cuda", "cpu"]))
         stack.enter_context(mock.patch.object(forms, "run_fused", partial(_run_fused, counter)))
+        stack.enter_context(mock.patch.object(rnn._VF, "gru", partial(_gru, counter), create=True))
         stack.enter_context(mock.patch.object(F, "dropout", _dropout))
         stack.enter_context(mock.patch.object(F, "scaled_dot_product_attention", partial(_attention, counter)))
         stack.enter_context(counter)
-        stack.enter_context(_Recurrence(counter))
         yield counter
 
 

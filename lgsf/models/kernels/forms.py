@@ -73,6 +73,17 @@ def unique_indices() -> Iterator[None]:
         torch.set_deterministic_debug_mode(mode)
 
 
+def both(function: Callable[..., Tensor], *pairs: tuple[Tensor, Tensor]) -> tuple[Tensor, ...]:
+    """`function` of the first of each pair, and of the second; in one go on an accelerator, if they have one shape.
+
+    It must take leading axes.
+    """
+    if blocked(pairs[0][0]) or any(one.shape != other.shape for one, other in pairs):
+        first, second = (function(*side) for side in zip(*pairs, strict=True))
+        return first, second
+    return function(*map(torch.stack, pairs)).unbind()
+
+
 def fusible(x: Tensor) -> bool:
     """Whether `run_fused` makes one kernel of a function on the device of `x`; a CPU's forms are written out instead."""
     return x.device.type == "meta" or (x.device.type == "cuda" and _compiler_works())

@@ -43,8 +43,8 @@ def _one_direction(
 ) -> Tensor:
     anchors, matches = pairs
     with torch.no_grad():
-        weights = log_weights(scores, sphere_dim)
-        distance = (2 - 2 * scores).clamp(min=0).sqrt()
+        squared = 2 - 2 * scores
+        weights, distance = _log_weights(squared, sphere_dim), squared.clamp(min=0).sqrt()
         weights = weights.masked_fill(positive | (distance >= farthest), -math.inf).index_select(-2, anchors)
         reachable = (weights > -math.inf).any(-1)
         # The largest of weight / exponential noise is a draw in proportion to the weights.
@@ -60,6 +60,10 @@ def _one_direction(
 
 def log_weights(scores: Tensor, sphere_dim: int) -> Tensor:
     """Log of the inverse density of pairwise distances on the unit sphere (equation 2 of the paper), up to a constant."""
-    distance = (2 - 2 * scores).clamp(min=NEAREST**2).sqrt()
+    return _log_weights(2 - 2 * scores, sphere_dim)
+
+
+def _log_weights(squared: Tensor, sphere_dim: int) -> Tensor:
+    distance = squared.clamp(min=NEAREST**2).sqrt()
     cap = (1 - 0.25 * distance.square()).clamp(min=1e-8)  # zero for opposite points
     return (2.0 - sphere_dim) * distance.log() - (sphere_dim - 3.0) / 2 * cap.log()
