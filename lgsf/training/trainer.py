@@ -35,6 +35,7 @@ from lgsf.system.interrupts import Interrupts
 from lgsf.system.locks import Held
 from lgsf.system.logs import PROGRESS
 from lgsf.training.finish import Done, publish
+from lgsf.training.memory import full
 from lgsf.training.optimizer import build_optimizer, set_learning_rate
 from lgsf.training.precision import encoding, products
 from lgsf.training.resume import ResumeState, rng_state, set_rng_state
@@ -156,7 +157,7 @@ class Trainer:
         first_step = step = self.done.step
         for batch in self.batches.epoch(epoch):
             interrupts.check()
-            for name, value in self._step(batch.to(self.device), step, epoch).items():
+            for name, value in self._fitting_step(batch, step, epoch).items():
                 sums[name] = sums.get(name, torch.zeros((), device=self.device)) + value
             step += 1
             if self.options.epochs > epoch == 1 and step == CHECK_EVERY:
@@ -181,6 +182,13 @@ class Trainer:
         }  # fmt: skip
         self._report(line)
         return line
+
+    def _fitting_step(self, batch: Batch, step: int, epoch: int) -> dict[str, Tensor]:
+        """`_step` on the device, or LgsfError with what would fit where its memory does not suffice."""
+        try:
+            return self._step(batch.to(self.device), step, epoch)
+        except torch.OutOfMemoryError as error:
+            raise full(error, self.settings, self.method) from None
 
     def _step(self, batch: Batch, step: int, epoch: int) -> dict[str, Tensor]:
         """One optimizer step; returns the detached loss, gradient norm before clipping, and logged terms."""
