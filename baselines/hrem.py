@@ -85,7 +85,7 @@ class FragmentRelations(nn.Module):
         plain, related = self.plain(fragments, mask), self.related(related, mask)
         if forms.blocked(plain):
             return l2_normalize(self.share * plain + (1 - self.share) * related)
-        return l2_normalize(torch.lerp(related, plain, self.share))
+        return l2_normalize(torch.lerp(related.to(plain.dtype), plain, self.share))
 
 
 class SampleRelations(nn.Module):

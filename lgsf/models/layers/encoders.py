@@ -31,6 +31,8 @@ def l2_normalize(x: Tensor, *, dim: int = -1, eps: float = 1e-8) -> Tensor:
     A row whose norm is below `eps` passes unchanged, so that a zero row has a finite value and a finite
     gradient (published codes divide by zero there, or multiply the gradient by 1 / eps).
     """
+    if x.dtype == torch.bfloat16:  # what autocast made; a norm has float32 in every precision
+        x = x.float()
     if not forms.blocked(x):
         unit: Tensor = _UnitLength.apply(x, dim, eps)  # type: ignore[no-untyped-call]
         return unit

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 
 import pytest
@@ -16,20 +14,12 @@ from lgsf.models.base import Method, Progress
 from lgsf.models.graph import edge_scores
 from lgsf.models.kernels import forms
 from lgsf.models.layers.encoders import l2_normalize
+from tests.support.accelerator import accelerator
 from tests.support.every_method import FORMS
 from tests.support.launches import FUSED
 from tests.support.properties import close, encode, ragged_batch, scores
 
 LATE = Progress(step=999_999, total_steps=1_000_000, hardest=True)
-
-
-@contextmanager
-def accelerator() -> Iterator[None]:
-    """Tensors on the CPU take the path of an accelerator; what is compiled there runs as it is written."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(forms, "blocked", lambda x: False)
-        patch.setattr(forms, "fusible", lambda x: True)
-        yield
 
 
 def _step(method: Method, ids: list[int], *, hardest: bool) -> tuple[Tensor, dict[str, Tensor], dict[str, Tensor]]:
