@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from functools import partial
 from typing import ClassVar, Literal
 
 import torch
@@ -28,6 +29,7 @@ from torch.nn import functional as F
 from baselines.weights import PUBLISHED_BERT, UNUSED_BERT, rename
 from lgsf.data.batches.batch import Batch
 from lgsf.models.base import DataSpec, Encoded, Progress
+from lgsf.models.kernels import forms
 from lgsf.models.layers.distance_weighted import distance_weighted_triplet
 from lgsf.models.layers.encoders import l2_normalize
 from lgsf.models.layers.losses import hinge_triplet
@@ -80,8 +82,10 @@ class FragmentRelations(nn.Module):
     def forward(self, fragments: Tensor, mask: Tensor) -> Tensor:
         """(n, length, dim) float32, (n, length) bool -> unit vectors (n, dim)."""
         related = self.layer(fragments, src_key_padding_mask=~mask)
-        vector = self.share * self.plain(fragments, mask) + (1 - self.share) * self.related(related, mask)
-        return l2_normalize(vector)
+        plain, related = self.plain(fragments, mask), self.related(related, mask)
+        if forms.blocked(plain):
+            return l2_normalize(self.share * plain + (1 - self.share) * related)
+        return l2_normalize(torch.lerp(related.to(plain.dtype), plain, self.share))
 
 
 class SampleRelations(nn.Module):
@@ -99,31 +103,27 @@ class SampleRelations(nn.Module):
         """Enhanced unit vectors (n_images, dim) and (n_texts, dim), and the KL term."""
         assert images.vector is not None and texts.vector is not None
         connected, relevance = self.relations(images, texts)
-        blocks = {
-            name: (self.options.mask_weight * relevance[name]).masked_fill(~connected[name], -math.inf)
-            for name in relevance
-        }
-        rows = [torch.cat([blocks["i2i"], blocks["i2t"]], 1), torch.cat([blocks["t2i"], blocks["t2t"]], 1)]
+        mask = (self.options.mask_weight * _square(relevance)).masked_fill(~_square(connected), -math.inf)
         samples = torch.cat([images.vector, texts.vector])
-        enhanced = l2_normalize(self.layer(samples.unsqueeze(0), src_mask=torch.cat(rows)).squeeze(0))
+        enhanced = l2_normalize(self.layer(samples.unsqueeze(0), src_mask=mask).squeeze(0))
         guide = torch.exp(-_distances(images.vector, texts.vector)).detach()
-        divergence = _divergence(relevance["i2t"], guide) + _divergence(relevance["t2i"], guide.T)
-        return enhanced[: len(images)], enhanced[len(images) :], divergence
+        divergences = forms.both(_divergence, (relevance["i2t"], relevance["t2i"]), (guide, guide.T))
+        divergence = divergences[0] + divergences[1]
+        enhanced_images, enhanced_texts = enhanced.split([len(images), len(texts)])
+        return enhanced_images, enhanced_texts, divergence
 
     def relations(self, images: Encoded, texts: Encoded) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """Who attends to whom (bool) and how relevant it is (float32), each for i2i, t2t, i2t, t2i: (rows, columns)."""
         assert images.vector is not None and texts.vector is not None
         t2i_best, t2i_mean, i2t_best, i2t_mean = fragment_similarities(images, texts, top_k=self.options.top_k)
-        closeness = {
-            "i2i": images.vector @ images.vector.T,
-            "t2t": texts.vector @ texts.vector.T,
-            "i2t": i2t_mean,
-            "t2i": t2i_mean,
-        }
-        connected = {name: _nearest(values.detach(), self.options.connect_top) for name, values in closeness.items()}
+        share, vectors = self.options.connect_top, (images.vector, texts.vector)
+        within = forms.both(lambda x: _nearest((x @ x.mT).detach(), share), vectors)
+        across = forms.both(lambda x: _nearest(x, share), (i2t_mean, t2i_mean))
+        closeness = forms.both(lambda x: torch.exp(-_distances(x, x)), vectors)
+        connected = {"i2i": within[0], "t2t": within[1], "i2t": across[0], "t2i": across[1]}
         relevance = {
-            "i2i": torch.exp(-_distances(images.vector, images.vector)),
-            "t2t": torch.exp(-_distances(texts.vector, texts.vector)),
+            "i2i": closeness[0],
+            "t2t": closeness[1],
             "i2t": self.i2t_relevance(i2t_best).squeeze(2) + i2t_mean,
             "t2i": self.t2i_relevance(t2i_best).squeeze(2) + t2i_mean,
         }
@@ -152,16 +152,24 @@ def fragment_similarities(images: Encoded, texts: Encoded, *, top_k: int) -> tup
 
 def _best_and_mean(values: Tensor, mask: Tensor, k: int) -> tuple[Tensor, Tensor]:
     """The k largest valid values (rows, columns, k), zero where there are fewer, and the mean of the valid ones."""
-    values = F.pad(values.masked_fill(~mask, -math.inf), (0, max(0, k - values.shape[2])), value=-math.inf)
+    values = values.masked_fill(~mask, -math.inf)
+    if k > values.shape[2]:
+        values = F.pad(values, (0, k - values.shape[2]), value=-math.inf)
     best = values.topk(k, dim=2).values
     mean = values.masked_fill(values == -math.inf, 0.0).sum(2) / mask.sum(2)
     return best.masked_fill(best == -math.inf, 0.0), mean
 
 
+def _square(blocks: dict[str, Tensor]) -> Tensor:
+    """The four blocks as one matrix of images, then texts, in rows and columns."""
+    rows = [torch.cat([blocks["i2i"], blocks["i2t"]], 1), torch.cat([blocks["t2i"], blocks["t2t"]], 1)]
+    return torch.cat(rows)
+
+
 def _nearest(values: Tensor, share: float) -> Tensor:
     """True for the `share` largest of each row, at least one; ties with the last of them included."""
-    k = max(1, int(values.shape[1] * share))
-    return values >= values.topk(k, dim=1).values[:, -1:]
+    k = max(1, int(values.shape[-1] * share))
+    return values >= values.topk(k, dim=-1).values[..., -1:]
 
 
 def _distances(a: Tensor, b: Tensor) -> Tensor:
@@ -170,8 +178,9 @@ def _distances(a: Tensor, b: Tensor) -> Tensor:
 
 
 def _divergence(relevance: Tensor, guide: Tensor) -> Tensor:
-    """KL(softmax(relevance) || softmax(guide)) of rows, mean over rows."""
-    return F.kl_div(guide.log_softmax(1), relevance.softmax(1), reduction="batchmean")
+    """KL(softmax(relevance) || softmax(guide)) of rows, mean over rows: (..., rows, columns) twice -> (...)."""
+    terms = F.kl_div(guide.log_softmax(-1), relevance.softmax(-1), reduction="none")
+    return terms.sum((-2, -1)) / relevance.shape[-2]
 
 
 class HREM(TextMethod):
@@ -212,24 +221,37 @@ class HREM(TextMethod):
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """The loss of the plain embeddings, and from `start_step` on those of the enhanced ones and the KL term."""
         assert images.vector is not None and texts.vector is not None
-        loss, terms = self._pair_loss(images.vector, texts.vector, batch, progress)
-        if progress.step < self.options.start_step:
+        started = progress.step >= self.options.start_step
+        at_once = started and not forms.blocked(images.vector)
+        pairs = [(images.vector, texts.vector)]
+        if not at_once:
+            loss, terms = self._pair_loss(*pairs.pop(), batch, progress)
+        if not started:
             return loss, terms
         enhanced_images, enhanced_texts, divergence = self.sample_relations(images, texts)
-        pairs = [(enhanced_images, enhanced_texts)]
+        pairs += [(enhanced_images, enhanced_texts)]
         if self.options.cross_losses:
             pairs += [(images.vector, enhanced_texts), (enhanced_images, texts.vector)]
-        enhanced = torch.stack([self._pair_loss(*pair, batch, progress)[0] for pair in pairs]).sum()
+        if at_once:
+            left, right = (torch.stack(side) for side in zip(*pairs, strict=True))
+            losses, several = self._pair_loss(left, right, batch, progress)
+            loss, enhanced = losses.sum(), (losses.sum() - losses[0]).detach()
+            terms = {name: term[0] for name, term in several.items()}
+        else:
+            enhanced = torch.stack([self._pair_loss(*pair, batch, progress)[0] for pair in pairs]).sum()
+            loss = loss + enhanced
         terms |= {"enhanced": enhanced.detach(), "relevance": divergence.detach()}
-        return loss + enhanced + self.options.relevance_weight * divergence, terms
+        return loss + self.options.relevance_weight * divergence, terms
 
     def _pair_loss(
         self, images: Tensor, texts: Tensor, batch: Batch, progress: Progress
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        scores, margin = images @ texts.T, self.options.margin
+        """The loss of vectors (batch, dim), or the losses of several such pairs (n_pairs, batch, dim)."""
+        scores, margin = images @ texts.mT, self.options.margin
         if self.options.loss == "hinge":
-            loss, terms, _ = hinge_triplet(scores, batch.image_ids, margin=margin, hardest=progress.hardest)
-            return loss, terms
+            hinge = partial(hinge_triplet, image_ids=batch.image_ids, margin=margin, hardest=progress.hardest)
+            one = lambda matrix: hinge(matrix)[:2]  # noqa: E731
+            return one(scores) if scores.ndim == 2 else torch.vmap(one)(scores)
         return distance_weighted_triplet(scores, batch.image_ids, margin=margin, farthest=self.options.farthest)
 
 

@@ -24,7 +24,9 @@ from torch.utils.checkpoint import checkpoint
 
 from baselines.weights import rename
 from lgsf.data.batches.batch import Batch
+from lgsf.data.batches.host import on_host, upload
 from lgsf.models.base import DataSpec, Encoded, Method, Progress
+from lgsf.models.kernels import forms
 from lgsf.models.kernels.masked_norm import MaskedBatchNorm, moments
 from lgsf.models.layers.attention import attention_weights
 from lgsf.models.layers.encoders import BiGRUEncoder, RegionEncoder, WordParameters, l2_normalize, xavier_linear
@@ -32,7 +34,7 @@ from lgsf.models.layers.losses import hinge_triplet
 from lgsf.models.layers.pooling import MeanPooling
 from lgsf.system.errors import LgsfError
 
-CHUNK_MB = 48  # memory for the attended vectors and similarity vectors of one chunk of pairs
+CHUNK_MB = 48  # memory for the attended vectors and similarity vectors of one chunk of pairs on a CPU
 IMAGE_CHUNK = 256  # images per chunk in evaluation
 
 Moments = tuple[Tensor, ...]  # count, mean and variance (n_texts, 1), or nothing
@@ -143,10 +145,10 @@ class SGRAF(Method):
 
     def encode_images(self, regions: Tensor, mask: Tensor, boxes: Tensor | None = None) -> Encoded:
         """(n, n_regions, region_dim) float32, (n, n_regions) bool -> unit region vectors and a unit global one."""
-        known = self.options.regions
-        if mask[:, known:].any():
+        known, host = self.options.regions, on_host(mask)
+        if host[:, known:].any():
             raise LgsfError(
-                f"parameters.regions of SGRAF is {known}, but an image has up to {int(mask.sum(1).max())} regions; "
+                f"parameters.regions of SGRAF is {known}, but an image has up to {int(host.sum(1).max())} regions; "
                 "set it to the largest number of regions in the data."
             )
         regions, mask = regions[:, :known], mask[:, :known]
@@ -164,16 +166,17 @@ class SGRAF(Method):
         # SAF's statistics in training are over all images of the batch.
         step = len(images) if self.training else IMAGE_CHUNK
         parts = [images.select(slice(i, i + step)) for i in range(0, len(images), step)]
-        with torch.autocast(self.score.weight.device.type, enabled=False):
+        with forms.float32_island(self.score.weight):
             return torch.cat([self._similarity(part, texts) for part in parts])
 
     def _similarity(self, images: Encoded, texts: Encoded) -> Tensor:
         """`similarity` for as many images as go into a chunk; captions go from long to short, as the authors' do."""
         assert texts.mask is not None
-        lengths, order = texts.mask.sum(1).sort(descending=True, stable=True)
+        lengths, order = on_host(texts.mask).sum(1).sort(descending=True, stable=True)
+        sorted_order, restored = upload(torch.stack([order, order.argsort()]), texts.mask.device)
         scores, tracked = [], []
         for rows, longest in self._chunks(len(images), lengths.tolist()):
-            part = texts.select(order[rows])
+            part = texts.select(sorted_order[rows])
             assert part.fragments is not None and part.mask is not None
             part = Encoded(vector=part.vector, fragments=part.fragments[:, :longest], mask=part.mask[:, :longest])
             if torch.is_grad_enabled() and self.options.recompute:
@@ -184,12 +187,12 @@ class SGRAF(Method):
             tracked.append(moment)
         if tracked[0]:
             self.filtration.norm.track(*(torch.cat(part) for part in zip(*tracked, strict=True)))
-        return torch.cat(scores, 1)[:, order.argsort()]
+        return torch.cat(scores, 1)[:, restored]
 
     def _chunks(self, n_images: int, lengths: list[int]) -> Iterator[tuple[slice, int]]:
         """Slices of captions sorted by falling length, and the longest of each, so that a chunk fits its memory."""
         floats_per_word = 3 * self.options.embedding_dim + 6 * self.options.similarity_dim
-        words = CHUNK_MB * 2**20 // (4 * floats_per_word * n_images)
+        words = forms.memory_mb(self.score.weight, CHUNK_MB) * 2**20 // (4 * floats_per_word * n_images)
         start = 0
         while start < len(lengths):
             stop = min(len(lengths), start + max(1, words // (lengths[start] + 1)))

@@ -21,7 +21,9 @@ from torch import Tensor, nn
 from baselines.weights import rename
 from lgsf.data.batches.batch import Batch
 from lgsf.models.base import DataSpec, Encoded, Method, Progress
+from lgsf.models.kernels import forms
 from lgsf.models.kernels.gru import RaggedGRU
+from lgsf.models.kernels.packing import by_sample, pack, unpack
 from lgsf.models.layers.captioner import Captioner
 from lgsf.models.layers.encoders import GRUEncoder, RegionEncoder, WordParameters, l2_normalize, last_state
 from lgsf.models.layers.losses import hinge_triplet
@@ -54,7 +56,10 @@ class GraphReasoning(nn.Module):
         """(n, n_regions, dim) float32, (n, n_regions) bool -> the same shape; what is masked out stays as it is."""
         edges = torch.bmm(self.theta(x), self.phi(x).transpose(1, 2)).masked_fill(~mask.unsqueeze(1), 0.0)
         messages = torch.bmm(edges / mask.sum(1).view(-1, 1, 1), self.value(x))
-        update = self.norm(self.merge(messages[mask]))
+        if not forms.blocked(x):
+            packing = by_sample(mask)
+            return x + unpack(self.norm(self.merge(pack(messages, packing))), packing)
+        update = self.norm(self.merge(messages[mask])).to(x.dtype)
         result: Tensor = x + torch.zeros_like(x).masked_scatter(mask.unsqueeze(2), update)
         return result
 

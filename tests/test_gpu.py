@@ -1,18 +1,30 @@
-"""The GPU path: trains, repeats itself, and agrees with the CPU; skipped where there is no GPU."""
+"""The GPU path: every method trains in every precision, repeats itself, agrees with the CPU and never waits."""
 
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 import torch
+from torch import Tensor
 
 from lgsf.evaluation.evaluate import evaluate
+from lgsf.models.base import Progress
+from lgsf.models.build import make_repeatable
+from lgsf.models.graph import edge_scores
+from lgsf.models.kernels import forms
+from lgsf.models.kernels.gru import RaggedGRU
 from lgsf.runs.ranks import read_ranks
+from lgsf.runs.record import read_record, write_record
 from lgsf.training.train import train
+from tests.support.every_method import FORMS
+from tests.support.properties import encode, ragged_batch
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+CUDA = torch.device("cuda")
+LATE = Progress(step=999_999, total_steps=1_000_000, hardest=True)
 
 
 def on_gpu(config: Path) -> Path:
@@ -20,26 +32,87 @@ def on_gpu(config: Path) -> Path:
     return config
 
 
-@pytest.mark.parametrize("model", ["baselines.vsepp:VSEPP", "lgsf.models.lgsf:LGSF"])
-@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
-def test_training_on_a_gpu_repeats_itself(tmp_path, tiny_dataset, tiny_config, model, precision) -> None:
-    config = on_gpu(tiny_config(model=model, parameters={}, precision=precision))
-    for name in ("one", "two"):
-        train(config=config, dataset=tiny_dataset, seed=0, out=tmp_path / name)
-        evaluate(run=tmp_path / name, dataset=tiny_dataset, memory_mb=64)
-    weights = [(tmp_path / name / "model.safetensors").read_bytes() for name in ("one", "two")]
+@pytest.mark.parametrize("name", FORMS)
+@pytest.mark.parametrize("precision", ["float32", "tf32", "bfloat16"])
+def test_training_on_a_gpu_repeats_itself(tmp_path, tiny_dataset, tiny_config, name, precision) -> None:
+    form = FORMS[name]
+    config = on_gpu(tiny_config(model=form.model, parameters=form.parameters, precision=precision))
+    for run in ("one", "two"):
+        train(config=config, dataset=tiny_dataset, seed=0, out=tmp_path / run)
+    weights = [(tmp_path / run / "model.safetensors").read_bytes() for run in ("one", "two")]
     assert weights[0] == weights[1]
-    assert json.loads((tmp_path / "one" / "run.json").read_text())["peak_gpu_memory_mb"] > 0
+    record = read_record(tmp_path / "one")
+    assert record.peak_gpu_memory_mb is not None and record.peak_gpu_memory_mb > 0
+    evaluate(run=tmp_path / "one", dataset=tiny_dataset, memory_mb=64)
+
+
+def _gradients(name: str, device: torch.device) -> tuple[Tensor, dict[str, Tensor]]:
+    method, batch = FORMS[name].build().to(device).train(), ragged_batch().to(device)
+    loss, _ = method.loss(batch, *encode(method, batch), LATE)
+    loss.backward()
+    found = {name: p.grad.cpu() for name, p in method.named_parameters() if p.grad is not None}
+    return loss.detach().cpu(), found
+
+
+# Those that draw nothing: a GPU has other random numbers.
+@pytest.mark.parametrize("name", ["vsepp", "vse_inf", "scan_t2i_lse", "scan_i2t_mean", "sgr", "saf", "vsrn_coco", "hrem_hinge"])
+def test_gradients_on_a_gpu_are_those_on_a_cpu(name: str) -> None:
+    make_repeatable(CUDA, 1)
+    loss, gradients = _gradients(name, torch.device("cpu"))
+    there, found = _gradients(name, CUDA)
+    torch.testing.assert_close(there, loss, atol=1e-4, rtol=1e-5)
+    for parameter, gradient in gradients.items():
+        torch.testing.assert_close(found[parameter], gradient, atol=1e-4, rtol=1e-3, msg=parameter)
+
+
+def test_the_library_s_gru_is_ours() -> None:
+    make_repeatable(CUDA, 1)
+    torch.manual_seed(0)
+    gru = RaggedGRU(input_dim=300, dim=256, bidirectional=True)
+    mask = torch.arange(12) < torch.tensor([12, 7, 1, 9])[:, None]
+    inputs = torch.randn(4, 12, 300)
+    expected = gru(inputs, mask)
+    torch.testing.assert_close(gru.to(CUDA)(inputs.to(CUDA), mask.to(CUDA)).cpu(), expected, atol=1e-5, rtol=1e-5)
+
+
+def test_compiled_edge_scores_equal_the_loop_over_regions(monkeypatch) -> None:
+    torch.manual_seed(0)
+    given = [torch.randn(8, 36, 64, device=CUDA), torch.randn(8, 36, 64, device=CUDA), torch.randn(4, 16, device=CUDA)]
+    results = []
+    for fused in (True, False):
+        monkeypatch.setattr(forms, "fusible", lambda x, fused=fused: fused)
+        leaves = [x.clone().requires_grad_() for x in given]
+        scores = edge_scores.edge_scores_v2(*leaves)
+        scores.square().sum().backward()
+        results.append([scores.detach(), *(x.grad for x in leaves)])
+    for compiled, loop in zip(*results, strict=True):
+        torch.testing.assert_close(compiled, loop, atol=1e-3, rtol=1e-4)
+
+
+@pytest.mark.parametrize("name", FORMS)
+def test_a_step_never_makes_the_host_wait(name: str) -> None:
+    make_repeatable(CUDA, 1)
+    method, here = FORMS[name].build().to(CUDA).train(), ragged_batch()
+    optimizer = torch.optim.AdamW(method.parameters(), fused=True)
+    for mode in ("default", "error"):  # the first step compiles, and makes what later ones find
+        batch = here.to(CUDA)
+        torch.cuda.set_sync_debug_mode(mode)
+        try:
+            loss, _ = method.loss(batch, *encode(method, batch), LATE)
+            optimizer.zero_grad()
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(method.parameters(), 2.0)
+            optimizer.step()
+        finally:
+            torch.cuda.set_sync_debug_mode("default")
 
 
 def test_gpu_and_cpu_rank_alike(tmp_path, tiny_dataset, tiny_config) -> None:
-    config = tiny_config()
-    train(config=config, dataset=tiny_dataset, seed=0, out=tmp_path / "run")
-    evaluate(run=tmp_path / "run", dataset=tiny_dataset, memory_mb=64)
-    cpu = read_ranks(tmp_path / "run", "test")
-    record = json.loads((tmp_path / "run" / "run.json").read_text())
-    record["config"]["device"] = "cuda"
-    (tmp_path / "run" / "run.json").write_text(json.dumps(record))
-    evaluate(run=tmp_path / "run", dataset=tiny_dataset, memory_mb=64)
-    gpu = read_ranks(tmp_path / "run", "test")
+    train(config=tiny_config(), dataset=tiny_dataset, seed=0, out=tmp_path / "cpu")
+    evaluate(run=tmp_path / "cpu", dataset=tiny_dataset, memory_mb=64)
+    shutil.copytree(tmp_path / "cpu", tmp_path / "cuda")
+    record = read_record(tmp_path / "cuda")
+    write_record(tmp_path / "cuda", record.model_copy(update={"config": {**record.config, "device": "cuda"}}))
+    evaluate(run=tmp_path / "cuda", dataset=tiny_dataset, memory_mb=64)
+    cpu, gpu = (read_ranks(tmp_path / device, "test") for device in ("cpu", "cuda"))
     assert (cpu.t2i == gpu.t2i).mean() > 0.95

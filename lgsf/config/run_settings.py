@@ -15,6 +15,8 @@ CONFIG_SCHEMA_VERSION: Literal[1] = 1
 MOST_THREADS = 256  # of one trainer; more than that no machine runs two of, and OpenMP ends the process
 MOST_STEPS = 10**9  # of a run; a larger number is a slip, and floats no longer count in ones
 
+Precision = Literal["float32", "tf32", "bfloat16"]
+
 
 class Training(Settings):
     """How a model is trained. The same for every method unless a method overrides it."""
@@ -43,7 +45,10 @@ class Training(Settings):
         min_length=1,
         description="column of the images whose groups share a batch, such as twin on Scenes; null is off",
     )
-    precision: Literal["float32", "bfloat16"] = Field("float32", description="bfloat16 autocast needs CUDA")
+    precision: Precision = Field(
+        "float32",
+        description="of a step's products: tf32 needs a GPU, bfloat16 is autocast; norms, scores and losses are float32",
+    )
 
     @model_validator(mode="after")
     def _one_order(self) -> Training:

@@ -26,6 +26,7 @@ from lgsf.models.base import DataSpec, Encoded, Parameters, Progress
 from lgsf.models.graph.gat import NO_BOXES, GraphBlock, GraphParameters, build_edges
 from lgsf.models.initial import Initializer
 from lgsf.models.interaction import InteractionParameters, SampleInteraction
+from lgsf.models.kernels import forms
 from lgsf.models.layers.encoders import RegionEncoder, l2_normalize
 from lgsf.models.layers.losses import hinge_triplet
 from lgsf.models.layers.pooling import MeanPooling, build_pooling
@@ -134,19 +135,28 @@ class LGSF(TextMethod):
         """
         v, u = images.vector, texts.vector
         assert v is not None and u is not None
-        plain, terms = self._pair_loss(v, u, batch.image_ids, hardest=progress.hardest)
+        loss = partial(self._pair_loss, image_ids=batch.image_ids, hardest=progress.hardest)
+        active = self.interaction is not None and progress.fraction >= self.options.interaction.start
+        at_once = active and not forms.blocked(v)
+        if not at_once:  # the order in which losses come to be decides the last bits of their gradients' sums
+            plain, terms = loss(v, u)
         if self.interaction is None:
             return plain, terms
-        active = progress.fraction >= self.options.interaction.start
-        terms["interaction_active"] = plain.new_tensor(float(active))
-        if not active:
-            return plain, terms
-        enhanced_v, enhanced_u = self.interaction(torch.stack([v, u]))
-        cross, both = [(v, enhanced_u), (enhanced_v, u)], [(enhanced_v, enhanced_u)]
-        pairs = {"cross": cross, "enhanced": both, "all": cross + both}[self.options.interaction.pairs]
-        others = [self._pair_loss(a, b, batch.image_ids, hardest=progress.hardest)[0] for a, b in pairs]
-        weight = self.options.interaction.weight
-        return torch.stack([plain, *(weight * other for other in others)]).sum() / (1 + weight * len(others)), terms
+        if active:
+            enhanced_v, enhanced_u = self.interaction(torch.stack([v, u]))
+            cross, both = [(v, enhanced_u), (enhanced_v, u)], [(enhanced_v, enhanced_u)]
+            pairs = {"cross": cross, "enhanced": both, "all": cross + both}[self.options.interaction.pairs]
+            weight = self.options.interaction.weight
+            if at_once:
+                left, right = (torch.stack(side) for side in zip((v, u), *pairs, strict=True))
+                losses, several = torch.vmap(loss)(left, right)
+                total = torch.lerp(losses[0], losses.sum(), weight)
+                terms = {name: term[0] for name, term in several.items()}
+            else:
+                total = torch.stack([plain, *(weight * loss(*pair)[0] for pair in pairs)]).sum()
+            plain = total / (1 + weight * len(pairs))
+        terms["interaction_active"] = torch.full((), float(active), device=v.device)
+        return plain, terms
 
     def _relate(self, x: Tensor, regions: Tensor, mask: Tensor, boxes: Tensor | None) -> tuple[Tensor, list[Tensor]]:
         """Regions x after the graph (n, n_regions, width), and each layer's attention."""

@@ -20,7 +20,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from lgsf.models.base import Parameters
-from lgsf.models.layers.losses import HardestNegatives, negative_pairs
+from lgsf.models.kernels import forms
+from lgsf.models.layers.losses import HardestNegatives, negative_pairs, positive_pairs
 
 # Of image-image, caption-caption and negative-negative. The authors' factors; theirs level out sums over regions and
 # words of which ours, cosines, have none. Kept as published.
@@ -84,11 +85,18 @@ def angular_constraint(
     """
     squared = math.tan(math.radians(angle_degrees)) ** 2
     positive = (images * captions).sum(1)
-    sums = []
-    for negative in (captions[negatives.caption], images[negatives.image]):
-        towards = ((images + captions) * negative).sum(1)  # s(a, n) + s(p, n)
-        sums.append(4 * squared * towards - 2 * (1 + squared) * positive)
-    f = torch.stack(sums)[:, negatives.exists]
+    corners = (captions[negatives.caption], images[negatives.image])
+    if forms.blocked(images):
+        sums = []
+        for negative in corners:
+            towards = ((images + captions) * negative).sum(1)  # s(a, n) + s(p, n)
+            sums.append(4 * squared * towards - 2 * (1 + squared) * positive)
+        f = torch.stack(sums)
+    else:
+        towards = ((images + captions) * torch.stack(corners)).sum(2)
+        f = 4 * squared * towards - 2 * (1 + squared) * positive
+    if not negatives.exist:
+        f = f[:, :0]
     if form == "hinge":
         f = f + (2 - 6 * squared)
         values, active = f.clamp(min=0), (f > 0).float()
@@ -115,9 +123,10 @@ def full_hard_negatives(
     pairs = ((images, hard_image), (captions, hard_caption), (hard_image, hard_caption))
     sides = torch.stack([(one * other).sum(1) for one, other in pairs])
     differ = image_ids[negatives.image] != image_ids[negatives.caption]
-    counted = negatives.exists & torch.stack([torch.ones_like(differ), torch.ones_like(differ), differ])
+    everywhere = torch.full_like(differ, negatives.exist)
+    counted = torch.stack([everywhere, everywhere, differ & everywhere])
     violations = (margin + sides - positive).clamp(min=0).masked_fill(~counted, 0.0)
-    loss = (violations.sum(1) * violations.new_tensor(FULLHN_SIDES)).sum()
+    loss = torch.stack([side * weight for side, weight in zip(violations.sum(1), FULLHN_SIDES, strict=True)]).sum()
     names = ("fullhn_images", "fullhn_captions", "fullhn_negatives")
     shares = {name: _mean((row > 0).float()) for name, row in zip(names, violations.detach(), strict=True)}
     return loss, {"fullhn": loss.detach(), **shares}
@@ -134,10 +143,13 @@ def structure_preserving(captions: Tensor, image_ids: Tensor, *, margin: float) 
     Activity: the share of (t, t+, t-) that violate the margin.
     """
     same = image_ids.unsqueeze(1) == image_ids
-    anchor, near = (same & ~torch.eye(len(same), dtype=torch.bool, device=same.device)).nonzero(as_tuple=True)
+    anchor, near = positive_pairs(image_ids, itself=False)
     distance = (2 - 2 * captions @ captions.T).clamp(min=0).add(1e-4).sqrt()
     violations = margin + distance[anchor, near].unsqueeze(1) - distance[anchor]
-    violations = violations[~same[anchor]].clamp(min=0)
+    if forms.blocked(captions):
+        violations = violations[~same[anchor]].clamp(min=0)
+    else:  # how many are left, the host need not know
+        violations = violations.clamp(min=0).masked_fill(same[anchor], 0.0)
     loss = violations.sum()
     neighbours = (same.sum(1) > 1).float()
     return loss, {

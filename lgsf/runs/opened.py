@@ -14,6 +14,7 @@ from lgsf.data.layout import Dataset, Split, open_dataset
 from lgsf.data.text import Vocabulary
 from lgsf.models.base import Encoded, Method
 from lgsf.models.build import build_method, check_settings, make_repeatable
+from lgsf.models.devices import preferred
 from lgsf.models.ragged import Ragged
 from lgsf.models.scoring import TiledScores, encode_split
 from lgsf.pretrained.read import RUN_FILES, run_pretrained
@@ -137,6 +138,7 @@ class OpenRun(LoadedRun):
 def open_run(run: Path, dataset: Path, *, training_only: bool = False) -> OpenRun:
     """Open a trained run for scoring; `training_only` also reads the weights that evaluation never uses.
 
+    It scores on the device that it was trained on, or on the CPU where that is a GPU and none is here.
     Raises LgsfError when the run has no weights of its own, was trained on other data, or its weights do not fit.
     """
     record = read_record(run)
@@ -144,6 +146,6 @@ def open_run(run: Path, dataset: Path, *, training_only: bool = False) -> OpenRu
     if "model" in record.config and record.dataset_sha256 != data.sha256:
         raise LgsfError(f"{run} was trained on another version of {dataset}: train it again or name its own dataset.")
     loaded = load(run, record, data, training_only=training_only)
-    device = torch.device(loaded.settings.device)
+    device = preferred(loaded.settings.device, what=str(run))
     make_repeatable(device, loaded.settings.threads)
     return OpenRun(**{**vars(loaded), "method": loaded.method.to(device)}, data=data, device=device)

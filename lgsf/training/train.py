@@ -10,18 +10,19 @@ import torch
 from lgsf.config.run_settings import RunSettings
 from lgsf.data.layout import Dataset, open_dataset
 from lgsf.models.build import make_repeatable, read_settings
+from lgsf.models.devices import required
 from lgsf.models.pretrained import Pretrained
 from lgsf.pretrained.files import local_files
 from lgsf.pretrained.read import read_pretrained
 from lgsf.runs.failure import Failure, forget_failure, write_failure
 from lgsf.runs.provenance import now
-from lgsf.system.errors import LgsfError
 from lgsf.system.given import check_seed, seed_of_folder
 from lgsf.system.hashes import fingerprint
 from lgsf.system.interrupts import Interrupts
 from lgsf.system.locks import run_lock
 from lgsf.system.project import places
 from lgsf.system.project.closure import ROOT
+from lgsf.training.precision import check_precision
 from lgsf.training.resume import ResumeState
 from lgsf.training.trainer import NotFiniteError, Trainer
 
@@ -35,11 +36,8 @@ def train(*, config: Path, dataset: Path, seed: int, out: Path, interrupts: Inte
     seed_of_folder(out, check_seed(seed))
     settings = read_settings(config)
     data = open_dataset(dataset)
-    device = torch.device(settings.device)
-    if device.type == "cuda" and not torch.cuda.is_available():
-        raise LgsfError(f"{config} asks for device 'cuda' and torch finds no GPU: set device: cpu or mend the driver.")
-    if settings.training.precision == "bfloat16" and device.type != "cuda":
-        raise LgsfError(f"{config}: training.precision bfloat16 needs device cuda; use float32 on a CPU.")
+    device = required(settings.device, source=str(config))
+    check_precision(settings.training.precision, device, source=config)
     make_repeatable(device, settings.threads)
     with run_lock(out) as held, nullcontext(interrupts) if interrupts else Interrupts() as stop:
         for path in (config, *local_files(settings.parameters)):

@@ -35,7 +35,9 @@ from lgsf.system.interrupts import Interrupts
 from lgsf.system.locks import Held
 from lgsf.system.logs import PROGRESS
 from lgsf.training.finish import Done, publish
+from lgsf.training.memory import full
 from lgsf.training.optimizer import build_optimizer, set_learning_rate
+from lgsf.training.precision import encoding, products
 from lgsf.training.resume import ResumeState, rng_state, set_rng_state
 
 logger = logging.getLogger(__name__)
@@ -155,7 +157,7 @@ class Trainer:
         first_step = step = self.done.step
         for batch in self.batches.epoch(epoch):
             interrupts.check()
-            for name, value in self._step(batch.to(self.device), step, epoch).items():
+            for name, value in self._fitting_step(batch, step, epoch).items():
                 sums[name] = sums.get(name, torch.zeros((), device=self.device)) + value
             step += 1
             if self.options.epochs > epoch == 1 and step == CHECK_EVERY:
@@ -181,18 +183,25 @@ class Trainer:
         self._report(line)
         return line
 
+    def _fitting_step(self, batch: Batch, step: int, epoch: int) -> dict[str, Tensor]:
+        """`_step` on the device, or LgsfError with what would fit where its memory does not suffice."""
+        try:
+            return self._step(batch.to(self.device), step, epoch)
+        except torch.OutOfMemoryError as error:
+            raise full(error, self.settings, self.method) from None
+
     def _step(self, batch: Batch, step: int, epoch: int) -> dict[str, Tensor]:
         """One optimizer step; returns the detached loss, gradient norm before clipping, and logged terms."""
         options = self.options
         set_learning_rate(self.optimizer, learning_rate(options, step, epoch))
         progress = Progress(step=step, total_steps=self.total_steps, hardest=step >= options.sum_steps)
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=options.precision == "bfloat16"):
+        with encoding(options.precision, self.device):
             images = self.method.encode_images(batch.regions, batch.region_mask, batch.boxes)
             texts = self.method.encode_texts(batch.tokens, batch.token_mask)
-        # Scores and losses stay in float32: bfloat16 has 8 bits, and hardest negatives differ by less.
         loss, terms = self.method.loss(batch, images.float(), texts.float(), progress)
         self.optimizer.zero_grad(set_to_none=True)
-        torch.autograd.backward(loss)
+        with products(options.precision, self.device):
+            torch.autograd.backward(loss)
         norm = torch.nn.utils.clip_grad_norm_(self.method.parameters(), options.clip_norm)
         self.optimizer.step()
         return {"loss": loss.detach(), "grad_norm": norm.detach(), **terms}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Literal, get_args
 
 import pytest
@@ -127,16 +128,17 @@ def test_fullhn_by_hand() -> None:
 
 def test_fullhn_looks_at_the_pair_of_negatives_where_they_do_not_match() -> None:
     v, u = _points(0, 40, 300), _points(10, 330, 60)
-    negatives = HardestNegatives(
-        caption=torch.tensor([1, 0, 1]), image=torch.tensor([2, 0, 0]), exists=torch.tensor([True, True, False])
-    )
+    negatives = HardestNegatives(caption=torch.tensor([1, 0, 1]), image=torch.tensor([2, 0, 0]), exist=True)
     loss, terms = full_hard_negatives(v, u, torch.tensor([0, 1, 2]), negatives, margin=0.4)
     c = [math.cos(math.radians(d)) for d in (60, 40, 30, 10, 70)]
     first = 0.01 * max(0, 0.4 + c[0] - c[3]) + 0.1 * max(0, 0.4 + c[1] - c[3]) + max(0, 0.4 + c[2] - c[3])
-    # row 1: image 0 and caption 0 match; row 2 has no negative
+    # row 1: image 0 and caption 0 match
     second = 0.01 * max(0, 0.4 + c[1] - c[4]) + 0.1 * max(0, 0.4 + c[1] - c[4])
-    assert float(loss) == pytest.approx(first + second)
-    assert float(terms["fullhn_negatives"]) == pytest.approx(1 / 3)
+    third = 0.01 * (0.4 + 0.5 + 0.5) + 0.1 * (0.4 + 0.0 + 0.5) + (0.4 + c[2] + 0.5)  # the pair is at 240 degrees
+    assert float(loss) == pytest.approx(first + second + third)
+    assert float(terms["fullhn_negatives"]) == pytest.approx(2 / 3)
+    nothing = replace(negatives, exist=False)
+    assert full_hard_negatives(v, u, torch.tensor([0, 0, 0]), nothing, margin=0.4)[0] == 0
 
 
 def _slow_fullhn(v: Tensor, u: Tensor, ids: Tensor, margin: float) -> float:

@@ -230,7 +230,6 @@ def test_learning_rate_schedule() -> None:
         ({"parameters": {"embedding_dimension": 3}}, "unknown key 'embedding_dimension'"),
         ({"learning_rates": 3}, "unknown key 'training.learning_rates'"),
         ({"epochs": "four"}, "training.epochs: input should be a valid integer, not 'four'"),
-        ({"precision": "bfloat16"}, "needs device cuda"),
     ],
 )
 def test_bad_settings_are_one_sentence(tmp_path, tiny_dataset, tiny_config, change, sentence) -> None:

@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from lgsf.data.batches.host import on_host, remember
+
 
 @dataclass(frozen=True, kw_only=True)
 class Batch:
@@ -28,6 +30,8 @@ class Batch:
     image_ids: Tensor
 
     def to(self, device: torch.device | str) -> Batch:
-        """The same batch with every tensor on `device`."""
+        """The same batch with every tensor on `device`; the host keeps what decides shapes (lgsf.data.batches.host)."""
         moved = {k: v.to(device, non_blocking=True) for k, v in vars(self).items() if v is not None}
+        for name in ("region_mask", "token_mask", "image_ids"):
+            remember(moved[name], on_host(getattr(self, name)))
         return replace(self, **moved)

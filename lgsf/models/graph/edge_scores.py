@@ -4,10 +4,11 @@ The score of the edge from region j to region i is a' leaky_relu(l_j + r_i) in e
 
     leaky_relu(l + r) = s (l + r) + (1 - s) max(l + r, 0)   and   max(l + r, 0) = max(l, -r) + r,
 
-so the score is two terms that belong to one region each, and the sum over channels of a max(l_j, -r_i). That
-sum is taken for one i after the other: three passes over a tensor of the size of l that stays in the cache,
-four in the gradient. No tensor of (images, heads, regions, regions, channels) is ever made (benchmarks/blocks.py
-compares with the plain form and with the same sum as an L1 distance by `torch.cdist`).
+so the score is two terms that belong to one region each, and the sum over channels of a max(l_j, -r_i). On a CPU
+that sum is taken for one i after the other: three passes over a tensor of the size of l that stays in the cache,
+four in the gradient. On a GPU the plain form is compiled: one kernel, four for the gradient. Neither ever makes the
+tensor of (images, heads, regions, regions, channels) (benchmarks/blocks.py compares with the plain form and with the
+same sum as an L1 distance by `torch.cdist`).
 """
 
 from __future__ import annotations
@@ -18,6 +19,9 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
+from torch.nn import functional as F
+
+from lgsf.models.kernels import forms
 
 SLOPE = 0.2  # of leaky_relu, as published
 
@@ -31,6 +35,9 @@ def edge_scores_v2(sources: Tensor, targets: Tensor, attention: Tensor) -> Tenso
     sources l and targets r (n, n_regions, dim), attention a (heads, dim / heads) float32
     -> (n, heads, n_regions, n_regions): [.., i, j] = a' leaky_relu(l_j + r_i) over the channels of a head.
     """
+    if forms.fusible(sources):
+        scores: Tensor = _Compiled.apply(sources, targets, attention)  # type: ignore[no-untyped-call]
+        return scores
     from_source = SLOPE * along_heads(sources, attention).unsqueeze(2)
     from_target = along_heads(targets, attention).unsqueeze(3)
     largest: Tensor = _WeightedMaximum.apply(sources, -targets, attention)  # type: ignore[no-untyped-call]
@@ -43,6 +50,41 @@ def along_heads(x: Tensor, vectors: Tensor) -> Tensor:
     return (x @ blocks.flatten(0, 1)).transpose(1, 2)
 
 
+def plain_scores(sources: Tensor, targets: Tensor, attention: Tensor) -> Tensor:
+    """`edge_scores_v2` as it is written, to be compiled: its largest tensor holds every sum of two regions."""
+    l, r = (x.unflatten(2, attention.shape) for x in (sources, targets))
+    scores = (F.leaky_relu(l.unsqueeze(1) + r.unsqueeze(2), SLOPE) * attention).sum(4)  # (n, i, j, heads)
+    return scores.permute(0, 3, 1, 2)
+
+
+def plain_gradient(
+    sources: Tensor, targets: Tensor, attention: Tensor, grad: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The gradient of sources, targets and attention from that of the scores, to be compiled."""
+    l, r = (x.unflatten(2, attention.shape) for x in (sources, targets))
+    upstream = grad.permute(0, 2, 3, 1).unsqueeze(4)
+    slopes = upstream * torch.where(l.unsqueeze(1) + r.unsqueeze(2) > 0, 1.0, SLOPE)  # (n, i, j, heads, channels)
+    to_sources, to_targets = slopes.sum(1), slopes.sum(2)
+    to_attention = (l * to_sources + r * to_targets).sum((0, 1))
+    return (to_sources * attention).flatten(2), (to_targets * attention).flatten(2), to_attention
+
+
+class _Compiled(torch.autograd.Function):
+    """Scores and their gradient in one kernel or few; nothing of the size of all sums is written or kept."""
+
+    @staticmethod
+    @forms.float32_forward
+    def forward(ctx: Any, sources: Tensor, targets: Tensor, attention: Tensor) -> Tensor:
+        ctx.save_for_backward(sources, targets, attention)
+        return forms.run_fused(plain_scores, sources, targets, attention)
+
+    @staticmethod
+    @once_differentiable
+    @forms.float32_backward
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, Tensor]:  # type: ignore[override]
+        return forms.run_fused(plain_gradient, *ctx.saved_tensors, grad)
+
+
 class _WeightedMaximum(torch.autograd.Function):
     """left, right (n, n_regions, dim), weight (heads, channels) -> (n, heads, i, j): sum of weight max(left_j, right_i).
 
@@ -50,7 +92,7 @@ class _WeightedMaximum(torch.autograd.Function):
     """
 
     @staticmethod
-    @torch.amp.custom_fwd(device_type="cuda", cast_inputs=torch.float32)  # type: ignore[untyped-decorator]
+    @forms.float32_forward
     def forward(ctx: Any, left: Tensor, right: Tensor, weight: Tensor) -> Tensor:
         n, regions, _ = left.shape
         scores = left.new_empty(n, len(weight), regions, regions)
@@ -67,7 +109,7 @@ class _WeightedMaximum(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    @torch.amp.custom_bwd(device_type="cuda")  # type: ignore[untyped-decorator]
+    @forms.float32_backward
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, Tensor]:  # type: ignore[override]
         left, right, weight = ctx.saved_tensors
         regions = left.shape[1]

@@ -1,67 +1,83 @@
 """A gated recurrent unit over ragged sequences (Cho et al., EMNLP 2014), in one or both directions.
 
-The same function as `torch.nn.GRU` on packed sequences, with the same parameters under the same names. It
-is written out because a training step of the library's CPU version takes about twice as long at the sizes
-of this field (benchmarks/blocks.py): here both directions share every kernel, inputs that occur many times
-(words, positions) are projected once, and the gradient is one explicit pass that forms the gradient of the
-recurrent weights in a single product.
+The same function as `torch.nn.GRU` on packed sequences, with the same parameters under the same names. On an
+accelerator it is `torch.nn.GRU`: all steps are one call of cuDNN. For CPUs it is written out because a training step of
+the library's CPU version takes about twice as long at the sizes of this field (benchmarks/blocks.py): here both
+directions share every kernel, inputs that occur many times (words, positions) are projected once, and the gradient is
+one explicit pass that forms the gradient of the recurrent weights in a single product.
 """
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
+from torch.nn import functional as F
+from torch.nn.utils.rnn import PackedSequence
+
+from lgsf.models.kernels import forms
+from lgsf.models.kernels.packing import Packing, by_step, pack, steps, unpack
 
 _PARTS = ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0")
 
 
-class RaggedGRU(nn.Module):
+class RaggedGRU(nn.GRU):
     """One recurrent layer; the states of the two directions are averaged, as the field does.
 
-    Parameters carry the names and shapes of `torch.nn.GRU(input_dim, dim, bidirectional=...)`.
+    Its parameters are those of `torch.nn.GRU(input_dim, dim, bidirectional=...)`. It works in float32 in every precision:
+    a state is a sum over all steps before it.
     """
 
     def __init__(self, *, input_dim: int, dim: int, bidirectional: bool) -> None:
-        super().__init__()
+        super().__init__(input_dim, dim, bidirectional=bidirectional)
         self.directions = ("", "_reverse") if bidirectional else ("",)
-        bound = 1.0 / math.sqrt(dim)
-        shapes = ((3 * dim, input_dim), (3 * dim, dim), (3 * dim,), (3 * dim,))
-        for direction in self.directions:
-            for name, shape in zip(_PARTS, shapes, strict=True):
-                self.register_parameter(name + direction, nn.Parameter(torch.empty(shape).uniform_(-bound, bound)))
 
-    def forward(self, inputs: Tensor, mask: Tensor) -> Tensor:
+    def forward(self, inputs: Tensor, mask: Tensor) -> Tensor:  # type: ignore[override]
         """Run over vectors.
 
         inputs (n, length, input_dim) float32, mask (n, length) bool with the valid steps first and at least
         one per row -> states (n, length, dim) float32, zero on padding.
         """
+        if not forms.blocked(inputs):
+            packing = by_step(mask)
+            return self._by_library(pack(inputs, packing), packing)
         index = torch.arange(mask.numel(), device=mask.device).view_as(mask)
-        return self.look_up(inputs.flatten(0, 1), index, mask.sum(1).tolist())
+        return self.look_up(inputs.flatten(0, 1), index, mask)
 
-    def look_up(self, table: Tensor, index: Tensor, lengths: list[int]) -> Tensor:
-        """Run over sequences whose steps are rows of a table; each row is projected once.
+    def look_up(self, table: Tensor, index: Tensor, mask: Tensor) -> Tensor:
+        """Run over sequences whose steps are rows of a table; each row is projected once on a CPU.
 
-        table (n_rows, input_dim) float32, index (n, length) int64, `lengths` of the n sequences, at least 1
-        each -> states (n, length, dim) float32, zero on padding.
+        table (n_rows, input_dim) float32, index (n, length) int64, mask as for `forward`
+        -> states (n, length, dim) float32, zero on padding.
         """
+        if not forms.blocked(table):
+            packing = by_step(mask)
+            return self._by_library(F.embedding(index.flatten().index_select(0, packing.places), table), packing)
         weight_ih, weight_hh, bias_ih, bias_hh = (
             torch.stack([getattr(self, name + direction) for direction in self.directions]) for name in _PARTS
         )
         rows = table.expand(len(self.directions), -1, -1)
-        projected = torch.baddbmm(bias_ih.unsqueeze(1), rows, weight_ih.transpose(1, 2))
-        schedule = _Schedule.of(lengths, width=index.shape[1], directions=len(self.directions))
+        with forms.float32_island(table):
+            projected = torch.baddbmm(bias_ih.unsqueeze(1), rows.to(bias_ih.dtype), weight_ih.transpose(1, 2))
+        schedule = _Schedule.of(mask.sum(1), width=index.shape[1], directions=len(self.directions))
         places = schedule.places.to(index.device)
         reads = index.flatten()[places]
         states: Tensor = _Recurrence.apply(  # type: ignore[no-untyped-call]
             projected, weight_hh, bias_hh, reads, places, schedule.counts, tuple(index.shape)
         )
         return states
+
+    def _by_library(self, rows: Tensor, packing: Packing) -> Tensor:
+        """Steps (n_rows, input_dim) in the order of `packing` -> (n, length, dim), zero on padding."""
+        assert packing.counts is not None
+        with forms.float32_island(rows):
+            states = super().forward(PackedSequence(rows.to(self.weight_ih_l0.dtype), packing.counts))[0].data
+            if self.bidirectional:
+                states = states.unflatten(1, (2, -1)).mean(1)
+            return unpack(states, packing)
 
 
 @dataclass(frozen=True)
@@ -77,13 +93,12 @@ class _Schedule:
     counts: list[int]
 
     @staticmethod
-    def of(lengths: list[int], *, width: int, directions: int) -> _Schedule:
-        length, order = torch.tensor(lengths).sort(descending=True, stable=True)
-        running = torch.arange(int(length[0])).unsqueeze(1) < length
-        step, rank = running.nonzero(as_tuple=True)
-        start = order[rank] * width
-        ways = (start + step, start + length[rank] - 1 - step)
-        return _Schedule(torch.stack(ways[:directions]), running.sum(1).tolist())
+    def of(lengths: Tensor, *, width: int, directions: int) -> _Schedule:
+        places, counts = steps(lengths, width)
+        step = torch.arange(len(counts)).repeat_interleave(counts)
+        length = lengths[places // width]
+        ways = (places, places + length - 1 - 2 * step)
+        return _Schedule(torch.stack(ways[:directions]), counts.tolist())
 
 
 class _Recurrence(torch.autograd.Function):
@@ -95,7 +110,7 @@ class _Recurrence(torch.autograd.Function):
     """
 
     @staticmethod
-    @torch.amp.custom_fwd(device_type="cuda", cast_inputs=torch.float32)  # type: ignore[untyped-decorator]
+    @forms.float32_forward
     def forward(
         ctx: Any,
         projected: Tensor,
@@ -134,7 +149,7 @@ class _Recurrence(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    @torch.amp.custom_bwd(device_type="cuda")  # type: ignore[untyped-decorator]
+    @forms.float32_backward
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
         weight, states, gates, reads, places = ctx.saved_tensors
         directions, rows, dim = states.shape

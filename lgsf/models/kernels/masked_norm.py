@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from lgsf.models.kernels import forms
+
 EPS, MOMENTUM = 1e-5, 0.1  # torch's values
 
 
@@ -41,11 +43,22 @@ class MaskedBatchNorm(nn.Module):
     @torch.no_grad()
     def track(self, count: Tensor, mean: Tensor, variance: Tensor) -> None:
         """Take up the moments (k, c) of k successive batches; a channel with fewer than two values stays as it is."""
-        c = mean.shape[1]
-        for n, m, v in zip(count, mean, variance * count / (count - 1).clamp(min=1), strict=True):
-            for running, seen in ((self.running_mean[:c], m), (self.running_var[:c], v)):
-                running.lerp_(torch.where(n > 1, seen, running), MOMENTUM)
-            self.num_batches_tracked += 1
+        c, k = mean.shape[1], len(count)
+        variance = variance * count / (count - 1).clamp(min=1)
+        both = ((self.running_mean[:c], mean), (self.running_var[:c], variance))
+        self.num_batches_tracked += k
+        if forms.blocked(mean):
+            for batch in range(k):
+                for running, seen in both:
+                    running.lerp_(torch.where(count[batch] > 1, seen[batch], running), MOMENTUM)
+            return
+        # The same in closed form: batch i has the weight MOMENTUM (1 - MOMENTUM)^(batches taken after it).
+        taken = count > 1
+        still = taken.flip(0).cumsum(0).flip(0)  # taken from this batch on
+        weight = MOMENTUM * (1 - MOMENTUM) ** (still - 1) * taken
+        kept = (1 - MOMENTUM) ** still[0]
+        for running, seen in both:
+            running.mul_(kept).add_((weight * seen).sum(0))
 
 
 def moments(x: Tensor, mask: Tensor, *, dims: tuple[int, ...]) -> tuple[Tensor, Tensor, Tensor]:

@@ -12,13 +12,15 @@ from functools import cache
 import torch
 from torch import Tensor
 
+from lgsf.models.kernels import forms
+
 
 def sort_descending(x: Tensor) -> tuple[Tensor, Tensor]:
     """`x.sort(dim=0, descending=True)` for finite values: sorted, and the int64 row each came from.
 
     The order of equal values is not defined.
     """
-    if x.device.type == "cpu" and x.dtype == torch.float32:
+    if forms.blocked(x) and x.dtype == torch.float32:
         return _sort_by_network(x)
     values, indices = x.sort(dim=0, descending=True)
     return values, indices

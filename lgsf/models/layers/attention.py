@@ -23,7 +23,10 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
+from lgsf.data.batches.host import on_host
+from lgsf.models.kernels import forms
 from lgsf.models.kernels.attention_plan import Plan, Queries, Sources
+from lgsf.models.kernels.packing import by_sample, pack
 
 Aggregation = Literal["mean", "lse"]
 
@@ -40,7 +43,7 @@ class CrossAttention:
     aggregation          "mean" of the cosines, or "lse": log(sum(exp(lse_scale * cosine))) / lse_scale
     lse_scale            lambda_lse; lambda_2 in the paper
     leak                 slope for negative products, in 0..1: 0.1 in the published code, 0 in the paper
-    memory_mb            memory for intermediate values beside embeddings, scores and gradients
+    memory_mb            memory for intermediate values beside embeddings, scores and gradients on a CPU; a GPU has more
     """
 
     inverse_temperature: float
@@ -59,13 +62,15 @@ class CrossAttention:
 
         What is masked out has no influence, whatever it holds. Raises ValueError for a row without a fragment.
         """
-        counts = query_mask.sum(1).tolist()
-        source_counts = source_mask.sum(1).tolist()
+        counts, source_counts = (on_host(mask).sum(1).tolist() for mask in (query_mask, source_mask))
         if min(counts, default=1) == 0 or min(source_counts, default=1) == 0:
             raise ValueError("cross-attention needs at least one fragment in every sample")
         if not counts or not source_counts:
             return queries.new_zeros(len(counts), len(source_counts))
-        packed = queries.flatten(0, 1) if bool(query_mask.all()) else queries[query_mask]
+        if bool(on_host(query_mask).all()):
+            packed = queries.flatten(0, 1)
+        else:
+            packed = queries[query_mask] if forms.blocked(queries) else pack(queries, by_sample(query_mask))
         differentiate = torch.is_grad_enabled() and (queries.requires_grad or sources.requires_grad)
         scores: Tensor = _CrossAttention.apply(  # type: ignore[no-untyped-call]
             packed, sources, source_mask, counts, source_counts, self, differentiate
@@ -132,7 +137,7 @@ class _CrossAttention(torch.autograd.Function):
     """Blocks of (query samples) x (source samples); the backward pass computes every block again."""
 
     @staticmethod
-    @torch.amp.custom_fwd(device_type="cuda", cast_inputs=torch.float32)  # type: ignore[untyped-decorator]
+    @forms.float32_forward
     def forward(
         ctx: Any,
         queries: Tensor,
@@ -143,26 +148,27 @@ class _CrossAttention(torch.autograd.Function):
         options: CrossAttention,
         differentiate: bool,
     ) -> Tensor:
-        plan = Plan.make(queries, counts, source_counts, options.memory_mb)
+        plan = Plan.make(queries, counts, source_counts, forms.memory_mb(queries, options.memory_mb))
         scratch = _Scratch(queries)
         scores = queries.new_empty(len(counts), len(source_counts))
         # The products are the costly part: they are kept for the backward pass where they fit.
         total = 4 * len(queries) * sum(source_counts)
-        kept: list[Tensor] | None = [] if differentiate and 2 * total <= options.memory_mb * 2**20 else None
+        kept: list[Tensor] | None = [] if differentiate and 2 * total <= forms.memory_mb(queries, options.memory_mb) * 2**20 else None
         for group in plan.source_groups(sources, source_mask):
             for part in plan.query_groups:
                 products = _products(queries[part.rows], group, scratch if kept is None else None)
                 if kept is not None:
                     kept.append(products)
                 block = _block(queries[part.rows], part, group, options, products, scratch)
-                scores[part.samples, group.rows] = _aggregate(block.cosine, part.owner, options).T
+                with forms.unique_indices():
+                    scores[part.samples, group.rows] = _aggregate(block.cosine, part, options).T
         ctx.save_for_backward(queries, sources, source_mask)
         ctx.plan, ctx.options, ctx.kept = plan, options, kept
         return scores
 
     @staticmethod
     @once_differentiable
-    @torch.amp.custom_bwd(device_type="cuda")  # type: ignore[untyped-decorator]
+    @forms.float32_backward
     def backward(ctx: Any, grad_scores: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
         queries, sources, source_mask = ctx.saved_tensors
         grad_queries, grad_sources = torch.zeros_like(queries), torch.zeros_like(sources)
@@ -175,7 +181,7 @@ class _CrossAttention(torch.autograd.Function):
                 products = next(kept) if kept is not None else _products(query, group, scratch)
                 block = _block(query, part, group, ctx.options, products, scratch)
                 grad_cosine = _aggregate_backward(
-                    block.cosine, part.owner, grad_scores[part.samples, group.rows].T, ctx.options
+                    block.cosine, part, grad_scores[part.samples, group.rows].T, ctx.options
                 )
                 grad_products, radial = _block_backward(block, grad_cosine, part, ctx.options, grad_gram, scratch)
                 grad_flat.addmm_(grad_products, query)
@@ -184,7 +190,8 @@ class _CrossAttention(torch.autograd.Function):
             # G = V V', so a symmetric gradient M of G adds 2 M V; grad_gram holds 2 M.
             n, length, _ = group.gram.shape
             grad_flat = grad_flat.view(n, length, -1).baddbmm_(grad_gram, group.flat.view(n, length, -1))
-            grad_sources[group.rows, :length] += grad_flat
+            with forms.unique_indices():
+                grad_sources[group.rows, :length] += grad_flat
         return grad_queries, grad_sources, None, None, None, None, None
 
 
@@ -275,20 +282,25 @@ def _block_backward(
     return grad.flatten(0, 1), radial.sum(0)[:, None]
 
 
-def _aggregate(cosine: Tensor, owner: Tensor, options: CrossAttention) -> Tensor:
+def _aggregate(cosine: Tensor, part: Queries, options: CrossAttention) -> Tensor:
     """Cosines (n, q) -> scores (n, o); LogSumExp is taken about the largest cosine, so that it cannot overflow."""
-    counts = torch.bincount(owner)
-    sums = cosine.new_zeros(len(cosine), len(counts))
     if options.aggregation == "mean":
-        return sums.index_add_(1, owner, cosine) / counts
-    largest = torch.segment_reduce(cosine.T.contiguous(), "max", lengths=counts).T
-    terms = torch.exp(options.lse_scale * (cosine - largest[:, owner]))
-    return largest + sums.index_add_(1, owner, terms).log() / options.lse_scale
+        return _sums(cosine, part) / part.counts
+    largest = torch.segment_reduce(cosine.T.contiguous(), "max", lengths=part.counts, unsafe=True).T
+    terms = torch.exp(options.lse_scale * (cosine - largest[:, part.owner]))
+    return largest + _sums(terms, part).log() / options.lse_scale
 
 
-def _aggregate_backward(cosine: Tensor, owner: Tensor, grad_scores: Tensor, options: CrossAttention) -> Tensor:
+def _sums(values: Tensor, part: Queries) -> Tensor:
+    """(n, q) -> (n, o), over the queries of each sample."""
+    if not forms.blocked(values):
+        return values @ part.membership.T
+    return values.new_zeros(len(values), len(part.counts)).index_add_(1, part.owner, values)
+
+
+def _aggregate_backward(cosine: Tensor, part: Queries, grad_scores: Tensor, options: CrossAttention) -> Tensor:
     """Gradient (n, q) of the cosines from that (n, o) of the scores."""
     if options.aggregation == "mean":
-        return (grad_scores / torch.bincount(owner))[:, owner]
-    scores = _aggregate(cosine, owner, options)
-    return grad_scores[:, owner] * torch.exp(options.lse_scale * (cosine - scores[:, owner]))
+        return (grad_scores / part.counts)[:, part.owner]
+    scores = _aggregate(cosine, part, options)
+    return grad_scores[:, part.owner] * torch.exp(options.lse_scale * (cosine - scores[:, part.owner]))

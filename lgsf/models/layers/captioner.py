@@ -9,7 +9,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from lgsf.models.kernels import forms
 from lgsf.models.kernels.gru import RaggedGRU
+from lgsf.models.kernels.packing import by_sample, pack
 from lgsf.models.layers.encoders import last_state
 
 
@@ -46,5 +48,10 @@ class Captioner(nn.Module):
             state = self.writer(self.dropout(torch.cat([words[:, step], context], 1)), state)
             states.append(state)
         targets = F.pad(tokens.masked_fill(~token_mask, 0)[:, 1:], (0, 1))
-        predictions = self.leave(torch.stack(states, 1)[token_mask])
-        return F.cross_entropy(predictions, targets[token_mask], reduction="sum") / len(tokens)
+        if forms.blocked(tokens):
+            predictions, targets = self.leave(torch.stack(states, 1)[token_mask]), targets[token_mask]
+        else:
+            packing = by_sample(token_mask)
+            predictions = self.leave(pack(torch.stack(states, 1), packing))
+            targets = targets.flatten().index_select(0, packing.places)
+        return F.cross_entropy(predictions, targets, reduction="sum") / len(tokens)

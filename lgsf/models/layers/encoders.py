@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 from pydantic import Field
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
 from lgsf.models.base import Parameters
+from lgsf.models.kernels import forms
 from lgsf.models.kernels.gru import RaggedGRU
 from lgsf.models.pretrained import WordVectors
 
@@ -28,9 +31,37 @@ def l2_normalize(x: Tensor, *, dim: int = -1, eps: float = 1e-8) -> Tensor:
     A row whose norm is below `eps` passes unchanged, so that a zero row has a finite value and a finite
     gradient (published codes divide by zero there, or multiply the gradient by 1 / eps).
     """
+    if x.dtype == torch.bfloat16:  # what autocast made; a norm has float32 in every precision
+        x = x.float()
+    if not forms.blocked(x):
+        unit: Tensor = _UnitLength.apply(x, dim, eps)  # type: ignore[no-untyped-call]
+        return unit
     squared = x.square().sum(dim, keepdim=True)
     large = squared > eps * eps
     return x * torch.where(large, squared, 1.0).rsqrt()
+
+
+class _UnitLength(torch.autograd.Function):
+    """`l2_normalize` in half as many launches, its gradient written out; in float32 whatever autocast says."""
+
+    @staticmethod
+    @forms.float32_forward
+    def forward(ctx: Any, x: Tensor, dim: int, eps: float) -> Tensor:
+        norm = torch.linalg.vector_norm(x, dim=dim, keepdim=True)
+        small = norm <= eps
+        norm.masked_fill_(small, 1.0)
+        unit = x / norm
+        ctx.save_for_backward(unit, norm, small)
+        ctx.dim = dim
+        return unit
+
+    @staticmethod
+    @once_differentiable
+    @forms.float32_backward
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:  # type: ignore[override]
+        unit, norm, small = ctx.saved_tensors
+        radial = (unit * grad).sum(ctx.dim, keepdim=True).masked_fill_(small, 0.0)
+        return torch.addcmul(grad, unit, radial, value=-1).div_(norm), None, None
 
 
 def xavier_linear(in_dim: int, out_dim: int) -> nn.Linear:
@@ -83,8 +114,10 @@ class GRUEncoder(nn.Module):
 
     def forward(self, tokens: Tensor, mask: Tensor) -> Tensor:
         """(n, n_words) int64, (n, n_words) bool, valid words first -> (n, n_words, dim), zero on padding."""
+        if not forms.blocked(self.embed.weight):
+            return self.rnn.look_up(self.embed.weight, tokens, mask)
         words, index = torch.unique(tokens, return_inverse=True)
-        return self.rnn.look_up(self.embed(words), index, mask.sum(1).tolist())
+        return self.rnn.look_up(self.embed(words), index, mask)
 
 
 class BiGRUEncoder(GRUEncoder):

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from lgsf.data.batches.host import on_host, upload
+
 
 def plateau(batch_size: int, margin: float) -> float:
     """Hinge over hardest negatives when all embeddings coincide: each pair loses `margin` in both directions."""
@@ -19,18 +21,38 @@ def negative_pairs(image_ids: Tensor) -> Tensor:
     return image_ids.unsqueeze(1) != image_ids
 
 
+def several_images(image_ids: Tensor) -> bool:
+    """Whether a batch has negatives: as soon as it shows two images, each of its pairs has one."""
+    ids = on_host(image_ids)
+    return bool((ids != ids[:1]).any())
+
+
+def positive_pairs(image_ids: Tensor, *, itself: bool) -> tuple[Tensor, Tensor]:
+    """Rows and columns (n_pairs,) int64 of the pairs of a batch that show one image, row after row.
+
+    `itself` counts every row as a pair of its own. They are found on the host: how many there are decides shapes.
+    """
+    ids = on_host(image_ids)
+    same = ids.unsqueeze(1) == ids
+    if not itself:
+        same.fill_diagonal_(False)
+    pairs = torch.stack(same.nonzero(as_tuple=True))
+    one, other = upload(pairs, image_ids.device)
+    return one, other
+
+
 @dataclass(frozen=True, kw_only=True)
 class HardestNegatives:
     """Row numbers of the closest non-matching samples in the batch.
 
     caption  (batch,) int64, for each image the row of its hardest caption
     image    (batch,) int64, for each caption the row of its hardest image
-    exists   (batch,) bool, False where the batch has no negative for this row
+    exist    False where the batch has no negative for any row: all its pairs show one image
     """
 
     caption: Tensor
     image: Tensor
-    exists: Tensor
+    exist: bool
 
 
 def hinge_triplet(
@@ -52,9 +74,8 @@ def hinge_triplet(
     else:
         violations = torch.stack([candidates - positive.unsqueeze(1), candidates - positive])
     loss = (margin + violations).clamp(min=0).sum()
-    exists = negatives.any(1)
+    exist = several_images(image_ids)
     with torch.no_grad():
-        both = torch.stack([caption_score, image_score])
-        score = both.masked_fill(~exists, 0.0).sum() / (2 * exists.sum()).clamp(min=1)
+        score = torch.stack([caption_score, image_score]).sum() / (2 * len(image_ids)) if exist else torch.zeros_like(loss)
         terms = {"hinge": loss.detach(), "positive_score": positive.mean(), "hardest_score": score}
-    return loss, terms, HardestNegatives(caption=caption, image=image, exists=exists)
+    return loss, terms, HardestNegatives(caption=caption, image=image, exist=exist)

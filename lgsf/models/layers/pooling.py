@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
-from typing import Any, Literal
+from functools import lru_cache
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+from lgsf.data.batches.host import remember, upload
+from lgsf.models.kernels import forms
 from lgsf.models.kernels.gru import RaggedGRU
 from lgsf.models.kernels.sorting import sort_descending
 
@@ -60,17 +63,16 @@ class GeneralizedPooling(nn.Module):
 
     def weights(self, longest: int) -> Tensor:
         """(longest, longest) float32: row l - 1 weighs the ranks of a sample with l fragments and sums to 1."""
-        ranks = torch.arange(longest, device=self.linear.weight.device)
-        states = self._states(ranks)
-        logits = self.linear(states).squeeze(2).masked_fill(ranks > ranks.unsqueeze(1), -math.inf)
-        return torch.softmax(logits / GPO_TEMPERATURE, dim=1)
+        with forms.float32_island(self.linear.weight):
+            states, ranks = self._states(longest)
+            logits = self.linear(states).squeeze(2).masked_fill(ranks.beyond, -math.inf)
+            return torch.softmax(logits / GPO_TEMPERATURE, dim=1)
 
-    def _states(self, ranks: Tensor) -> Tensor:
-        """(longest,) int64 -> (longest, longest, GPO_DIM) float32, row l - 1 for l fragments."""
-        longest = len(ranks)
-        return self.gru.look_up(
-            _positions(longest).to(self.linear.weight), ranks.expand(longest, -1), list(range(1, longest + 1))
-        )
+    def _states(self, longest: int) -> tuple[Tensor, _Ranks]:
+        """(longest, longest, GPO_DIM) float32, row l - 1 for l fragments, and which ranks those have."""
+        weight = self.linear.weight
+        ranks = _Ranks.of(longest, weight.device)
+        return self.gru.look_up(ranks.positions.to(weight.dtype), ranks.index, ranks.mask), ranks
 
     @torch.no_grad()
     def _lean(self, lean: float) -> None:
@@ -80,7 +82,7 @@ class GeneralizedPooling(nn.Module):
         # A softmax takes no notice of what all ranks of a length share; each length counts as much as any other.
         pairs = [
             ((own - own.mean(0)) / math.sqrt(n), (wanted[:n] - wanted[:n].mean()) / math.sqrt(n))
-            for n, own in ((n, states[:n]) for n, states in enumerate(self._states(ranks), start=1))
+            for n, own in ((n, states[:n]) for n, states in enumerate(self._states(_LEAN_LENGTH)[0], start=1))
         ]
         states, logits = (torch.cat(part) for part in zip(*pairs, strict=True))
         gram = states.T @ states + _LEAN_RIDGE * torch.eye(GPO_DIM)
@@ -114,7 +116,7 @@ class _SortedSum(torch.autograd.Function):
     """Each value receives the weight of its rank: the gradient is one scatter, the sorted values stay constant."""
 
     @staticmethod
-    @torch.amp.custom_fwd(device_type="cuda", cast_inputs=torch.float32)  # type: ignore[untyped-decorator]
+    @forms.float32_forward
     def forward(ctx: Any, fragments: Tensor, mask: Tensor, weights: Tensor) -> Tensor:
         last = torch.finfo(fragments.dtype).min  # padding comes behind all values
         values, places = sort_descending(fragments.masked_fill(~mask.unsqueeze(2), last).transpose(0, 1))
@@ -125,16 +127,43 @@ class _SortedSum(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    @torch.amp.custom_bwd(device_type="cuda")  # type: ignore[untyped-decorator]
+    @forms.float32_backward
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, Tensor]:  # type: ignore[override]
         values, places, weights = ctx.saved_tensors
         shares = weights.T.unsqueeze(2) * grad
-        grad_fragments = torch.empty_like(values).scatter_(0, places, shares).transpose(0, 1)
+        with forms.unique_indices():
+            grad_fragments = torch.empty_like(values).scatter_(0, places, shares).transpose(0, 1)
         return grad_fragments, None, torch.bmm(values.transpose(0, 1), grad.unsqueeze(2)).squeeze(2)
+
+
+class _Ranks(NamedTuple):
+    """What the pooling weights of all lengths up to the longest are made from.
+
+    positions  (longest, GPO_DIM) float32
+    index      (longest, longest) int64, the ranks 0, 1, ... in every row
+    mask       (longest, longest) bool, row l - 1 is True for the ranks of l fragments;  beyond  its opposite
+    """
+
+    positions: Tensor
+    index: Tensor
+    mask: Tensor
+    beyond: Tensor
+
+    @staticmethod
+    @lru_cache(maxsize=512)
+    def of(longest: int, device: torch.device) -> _Ranks:
+        """On `device`, once and for all."""
+        ranks = torch.arange(longest, device="cpu")
+        mask = ranks <= ranks.unsqueeze(1)
+        with torch.inference_mode(False):  # what evaluation made may serve a training step
+            constants = (_positions(longest), ranks.expand(longest, -1).contiguous(), mask, ~mask)
+            made = _Ranks(*(upload(constant, device) for constant in constants))
+        remember(made.mask, mask)
+        return made
 
 
 def _positions(length: int) -> Tensor:
     """Sinusoidal encoding (Vaswani et al. 2017) of the ranks 0 .. length - 1: (length, GPO_DIM)."""
-    rates = torch.exp(torch.arange(0, GPO_DIM, 2) * (-math.log(10000.0) / GPO_DIM))
-    angles = torch.arange(length).unsqueeze(1) * rates
+    rates = torch.exp(torch.arange(0, GPO_DIM, 2, device="cpu") * (-math.log(10000.0) / GPO_DIM))
+    angles = torch.arange(length, device="cpu").unsqueeze(1) * rates
     return torch.stack([angles.sin(), angles.cos()], dim=2).flatten(1)

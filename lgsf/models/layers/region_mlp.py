@@ -7,6 +7,8 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from lgsf.models.kernels import forms
+from lgsf.models.kernels.packing import by_sample, pack, unpack
 from lgsf.models.layers.encoders import xavier_linear
 
 
@@ -28,10 +30,16 @@ class RegionMLP(nn.Module):
 
     def forward(self, regions: Tensor, mask: Tensor) -> Tensor:
         """(n, n_regions, region_dim) float32, (n, n_regions) bool -> (n, n_regions, dim), zero off the mask."""
-        valid = regions[mask]
-        out = self.fc(valid) + self.second(torch.relu(self.norm(self.first(valid))))
+        if not forms.blocked(regions):
+            packing = by_sample(mask)
+            return unpack(self._perceptron(pack(regions, packing)), packing)
+        out = self._perceptron(regions[mask])
         result: Tensor = out.new_zeros(*mask.shape, out.shape[1]).masked_scatter(mask.unsqueeze(2), out)
         return result
+
+    def _perceptron(self, valid: Tensor) -> Tensor:
+        out: Tensor = self.fc(valid) + self.second(torch.relu(self.norm(self.first(valid))))
+        return out
 
 
 PUBLISHED_MLP = {  # the authors' names, after the encoder's own prefix; the second batch norm is never used

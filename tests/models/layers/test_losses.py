@@ -25,7 +25,7 @@ def test_hinge_by_hand() -> None:
     torch.testing.assert_close(everything, torch.tensor(1.4))
     assert negatives.caption.tolist() == [1, 2, 1]
     assert negatives.image.tolist() == [1, 0, 1]
-    assert negatives.exists.all()
+    assert negatives.exist
     torch.testing.assert_close(terms["positive_score"], torch.tensor(2.0 / 3))
     torch.testing.assert_close(terms["hardest_score"], torch.tensor((0.4 + 0.7 + 0.3 + 0.2 + 0.4 + 0.7) / 6))
 
@@ -47,7 +47,7 @@ def test_a_batch_without_negatives_has_no_loss(hardest: bool) -> None:
     loss.backward()
     assert loss == 0
     assert terms["hardest_score"] == 0
-    assert not negatives.exists.any()
+    assert not negatives.exist
     assert scores.grad is not None
     assert (scores.grad == 0).all()
 
