@@ -10,10 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 import torch
 
+from lgsf.data.batches.ahead import on_device
 from lgsf.data.batches.training import image_batches, text_batches
 from lgsf.data.layout import Split
 from lgsf.data.text import Vocabulary
@@ -33,10 +35,8 @@ def encode_split(
     was_training = method.training
     method.eval()
     try:
-        images = [
-            method.encode_images(regions.to(device), mask.to(device), None if boxes is None else boxes.to(device))
-            for regions, mask, boxes in image_batches(split, IMAGE_BATCH)
-        ]
+        made = image_batches(split, IMAGE_BATCH, pinned=device.type == "cuda")
+        images = [method.encode_images(*parts) for parts in on_device(made, device, partial(_sent, device))]
         tokenizer, by_length = method.tokenizer(vocabulary), method.pads_captions
         texts, rows = [], []
         for tokens, mask, places in text_batches(split, tokenizer, TEXT_BATCH, by_length=by_length, long=LONG):
@@ -45,6 +45,14 @@ def encode_split(
     finally:
         method.train(was_training)
     return Encoded.concatenate(images), gather(texts, rows)
+
+
+def _sent(
+    device: torch.device, parts: tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
+    regions, mask, boxes = parts
+    move = partial(torch.Tensor.to, device=device, non_blocking=True)
+    return move(regions), move(mask), None if boxes is None else move(boxes)
 
 
 class _Walked:

@@ -83,6 +83,7 @@ class Trainer:
             data.split("train"), self.method.tokenizer(self.vocabulary), batch_size=self.options.batch_size, seed=seed,
             region_drop=self.options.region_drop, word_drop=self.options.word_drop,
             length_buckets=self.options.length_buckets, group=self.options.group, workers=settings.threads,
+            device=device,
         )  # fmt: skip
         self.optimizer = build_optimizer(self.method, self.options)
         self.total_steps = len(self.batches) * self.options.epochs
