@@ -4,8 +4,9 @@
 
 ranks random vectors of n images and `captions` times as many captions in both directions, with lists of the best 100,
 each size in a process of its own with one thread. A walk that takes longer than --seconds is broken off: its memory is
-then that of the whole size (everything is allocated before the walk or in its first rows), its time is scaled by the
-share of rows that were walked and marked ~. The rival makes the whole matrix and sorts it, where it fits into --memory.
+then that of the whole size (everything is allocated before the walk or in its first rows), its time is marked ~, with
+the rest at the pace of the last half of the rows that were walked: the first are the dearest, since every list begins
+with them. The rival makes the whole matrix and sorts it, where it fits into --memory.
 Columns: processor seconds, their growth to the row before for each pair of image and caption, peak of memory in all,
 vectors among it, and what the imports take.
 """
@@ -29,19 +30,23 @@ from lgsf.runs.provenance import peak_memory_mb
 
 
 class Broken(TiledScores):
-    """Scores whose walk ends after some seconds; share: how much of it was walked."""
+    """Scores whose walk ends after some seconds of processor time; seen: (rows walked, seconds by then)."""
 
     seconds = 60.0
-    share = 1.0
 
     def walk(self) -> Iterator[tuple[int, object]]:
         started = time.process_time()
-        self.prepared = started
+        self.seen = [(0, 0.0)]
         for first, block in super().walk():
             yield first, block
-            if time.process_time() - started > self.seconds:
-                self.share = min(1.0, (first + len(block)) / len(self.images))
+            self.seen.append((first + len(block), time.process_time() - started))
+            if self.seen[-1][1] > self.seconds:
                 return
+
+    def rest(self) -> float:
+        """Seconds that the rows which were not walked would have taken."""
+        (middle, then), (last, now) = self.seen[len(self.seen) // 2], self.seen[-1]
+        return (len(self.images) - last) * (now - then) / (last - middle)
 
 
 def vectors(n: int, dim: int, seed: int) -> torch.Tensor:
@@ -61,13 +66,10 @@ def ours(n: int, captions: int, dim: int, seconds: float) -> dict[str, float]:
     scores.seconds = seconds
     started = time.process_time()
     rank(scores, caption_image, np.zeros(n, np.int32))
-    ended = time.process_time()
-    if scores.share == 1.0:
-        cost = ended - started
-    else:
-        cost = scores.prepared - started + (ended - scores.prepared) / scores.share
+    rest = scores.rest()
+    cost = time.process_time() - started + rest
     held = 4 * dim * n * (1 + captions) / 2**20
-    return {"seconds": cost, "peak": peak_memory_mb() or 0.0, "imports": before, "vectors": held, "share": scores.share}
+    return {"seconds": cost, "peak": peak_memory_mb() or 0.0, "imports": before, "vectors": held, "rest": rest}
 
 
 def straightforward(n: int, captions: int, dim: int, seconds: float) -> dict[str, float]:
@@ -84,7 +86,7 @@ def straightforward(n: int, captions: int, dim: int, seconds: float) -> dict[str
         t2i[caption] = np.flatnonzero(np.argsort(column)[::-1] == caption // captions)[0]
     cost = time.process_time() - started
     held = 4 * dim * n * (1 + captions) / 2**20
-    return {"seconds": cost, "peak": peak_memory_mb() or 0.0, "imports": before, "vectors": held, "share": 1.0}
+    return {"seconds": cost, "peak": peak_memory_mb() or 0.0, "imports": before, "vectors": held, "rest": 0.0}
 
 
 def measure(task: str, n: int, arguments: argparse.Namespace) -> dict[str, float]:
@@ -111,7 +113,7 @@ def table(arguments: argparse.Namespace) -> None:
             growth = "" if before is None else f"{each / before:.2f}"
             before = each
             cells = [task, f"{n:,} x {n * arguments.captions:,}"]
-            cells += [f"{'' if found['share'] == 1 else '~'}{found['seconds']:.1f}", f"{each:.2f}", growth]
+            cells += [f"{'' if found['rest'] == 0 else '~'}{found['seconds']:.1f}", f"{each:.2f}", growth]
             cells += [f"{found[name]:.0f}" for name in ("peak", "vectors", "imports")]
             print("| " + " | ".join(cells) + " |", flush=True)
 

@@ -86,11 +86,12 @@ class RunningTop:
         self._bound[queries], self._filled[queries] = bound, self._k
 
     def best(self) -> tuple[Ids, Floats]:
-        """Ids (n, k) and values, best first, of at least k candidates."""
-        ids, values = np.empty((self._n, self._k), np.int32), np.empty((self._n, self._k), self._values.dtype)
+        """Ids (n, k) and values, best first, of at least k candidates; nothing can be added any more."""
         for start in range(0, self._n, STRIP):
-            rows = slice(start, start + STRIP)
-            order = np.argsort(-self._values[rows], axis=1, kind="stable")[:, : self._k]
-            ids[rows] = np.take_along_axis(self._ids[rows], order, axis=1)
-            values[rows] = np.take_along_axis(self._values[rows], order, axis=1)
-        return ids, values
+            ids, values = self._ids[start : start + STRIP], self._values[start : start + STRIP]
+            order = np.argsort(-values, axis=1, kind="stable")[:, : self._k]
+            ids[:, : self._k] = np.take_along_axis(ids, order, axis=1)
+            values[:, : self._k] = np.take_along_axis(values, order, axis=1)
+        return self._ids[:, : self._k], self._values[
+            :, : self._k
+        ]  # in their place: a copy would be the peak of a ranking
