@@ -1,18 +1,21 @@
-"""How fast regions come from the disk, as float32, float16 and int8, against numpy.load of everything.
+"""How fast regions come from the disk, as float32, float16 and int8, against a memory map and numpy.load of everything.
 
-    python benchmarks/loader.py [--gib 2] [--folder DIR] [--batch 128] [--regions 36] [--dim 2048]
+    python benchmarks/loader.py [--gib 2] [--folder DIR] [--batch 128] [--regions 36] [--dim 2048] [--stores float32 ...]
 
 makes a dataset of the given size (as float32) per store in a temporary folder and reads shuffled epochs of training
 batches with 20 % of the regions dropped, each in a process of its own: cold (the file is not in memory) and warm, with
-one and several threads that make batches. The rival loads the whole array and stacks the same batches from it.
-"Core ms" is processor time of all threads per 256 images. The last table trains VSE++ for a few steps and says which
-share of the time the trainer waited for its next batch.
+one and several threads that make batches. The rivals index a memory map with a batch of rows, or load the whole array
+first, and stack the same batches from it. "Features on the device" is what is left for the processor where a GPU holds
+the features: draws, places, words. "Core ms" is processor time of all threads per 256 images, the ratio is to ours with
+one thread. The last table trains VSE++ for a few steps and says which share of the time the trainer waited for its next
+batch.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import subprocess
 import sys
@@ -26,6 +29,8 @@ import pandas as pd
 import torch
 
 from lgsf.config.run_settings import RunSettings, Training
+from lgsf.data.batches.batch import Batch
+from lgsf.data.batches.resident import ResidentImages
 from lgsf.data.batches.training import TrainingBatches
 from lgsf.data.layout import Split, open_dataset
 from lgsf.data.source import Store
@@ -74,30 +79,48 @@ def forget(split: Split) -> None:
             os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
 
 
-def whole_array(split: Split, batch: int) -> int:
-    """Everything in memory, one indexed image after the other, as the usual data sets do it."""
-    regions = np.load(split.regions.path)
+READERS = {"ours, 1 thread": "1", "ours, 2 threads": "2", "features on the device, 1 thread": "device"}
+RIVALS = {"`memmap[rows]`": "map", "`np.load` of everything": "array"}  # of float32
+
+
+def straightforward(split: Split, batch: int, reader: str) -> int:
+    """One indexed image after the other from an array in memory, or a batch of rows from a map, as usual data sets do."""
+    regions = np.load(split.regions.path, mmap_mode="r" if reader == "map" else None)
     random = np.random.default_rng(0)
     order = random.permutation(len(regions))
     steps = len(order) // batch
     for step in range(steps):
         rows = order[step * batch : (step + 1) * batch]
-        kept = [regions[row][random.random(regions.shape[1]) >= DROP] for row in rows]
+        images = regions[rows] if reader == "map" else [regions[row] for row in rows]
+        kept = [image[random.random(len(image)) >= DROP] for image in images]
         torch.nn.utils.rnn.pad_sequence([torch.tensor(values) for values in kept], batch_first=True)
     return steps * batch
+
+
+class OnDevice(ResidentImages):
+    """The features of a device that is not there: places are found, nothing is gathered."""
+
+    def __init__(self, split: Split) -> None:
+        self._width, self._zero, self._boxes = split.regions.shape[1], math.prod(split.regions.shape[:2]), None
+
+    def finish(self, batch: Batch) -> Batch:
+        return batch
 
 
 def read(arguments: argparse.Namespace) -> dict[str, float]:
     """Samples, seconds and processor time of one epoch."""
     dataset = open_dataset(arguments.folder)
     split, vocabulary = dataset.split("train"), Vocabulary.load(dataset.root / "vocabulary.json")
+    rival, reader = arguments.reader in RIVALS.values(), arguments.reader
     batches = TrainingBatches(  # words are encoded here, once for all epochs
-        split, vocabulary, batch_size=arguments.batch, seed=0, region_drop=DROP, workers=max(1, arguments.workers)
+        split, vocabulary, batch_size=arguments.batch, seed=0, region_drop=DROP, workers=2 if reader == "2" else 1
     )
+    if reader == "device":
+        batches._images = OnDevice(split)
 
     def epoch() -> int:
-        if arguments.workers == 0:
-            return whole_array(split, arguments.batch)
+        if rival:
+            return straightforward(split, arguments.batch, reader)
         return sum(len(made.image_ids) for made in batches.epoch(0))
 
     if arguments.cold:
@@ -142,10 +165,10 @@ def train(arguments: argparse.Namespace) -> dict[str, float]:
     return {"steps": steps, "seconds": time.perf_counter() - started, "waited": waited}
 
 
-def measure(task: str, folder: Path, batch: int, *, cold: bool, workers: int = 1) -> dict[str, float]:
+def measure(task: str, folder: Path, batch: int, *, cold: bool, reader: str = "1") -> dict[str, float]:
     """One measurement in a process of its own."""
     command = [sys.executable, __file__, "--task", task, "--folder", str(folder), "--batch", str(batch)]
-    command += ["--workers", str(workers), *(["--cold"] if cold else [])]
+    command += ["--reader", reader, *(["--cold"] if cold else [])]
     result = subprocess.run(command, check=True, capture_output=True, text=True)
     found: dict[str, float] = json.loads(result.stdout)
     return found
@@ -153,27 +176,29 @@ def measure(task: str, folder: Path, batch: int, *, cold: bool, workers: int = 1
 
 def tables(arguments: argparse.Namespace, folder: Path) -> None:
     n_images = int(arguments.gib * 2**30 / (arguments.regions * arguments.dim * 4))
-    for name, store in STORES.items():
-        make_dataset(folder / name, store, n_images, arguments.regions, arguments.dim)
+    for name in arguments.stores:
+        make_dataset(folder / name, STORES[name], n_images, arguments.regions, arguments.dim)
     print(f"{n_images} images of {arguments.regions} x {arguments.dim}, batch {arguments.batch}\n")
-    print("| store | reader | cold, samples/s | warm, samples/s | warm, core ms per 256 | peak MiB |")
-    print("|---|---|---:|---:|---:|---:|")
-    for name in STORES:
-        readers = {"ours, 1 thread": 1, "ours, 2 threads": 2}
-        readers |= {"`np.load` of everything": 0} if name == "float32" else {}
-        for reader, workers in readers.items():
-            first, warm = (
-                measure("read", folder / name, arguments.batch, cold=cold, workers=workers) for cold in (True, False)
+    print("| store | reader | cold, samples/s | warm, samples/s | warm, core ms per 256 | ratio | peak MiB |")
+    print("|---|---|---:|---:|---:|---:|---:|")
+    for name in arguments.stores:
+        ours = None
+        for title, reader in (READERS | (RIVALS if name == "float32" else {})).items():
+            warm = measure("read", folder / name, arguments.batch, cold=False, reader=reader)
+            core = 256e3 * warm["processor"] / warm["samples"]
+            ours = core if ours is None else ours
+            cold = (
+                "" if reader == "device" else measure("read", folder / name, arguments.batch, cold=True, reader=reader)
             )
-            rates = [f"{m['samples'] / m['seconds']:.0f}" for m in (first, warm)]
-            core = f"{256e3 * warm['processor'] / warm['samples']:.1f}"
-            print("| " + " | ".join([name, reader, *rates, core, f"{warm['peak']:.0f}"]) + " |", flush=True)
+            rates = [f"{m['samples'] / m['seconds']:.0f}" if m else "" for m in (cold, warm)]
+            cells = [name, title, *rates, f"{core:.1f}", f"{core / ours:.2f}", f"{warm['peak']:.0f}"]
+            print("| " + " | ".join(cells) + " |", flush=True)
     print("\n| store | cold, ms per step | waiting | warm, ms per step | waiting |")
     print("|---|---:|---:|---:|---:|")
-    for name in STORES:
+    for name in arguments.stores:
         cells = []
-        for cold in (True, False):
-            m = measure("train", folder / name, arguments.batch, cold=cold)
+        for cold_or_warm in (True, False):
+            m = measure("train", folder / name, arguments.batch, cold=cold_or_warm)
             cells += [f"{1e3 * m['seconds'] / m['steps']:.0f}", f"{m['waited'] / m['seconds']:.1%}"]
         print("| " + " | ".join([name, *cells]) + " |", flush=True)
 
@@ -185,8 +210,9 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--regions", type=int, default=36)
     parser.add_argument("--dim", type=int, default=2048)
+    parser.add_argument("--stores", nargs="+", choices=STORES, default=list(STORES))
     parser.add_argument("--task", choices=("read", "train"), help=argparse.SUPPRESS)
-    parser.add_argument("--workers", type=int, default=1, help=argparse.SUPPRESS)
+    parser.add_argument("--reader", default="1", help=argparse.SUPPRESS)
     parser.add_argument("--cold", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.task:

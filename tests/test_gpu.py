@@ -6,16 +6,23 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
+from lgsf.data.batches import resident
+from lgsf.data.batches.training import TrainingBatches
+from lgsf.data.layout import open_dataset
+from lgsf.data.text import Vocabulary
 from lgsf.evaluation.evaluate import evaluate
-from lgsf.models.base import Progress
+from lgsf.metrics.ranking import MatrixScores, contiguous_folds, rank
+from lgsf.models.base import DataSpec, Encoded, Method, Parameters, Progress
 from lgsf.models.build import make_repeatable
 from lgsf.models.graph import edge_scores
 from lgsf.models.kernels import forms
 from lgsf.models.kernels.gru import RaggedGRU
+from lgsf.models.scoring import TiledScores
 from lgsf.runs.ranks import read_ranks
 from lgsf.runs.record import read_record, write_record
 from lgsf.training.train import train
@@ -55,7 +62,9 @@ def _gradients(name: str, device: torch.device) -> tuple[Tensor, dict[str, Tenso
 
 
 # Those that draw nothing: a GPU has other random numbers.
-@pytest.mark.parametrize("name", ["vsepp", "vse_inf", "scan_t2i_lse", "scan_i2t_mean", "sgr", "saf", "vsrn_coco", "hrem_hinge"])
+@pytest.mark.parametrize(
+    "name", ["vsepp", "vse_inf", "scan_t2i_lse", "scan_i2t_mean", "sgr", "saf", "vsrn_coco", "hrem_hinge"]
+)
 def test_gradients_on_a_gpu_are_those_on_a_cpu(name: str) -> None:
     make_repeatable(CUDA, 1)
     loss, gradients = _gradients(name, torch.device("cpu"))
@@ -116,3 +125,38 @@ def test_gpu_and_cpu_rank_alike(tmp_path, tiny_dataset, tiny_config) -> None:
     evaluate(run=tmp_path / "cuda", dataset=tiny_dataset, memory_mb=64)
     cpu, gpu = (read_ranks(tmp_path / device, "test") for device in ("cpu", "cuda"))
     assert (cpu.t2i == gpu.t2i).mean() > 0.95
+
+
+@pytest.mark.parametrize("stay", [True, False])
+@pytest.mark.parametrize("workers", [1, 3])
+def test_batches_reach_the_gpu_bit_for_bit(tiny_dataset: Path, monkeypatch, stay: bool, workers: int) -> None:
+    """Those that are gathered there and those that are sent ahead, kept for a while on both ends."""
+    split, vocabulary = open_dataset(tiny_dataset).split("train"), Vocabulary.load(tiny_dataset / "vocabulary.json")
+    options = {"batch_size": 8, "seed": 0, "region_drop": 0.3, "word_drop": 0.3}
+    read = [batch for epoch in range(3) for batch in TrainingBatches(split, vocabulary, **options).epoch(epoch)]
+    if not stay:
+        monkeypatch.setattr(resident, "SHARE", 0.0)
+    made = TrainingBatches(split, vocabulary, **options, workers=workers, device=torch.device("cuda"))
+    assert isinstance(made._images, resident.ResidentImages) == stay
+    sent = [batch for epoch in range(3) for batch in made.epoch(epoch)]
+    for one, other in zip(read, sent, strict=True):
+        for name, value in vars(one).items():
+            assert vars(other)[name].device.type == "cuda"
+            assert torch.equal(vars(other)[name].cpu(), value), name
+
+
+@pytest.mark.parametrize("memory_mb", [0, 64])
+@pytest.mark.parametrize("levels", [0, 3])
+def test_a_gpu_counts_its_own_scores_as_the_cpu_does(memory_mb: int, levels: int) -> None:
+    """Ranks, lists and ties of the very scores that the GPU made; with few levels many of them are equal."""
+    generator = torch.Generator().manual_seed(0)
+    images, texts = (torch.randn(n, 16, generator=generator) for n in (500, 2500))
+    if levels:
+        images, texts = images.sign(), texts.sign()
+    method = Method(Parameters(), DataSpec(region_dim=1, vocabulary_size=1)).cuda()
+    scores = TiledScores(method, Encoded(vector=images.cuda()), Encoded(vector=texts.cuda()), memory_mb)
+    matrix = np.concatenate([block for _, block in scores.blocks()])
+    own, fold = np.arange(2500) // 5, contiguous_folds(500, 5)
+    on_cpu, on_gpu = rank(MatrixScores(matrix), own, fold), rank(scores, own, fold)
+    for name, value in vars(on_cpu).items():
+        np.testing.assert_array_equal(vars(on_gpu)[name], value, err_msg=name)

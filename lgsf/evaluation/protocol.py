@@ -61,7 +61,8 @@ def rank_split(data: Dataset, split: Split, scores: Scores) -> Ranked:
         judged = (split.judged["image"].to_numpy(np.int64), split.judged["caption"].to_numpy(np.int64))
     positives, absent = positives_of(split, data.root / split.name)
     relevance = RelevanceRanks(positives, scores.shape)
-    ranking = rank(scores, split.caption_image, fold, judged=judged, watchers=[relevance])
+    watchers = [relevance] if positives else []  # without them one walk may do
+    ranking = rank(scores, split.caption_image, fold, judged=judged, watchers=watchers)
     return Ranked(data, split, ranking, relevance, positives, absent, fold, folds)
 
 

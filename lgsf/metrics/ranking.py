@@ -6,22 +6,21 @@ collapsed model is therefore at the bottom and not, as under an argsort, at chan
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 
+from lgsf.metrics.counting import Counted, Counter, Counts, Queries
+from lgsf.metrics.counting import Floats as Floats
+from lgsf.metrics.counting import Ints as Ints
 from lgsf.system.errors import LgsfError
+from lgsf.system.logs import Pace
 
 TOP = 100
-
-
-Ints = npt.NDArray[np.integer[Any]]
-
-
-Floats = npt.NDArray[np.floating[Any]]
+T = TypeVar("T")
 
 
 class Scores(Protocol):
@@ -37,6 +36,21 @@ class Scores(Protocol):
     def blocks(self) -> Iterator[tuple[int, Floats]]:
         """(first image row, scores (rows, n_captions)), in order and without gaps."""
         ...
+
+
+@runtime_checkable
+class DirectScores(Scores, Protocol):
+    """Scores that can say a few of their numbers at once, and know where they are counted best.
+
+    pairs    the scores of the pairs (images[k], captions[k]), the very numbers of the blocks
+    walk     the blocks, in the form that `counter` takes: arrays, or tensors on a device
+    """
+
+    def pairs(self, images: Ints, captions: Ints) -> Floats: ...
+
+    def walk(self) -> Iterator[tuple[int, Any]]: ...
+
+    def counter(self, queries: Queries, own: Floats, top: int) -> Counter: ...
 
 
 class Watcher(Protocol):
@@ -64,29 +78,19 @@ class MatrixScores:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Ranking:
+class Ranking(Counted):
     """0-based ranks of every query, and the best candidates.
 
     i2t        (n_images,) int32: wrong captions at or above the best own caption, whole gallery
     t2i        (n_captions,) int32: wrong images at or above the own image, whole gallery
     i2t_fold, t2i_fold   the same against the candidates of the query's fold alone
-    i2t_top, t2i_top     (n_queries, k) int32: best candidates, best first; k <= 100
+    i2t_top, t2i_top     (n_queries, k) int32: best candidates, best first, equal scores by row; k <= 100
     i2t_top_score, t2i_top_score   their scores, in the type of the matrix
-    judged_score         (n_judged,): scores of the pairs asked for
     i2t_ties, t2i_ties   how many queries have a wrong candidate with the very score of their best right one
+    judged_score         (n_judged,): scores of the pairs asked for
     """
 
-    i2t: npt.NDArray[np.int32]
-    t2i: npt.NDArray[np.int32]
-    i2t_fold: npt.NDArray[np.int32]
-    t2i_fold: npt.NDArray[np.int32]
-    i2t_top: npt.NDArray[np.int32]
-    i2t_top_score: Floats
-    t2i_top: npt.NDArray[np.int32]
-    t2i_top_score: Floats
     judged_score: Floats
-    i2t_ties: int
-    t2i_ties: int
 
 
 def contiguous_folds(n_images: int, folds: int) -> npt.NDArray[np.int32]:
@@ -116,110 +120,74 @@ def rank(
     judged         (images, captions): pairs whose scores are wanted
     watchers       see the blocks of both walks, all of them finite
 
+    top            how many candidates are listed for a query; 0 spares the lists
+
     Raises LgsfError on a score that is not finite: NaN compares false with everything and would rank first.
+
+    Scores are walked twice, since a caption can be ranked once the score of its own image is known; once where these
+    are known without a walk (DirectScores) and nobody else wants to see two.
     """
     n_images, n_captions = scores.shape
-    caption_image = np.asarray(caption_image, np.int64)
-    if caption_image.shape != (n_captions,) or np.shape(image_fold) != (n_images,):
+    if np.shape(caption_image) != (n_captions,) or np.shape(image_fold) != (n_images,):
         raise ValueError(
-            f"{scores.shape} scores do not fit {caption_image.shape} captions, {np.shape(image_fold)} images"
+            f"{scores.shape} scores do not fit {np.shape(caption_image)} captions, {np.shape(image_fold)} images"
         )
-    by_image = np.argsort(caption_image, kind="stable")
-    starts = np.searchsorted(caption_image[by_image], np.arange(n_images + 1))
-    if (np.diff(starts) == 0).any():
-        raise ValueError("an image has no caption")
-    fold = np.asarray(image_fold)
-    caption_fold = fold[caption_image]
-    one_fold = bool((fold == fold[0]).all())
+    queries = Queries.of(caption_image, image_fold)
+    nobody = np.zeros(0, np.int64), np.zeros(0, np.int64)
+    rows, columns = (
+        np.concatenate([own, np.asarray(other, np.int64)])
+        for own, other in zip((queries.caption_image, np.arange(n_captions)), judged or nobody, strict=True)
+    )
+    if isinstance(scores, DirectScores) and not watchers:
+        known = scores.pairs(rows, columns)
+        counter, walk = scores.counter(queries, known[:n_captions], top), told_blocks(scores.walk(), n_images)
+        for first, block in walk:
+            _check_finite(first, block)
+            counter.add(first, block)
+    else:
+        known = _first_walk(scores, rows, columns, watchers)
+        counter = Counts(queries, known[:n_captions], top)
+        for first, block in told_blocks(scores.blocks(), n_images):
+            counter.add(first, block)
+            for watcher in watchers:
+                watcher.second(first, block)
+    return Ranking(judged_score=known[n_captions:], **vars(counter.found()))
 
-    i2t, i2t_fold = np.zeros(n_images, np.int32), np.zeros(n_images, np.int32)
-    t2i, t2i_fold = np.zeros(n_captions, np.int32), np.zeros(n_captions, np.int32)
-    i2t_tied, t2i_tied = 0, np.zeros(n_captions, bool)
-    own_score, judged_score = np.zeros(n_captions, np.float32), np.zeros(0, np.float32)
-    judged_images, judged_captions = judged if judged is not None else (np.zeros(0, np.int64), np.zeros(0, np.int64))
-    i2t_top: list[tuple[npt.NDArray[np.int32], Floats]] = []
-    t2i_top = _RunningTop(n_captions, min(top, n_images))
 
-    for first, block in scores.blocks():  # everything that needs one image's row, and the captions' own scores
-        last = first + len(block)
+def _first_walk(scores: Scores, rows: Ints, columns: Ints, watchers: Sequence[Watcher]) -> Floats:
+    """The scores of the pairs (rows[k], columns[k]); every block is finite and seen by the watchers."""
+    by_row = np.argsort(rows, kind="stable")
+    known: Floats = np.zeros(len(rows), np.float32)
+    for first, block in told_blocks(scores.blocks(), scores.shape[0]):
+        _check_finite(first, block)
         if first == 0:
-            own_score, judged_score = np.zeros(n_captions, block.dtype), np.zeros(len(judged_images), block.dtype)
-        if not np.isfinite(block).all():
-            row, column = np.argwhere(~np.isfinite(block))[0]
-            raise NotFiniteScoreError(
-                f"the score of image row {first + row} and caption row {column} is {block[row, column]}: "
-                "a model that gives non-finite scores cannot be ranked; look at its training log."
-            )
-        columns = by_image[starts[first] : starts[last]]
-        rows = caption_image[columns] - first
-        segment = starts[first:last] - starts[first]
-        own = block[rows, columns]
-        own_score[columns] = own
-        best = np.maximum.reduceat(own, segment)
-        above = block >= best[:, None]
-        above[rows, columns] = False  # an image's own captions never count against it
-        i2t_tied += int((above & (block == best[:, None])).any(axis=1).sum())
-        i2t[first:last] = above.sum(axis=1)
-        i2t_fold[first:last] = (
-            i2t[first:last] if one_fold else (above & _same(fold[first:last], caption_fold)).sum(axis=1)
-        )
-        i2t_top.append(_top(block, min(top, n_captions)))
-        t2i_top.add(first, block)
-        here = np.flatnonzero((judged_images >= first) & (judged_images < last))
-        judged_score[here] = block[judged_images[here] - first, judged_captions[here]]
+            known = known.astype(block.dtype)
+        start, stop = np.searchsorted(rows, [first, first + len(block)], sorter=by_row)
+        here = by_row[start:stop]
+        known[here] = block[rows[here] - first, columns[here]]
         for watcher in watchers:
             watcher.first(first, block)
-
-    for first, block in scores.blocks():  # captions against every image, now that their own score is known
-        columns = by_image[starts[first] : starts[first + len(block)]]
-        above = block >= own_score
-        above[caption_image[columns] - first, columns] = False
-        t2i_tied |= (above & (block == own_score)).any(axis=0)
-        t2i += above.sum(axis=0, dtype=np.int32)
-        if not one_fold:
-            t2i_fold += (above & _same(fold[first : first + len(block)], caption_fold)).sum(axis=0, dtype=np.int32)
-        for watcher in watchers:
-            watcher.second(first, block)
-
-    return Ranking(
-        i2t=i2t,
-        t2i=t2i,
-        i2t_fold=i2t_fold,
-        t2i_fold=t2i.copy() if one_fold else t2i_fold,
-        i2t_top=np.concatenate([ids for ids, _ in i2t_top]),
-        i2t_top_score=np.concatenate([values for _, values in i2t_top]),
-        t2i_top=t2i_top.ids,
-        t2i_top_score=t2i_top.values,
-        judged_score=judged_score,
-        i2t_ties=i2t_tied,
-        t2i_ties=int(t2i_tied.sum()),
-    )
+    return known
 
 
-def _same(rows: Ints, columns: Ints) -> npt.NDArray[np.bool_]:
-    same: npt.NDArray[np.bool_] = np.asarray(rows)[:, None] == np.asarray(columns)[None, :]
-    return same
+def told_blocks(blocks: Iterable[tuple[int, T]], n_images: int) -> Iterator[tuple[int, T]]:
+    """The blocks, while the log says now and then how far they are."""
+    pace = Pace("ranking", n_images, "images")
+    for first, block in blocks:
+        pace.at(first)
+        yield first, block
 
 
-def _top(block: Floats, k: int) -> tuple[npt.NDArray[np.int32], Floats]:
-    """Column ids (rows, k) and values of the k largest per row, best first, equal scores by id."""
-    ids = np.sort(np.argpartition(-block, k - 1, axis=1)[:, :k], axis=1)
-    values = np.take_along_axis(block, ids, axis=1)
-    order = np.argsort(-values, axis=1, kind="stable")
-    return np.take_along_axis(ids, order, 1).astype(np.int32), np.take_along_axis(values, order, 1)
-
-
-class _RunningTop:
-    """The k best images of every caption while blocks of images go by."""
-
-    def __init__(self, n_captions: int, k: int) -> None:
-        self._k = k
-        self.ids = np.zeros((n_captions, 0), np.int32)
-        self.values: Floats = np.zeros((n_captions, 0), np.float32)
-
-    def add(self, first: int, block: Floats) -> None:
-        new = np.broadcast_to(np.arange(first, first + len(block), dtype=np.int32), block.T.shape)
-        ids = np.concatenate([self.ids, new], axis=1)
-        values = np.concatenate([self.values.astype(block.dtype, copy=False), block.T], axis=1)
-        columns, self.values = _top(values, min(self._k, values.shape[1]))
-        self.ids = np.take_along_axis(ids, columns, axis=1)
+def _check_finite(first: int, block: Any) -> None:
+    """`block` is an array, or a tensor on a device."""
+    if isinstance(block, np.ndarray):
+        finite = all(np.isfinite(row).all() for row in block)
+    else:
+        finite = bool((block - block == 0).all())
+    if not finite:
+        values = block if isinstance(block, np.ndarray) else block.cpu().numpy()
+        row, column = np.argwhere(~np.isfinite(values))[0]
+        raise NotFiniteScoreError(
+            f"the score of image row {first + row} and caption row {column} is {values[row, column]}: "
+            "a model that gives non-finite scores cannot be ranked; look at its training log."
+        )

@@ -6,7 +6,7 @@ the fragments alone; a tile is padded when it is asked for, and long captions st
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 
 import torch
 from torch import Tensor
@@ -66,14 +66,24 @@ class Ragged:
         )
 
 
-def gather(parts: list[Encoded], rows: Sequence[Tensor]) -> Encoded | Ragged:
-    """All samples of `parts`, whose places are `rows`, in order; `parts` are emptied where they have fragments."""
-    places = torch.cat(list(rows))
-    if parts[0].fragments is not None:
-        return Ragged(parts, places)
-    whole = Encoded.concatenate(parts)
-    in_order = bool((places == torch.arange(len(places))).all())
-    return whole if in_order else whole.select(places.argsort().to(whole.vector.device))  # type: ignore[union-attr]
+def collected(parts: Iterable[tuple[Encoded, Tensor]], total: int) -> Encoded | Ragged:
+    """All `total` samples in their order, from parts of them with their rows; without padding where they have fragments.
+
+    Vectors go to their places as they come, so that they are in memory once.
+    """
+    whole: Tensor | None = None
+    kept: list[Encoded] = []
+    places: list[Tensor] = []
+    for part, rows in parts:
+        if part.fragments is not None:
+            kept.append(part)
+            places.append(rows)
+            continue
+        assert part.vector is not None
+        if whole is None:
+            whole = part.vector.new_empty(total, part.vector.shape[1])
+        whole[rows.to(whole.device)] = part.vector
+    return Ragged(kept, torch.cat(places)) if whole is None else Encoded(vector=whole)
 
 
 def tiles(texts: Encoded | Ragged, size: int) -> Iterator[tuple[Tensor, int]]:

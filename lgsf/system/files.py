@@ -7,13 +7,13 @@ import json
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from lgsf.system.artefacts.atomic import write_atomically as write_atomically
-from lgsf.system.artefacts.seal import BLANK, KEY, BrokenSealError, seal_of, sealed, with_blank_comment
+from lgsf.system.artefacts.seal import BLANK, KEY, BrokenSealError, seal_archive, seal_of, sealed
 from lgsf.system.errors import LgsfError
 from lgsf.system.faults import reason
 from lgsf.system.given import UTF8_SIG
@@ -51,9 +51,12 @@ def write_arrays(path: Path, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
     for name, array in arrays.items():
         if array.dtype.hasobject:
             raise TypeError(f"{name} holds Python objects")
-    buffer = io.BytesIO()
-    np.savez_compressed(buffer, allow_pickle=False, **dict(arrays))
-    write_bytes(path, sealed(with_blank_comment(buffer.getvalue())))
+    write_atomically(path, lambda file: _write_archive(file, arrays))
+
+
+def _write_archive(file: IO[bytes], arrays: Mapping[str, npt.NDArray[Any]]) -> None:
+    np.savez_compressed(file, allow_pickle=False, **dict(arrays))
+    seal_archive(file)
 
 
 def read_bytes(path: Path, *, hint: str) -> bytes:

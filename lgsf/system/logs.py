@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 import sys
+import time
 from pathlib import Path
 
 from lgsf.system.errors import LgsfError
 from lgsf.system.faults import reason
 
+logger = logging.getLogger(__name__)
 PROGRESS = 25  # between INFO and WARNING: what a person wants to see while many runs go on
 
 
@@ -47,3 +49,31 @@ def setup(log: Path | None) -> None:
         handlers.append(file)
     logging.basicConfig(level=logging.INFO, handlers=handlers, force=True)
     logging.captureWarnings(True)
+
+
+class Pace:
+    """Says now and then how far long work is and how long the rest will take; short work goes by without a word."""
+
+    EVERY = 60.0  # seconds
+
+    def __init__(self, what: str, total: int, of: str) -> None:
+        """`what` is done, such as "ranking", to `total` things that are called `of`."""
+        self._what, self._total, self._of = what, total, of
+        self._started = self._told = time.monotonic()
+
+    def at(self, done: int) -> None:
+        """`done` of all are behind us."""
+        now = time.monotonic()
+        if done and now - self._told >= self.EVERY:
+            self._told = now
+            left = (now - self._started) / done * (self._total - done)
+            logger.log(
+                PROGRESS, "%s: %d of %d %s, about %s left", self._what, done, self._total, self._of, duration(left)
+            )
+
+
+def duration(seconds: float) -> str:
+    """Seconds in a unit that fits."""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"

@@ -33,7 +33,7 @@ from lgsf.runs.provenance import provenance
 from lgsf.system.errors import LgsfError
 from lgsf.system.interrupts import Interrupts
 from lgsf.system.locks import Held
-from lgsf.system.logs import PROGRESS
+from lgsf.system.logs import PROGRESS, duration
 from lgsf.training.finish import Done, publish
 from lgsf.training.memory import full
 from lgsf.training.optimizer import build_optimizer, set_learning_rate
@@ -85,6 +85,7 @@ class Trainer:
             data.split("train"), self.method.tokenizer(self.vocabulary), batch_size=self.options.batch_size, seed=seed,
             region_drop=self.options.region_drop, word_drop=self.options.word_drop,
             length_buckets=self.options.length_buckets, group=self.options.group, workers=settings.threads,
+            device=device,
         )  # fmt: skip
         self.optimizer = build_optimizer(self.method, self.options)
         self.total_steps = len(self.batches) * self.options.epochs
@@ -210,7 +211,7 @@ class Trainer:
         images, texts = encode_split(self.method, self.dev, self.vocabulary, device=self.device)
         self.method.eval()
         one_fold = np.zeros(len(images), np.int32)
-        ranking = rank(TiledScores(self.method, images, texts), self.dev.caption_image, one_fold, top=1)
+        ranking = rank(TiledScores(self.method, images, texts), self.dev.caption_image, one_fold, top=0)
         self.method.train()
         return metrics(ranking.i2t, ranking.t2i)
 
@@ -225,7 +226,7 @@ class Trainer:
     def _estimate(self, step: int) -> None:
         """Say early how long this will take, from the steps so far."""
         seconds = (time.monotonic() - self.clock) / step * self.total_steps
-        logger.log(PROGRESS, "%s: %d steps, about %s", self.name, self.total_steps, _duration(seconds))
+        logger.log(PROGRESS, "%s: %d steps, about %s", self.name, self.total_steps, duration(seconds))
 
     def _report(self, line: dict[str, Any]) -> None:
         if line["plateau"]:
@@ -234,16 +235,6 @@ class Trainer:
         left = line["seconds"] / line["epoch"] * (self.options.epochs - line["epoch"])
         logger.info("%s: epoch %d/%d, loss %.2f, dev rSum %.1f%s, %.0f s left", self.name, line["epoch"],
                     self.options.epochs, line["loss"], line["dev"]["rsum"], " (best)" if line["best"] else "", left)  # fmt: skip
-
-
-def _duration(seconds: float) -> str:
-    return (
-        f"{seconds:.0f} s"
-        if seconds < 100
-        else f"{seconds / 60:.0f} min"
-        if seconds < 6000
-        else f"{seconds / 3600:.1f} h"
-    )
 
 
 def learning_rate(options: Training, step: int, epoch: int) -> float:

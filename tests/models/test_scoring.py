@@ -72,7 +72,7 @@ def encoded_texts(method: SCAN, split: Split, monkeypatch: pytest.MonkeyPatch) -
     generator = torch.Generator().manual_seed(3)
     mask = torch.arange(5) < torch.tensor([5, 3, 5, 1, 2, 4])[:, None]
     batches = [(torch.randn(6, 5, 10, generator=generator) * mask[..., None], mask, None)]
-    monkeypatch.setattr(scoring, "image_batches", lambda split, size: iter(batches))
+    monkeypatch.setattr(scoring, "image_batches", lambda split, size, **_: iter(batches))
     vocabulary = Vocabulary.build([" ".join(f"w{k}" for k in range(30))], min_count=1)
     images, texts = encode_split(method, split, vocabulary, device=torch.device("cpu"))
     assert isinstance(texts, Ragged)
@@ -162,7 +162,7 @@ texts = [" ".join(f"w{{k % 30}}" for k in range(n)) for n in lengths]
 table = pd.DataFrame({{"text": texts, "image": np.arange(1000) % 128}})
 split = Split("test", np.zeros(0), np.zeros(0, np.int32), None, pd.DataFrame(), table, None, None)
 mask = torch.ones(128, 36, dtype=torch.bool)
-scoring.image_batches = lambda split, size: iter([(torch.randn(128, 36, 64), mask, None)])
+scoring.image_batches = lambda split, size, **_: iter([(torch.randn(128, 36, 64), mask, None)])
 method = SCAN(SCANParameters(embedding_dim=512, word_dim=64), DataSpec(region_dim=64, vocabulary_size=35))
 vocabulary = Vocabulary.build([" ".join(f"w{{k}}" for k in range(30))], min_count=1)
 scores = scoring.TiledScores(method, *scoring.encode_split(method, split, vocabulary, device=torch.device("cpu")))

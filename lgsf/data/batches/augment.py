@@ -83,6 +83,6 @@ def pack_left(keep: Bools) -> tuple[Ints, Ints, Ints, Bools]:
     """
     counts = keep.sum(axis=1)
     row, source = np.nonzero(keep)
-    target = (np.cumsum(keep, axis=1) - 1)[row, source]
+    target = np.arange(len(row)) - np.repeat(np.cumsum(counts) - counts, counts)
     mask = np.arange(counts.max(initial=0)) < counts[:, None]
     return row, source, target, mask

@@ -8,6 +8,7 @@ import threading
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
 Floats = npt.NDArray[np.float32]
 
@@ -24,11 +25,11 @@ class Buffers:
 
     Fresh memory is cleared page by page by the system, which costs as much as filling it. An array is given out
     again only when its reference count says that no array or tensor over it is left: who keeps a batch keeps its
-    numbers. Any number of threads may take.
+    numbers. Any number of threads may take. `pinned` arrays are page-locked, for copies to a GPU.
     """
 
-    def __init__(self, size: int, most: int) -> None:
-        self._size, self._most = size, most
+    def __init__(self, size: int, most: int, *, pinned: bool = False) -> None:
+        self._size, self._most, self._pinned = size, most, pinned
         self._owned: list[Floats] = []
         self._lock = threading.Lock()
 
@@ -41,7 +42,9 @@ class Buffers:
             for place in range(len(self._owned)):
                 if _holders(self._owned, place) == _NOBODY:
                     return self._owned[place][:length].reshape(shape)
-            fresh = np.empty(self._size, np.float32)
+            fresh = (
+                torch.empty(self._size, pin_memory=True).numpy() if self._pinned else np.empty(self._size, np.float32)
+            )
             if len(self._owned) < self._most:
                 self._owned.append(fresh)
             return fresh[:length].reshape(shape)

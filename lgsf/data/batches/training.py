@@ -1,34 +1,32 @@
 """Batches of an opened split: shuffled and augmented for training, in file order for encoding.
 
-Rows are read when they are needed (lgsf.data.store), so memory stays at a few batches however large the split
-is. Threads read ahead, each a batch of its own; there are no worker processes.
+Rows are read when they are needed (lgsf.data.batches.images), so memory stays at a few batches however large the split
+is; on a GPU that has room for them the features stay there (lgsf.data.batches.resident). Threads work ahead, each at a
+batch of its own; there are no worker processes.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from functools import partial
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from lgsf.data.batches import augment
+from lgsf.data.batches.ahead import on_device
 from lgsf.data.batches.batch import Batch
-from lgsf.data.batches.buffers import Buffers
 from lgsf.data.batches.groups import image_groups, together
+from lgsf.data.batches.images import READ_AHEAD, Bools, Images, Ints, ReadImages, valid_regions
 from lgsf.data.batches.prefetch import in_order
+from lgsf.data.batches.resident import resident_images
 from lgsf.data.layout import Split
 from lgsf.data.text import PAD, Tokenizer
 from lgsf.data.tokens import encoded_captions
 from lgsf.system.errors import LgsfError
 
-Ints = npt.NDArray[np.int64]
-Bools = npt.NDArray[np.bool_]
-READ_AHEAD = 2  # batches that wait for the trainer
+CPU = torch.device("cpu")
 
 
 class TrainingBatches:
@@ -39,7 +37,7 @@ class TrainingBatches:
     `region_drop` and `word_drop` are the chances of the size augmentation (lgsf.data.batches.augment). With
     `length_buckets` above 0 that many batches at a time are made up of captions of like length. `group` is a column of
     the images: those of one group come into a batch together (lgsf.data.batches.groups). `workers` is the number of
-    threads that make batches; it changes none of them.
+    threads that make batches, `device` is where they end up; neither changes a bit of them.
     """
 
     def __init__(
@@ -54,6 +52,7 @@ class TrainingBatches:
         length_buckets: int = 0,
         group: str | None = None,
         workers: int = 1,
+        device: torch.device = CPU,
     ) -> None:
         self.split = split
         self.batch_size = batch_size
@@ -61,9 +60,8 @@ class TrainingBatches:
         self.region_drop = region_drop
         self.word_drop = word_drop
         self.length_buckets = length_buckets
-        self.workers = workers
+        self.workers, self.device = workers, device
         self._groups = None if group is None else image_groups(split, group)
-        self._images = _Images(split, batch_size, workers)
         self._mask, self._ordinary = tokenizer.mask, tokenizer.ordinary
         self._caption_image = split.caption_image
         self._captions = encoded_captions(split, tokenizer)
@@ -72,6 +70,10 @@ class TrainingBatches:
                 f"training.batch_size is {batch_size} and split {split.name} has only {len(self._captions)} "
                 "captions; choose a smaller batch_size."
             )
+        self._pinned = device.type == "cuda"
+        self._images: Images = resident_images(split, device) or ReadImages(
+            split, batch_size, workers, pinned=self._pinned
+        )
 
     def __len__(self) -> int:
         """Steps per epoch."""
@@ -87,11 +89,12 @@ class TrainingBatches:
         if self.length_buckets:
             order = bucketed(order, self._captions.lengths, self.batch_size, self.length_buckets, random)
         steps = np.split(order, len(self))
-        return in_order([partial(self._batch, epoch, rows) for rows in steps], READ_AHEAD, self.workers)
+        made = in_order([partial(self._batch, epoch, rows) for rows in steps], READ_AHEAD, self.workers)
+        return on_device(made, self.device, lambda batch: self._images.finish(batch.to(self.device)))
 
     def _batch(self, epoch: int, rows: Ints) -> Batch:
         images = self._caption_image[rows]
-        keep = _valid_regions(self.split, images)
+        keep = valid_regions(self.split, images)
         if self.region_drop > 0:
             draws = augment.uniforms(self.seed, epoch, augment.REGION_STREAM, rows, keep.shape[1])
             keep = augment.kept_regions(keep, draws, self.region_drop)
@@ -99,7 +102,7 @@ class TrainingBatches:
         tokens, token_mask = self._captions.padded(rows)
         if self.word_drop > 0:
             tokens, token_mask = self._augmented(epoch, rows, tokens, token_mask)
-        return Batch(
+        batch = Batch(
             regions=regions,
             region_mask=region_mask,
             boxes=boxes,
@@ -107,6 +110,7 @@ class TrainingBatches:
             token_mask=torch.from_numpy(token_mask),
             image_ids=torch.from_numpy(images),
         )
+        return batch.pinned() if self._pinned else batch
 
     def _augmented(
         self,
@@ -131,17 +135,18 @@ class TrainingBatches:
         return packed, shorter
 
 
-def image_batches(split: Split, size: int) -> Iterator[tuple[Tensor, Tensor, Tensor | None]]:
+def image_batches(split: Split, size: int, *, pinned: bool = False) -> Iterator[tuple[Tensor, Tensor, Tensor | None]]:
     """(regions, mask, boxes or None) of `size` images at a time in file order; the last batch may be smaller.
 
-    Shapes and dtypes as in lgsf.models.base.Batch. The batches depend on the split and `size` alone.
+    Shapes and dtypes as in lgsf.models.base.Batch. The batches depend on the split and `size` alone; `pinned` regions
+    are in page-locked memory, from which they can be sent to a GPU ahead.
     """
 
-    images = _Images(split, size, 1)
+    images = ReadImages(split, size, 1, pinned=pinned)
 
     def batch(start: int) -> tuple[Tensor, Tensor, Tensor | None]:
         rows = np.arange(start, min(start + size, len(split.regions)))
-        return images.read(rows, _valid_regions(split, rows))
+        return images.read(rows, valid_regions(split, rows))
 
     return in_order([partial(batch, start) for start in range(0, len(split.regions), size)], READ_AHEAD, 1)
 
@@ -182,33 +187,3 @@ def text_batches(
     for rows in batches:
         tokens, mask = captions.padded(rows)
         yield torch.from_numpy(tokens), torch.from_numpy(mask), torch.from_numpy(rows)
-
-
-def _valid_regions(split: Split, images: Ints) -> Bools:
-    return np.arange(split.regions.shape[1]) < split.region_counts[images][:, None]
-
-
-class _Images:
-    """Reads the images of batches of up to `size` for `workers` threads."""
-
-    def __init__(self, split: Split, size: int, workers: int) -> None:
-        self._regions, self._boxes = split.regions, split.boxes
-        # Those that wait and are being made, the one in use, and the one that the consumer is about to drop.
-        self._buffers = Buffers(size * math.prod(split.regions.shape[1:]), READ_AHEAD + workers + 2)
-
-    def read(self, images: Ints, keep: Bools) -> tuple[Tensor, Tensor, Tensor | None]:
-        """The kept regions of `images` closed up to the left, trimmed to the longest; their mask; their boxes."""
-        row, source, target, mask = augment.pack_left(keep)
-        regions = self._buffers.take((*mask.shape, self._regions.shape[2]))
-        self._regions.read_kept(regions, images, keep, cast=_cast)
-        boxes = None
-        if self._boxes is not None:
-            packed = np.zeros((*mask.shape, self._boxes.shape[2]), np.float32)
-            packed[row, target] = self._boxes.read(images)[row, source]
-            boxes = torch.from_numpy(packed)
-        return torch.from_numpy(regions), torch.from_numpy(mask), boxes
-
-
-def _cast(into: npt.NDArray[np.float32], values: npt.NDArray[Any]) -> None:
-    """numpy.copyto by torch, which is five times as fast from float16."""
-    torch.from_numpy(into).copy_(torch.from_numpy(values))

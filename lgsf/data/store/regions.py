@@ -35,12 +35,14 @@ class RegionReader:
     path   the file regions.npy
     shape  (n_images, n_regions, dim)
     dtype  of what `read` returns: float16 or float32
+    stored_dtype  of the file: float16, float32 or int8
     """
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / "regions.npy"
         self._rows = RowReader(self.path, remedy=REMEDY)
         self.shape, self.dtype = self._rows.shape, self._rows.dtype
+        self.stored_dtype = self._rows.dtype
         self._scales: RowReader | None = None
         if len(self.shape) != 3:
             raise LgsfError(f"{self.path} has shape {self.shape}, not (images, regions, dim): {REMEDY}.")
@@ -67,31 +69,60 @@ class RegionReader:
         decode(values, stored, self._scales.read(images))
         return values
 
+    def stored(self, images: Images) -> tuple[npt.NDArray[Any], Floats | None]:
+        """What the files hold of `images`: (n, n_regions, dim) and, of int8, the scales (n, n_regions) float32."""
+        return self._rows.read(images), None if self._scales is None else self._scales.read(images)
+
     def read_kept(self, into: Floats, images: Images, keep: npt.NDArray[np.bool_], cast: Cast = np.copyto) -> None:
         """The kept regions of `images`, closed up to the left and zero behind them, into `into` (n, longest, dim).
 
         keep  (n, n_regions) bool, at most `longest` True in a row
         cast  how numbers become float32; numpy's is slow for float16
 
-        Image by image: what is read stays in the cache of the processor and passes through memory once.
+        One call of the system for each image, in the order of the file, puts every stretch of kept regions where it
+        belongs; what is dropped between them goes into a buffer that stays in the cache of the processor. Stored as
+        float32, a number passes through memory once.
         """
         self._rows.announce(images)
         scales = None if self._scales is None else self._scales.read(images)
-        whole = np.empty(self.shape[1:], self._rows.dtype)
-        buffer = memoryview(whole.reshape(-1).view(np.uint8).data)
-        counts = keep.sum(axis=1).tolist()
-        regions = np.nonzero(keep)[1]  # of all images, one after the other
-        direct, longest, start = whole.dtype == np.float32, into.shape[1], 0
-        for place, (image, count) in enumerate(zip(images.tolist(), counts, strict=True)):
-            target, kept = into[place, :count], regions[start : start + count]
-            start += count
-            if direct and count == len(whole):
-                self._rows.read_into(memoryview(target.reshape(-1).view(np.uint8).data), image)
-                continue
-            self._rows.read_into(buffer, image)
-            if direct:
-                np.take(whole, kept, axis=0, out=target, mode="clip")
-            else:
-                decode(target, whole[kept], None if scales is None else scales[place, kept], cast)
+        dtype = self._rows.dtype
+        region_bytes, direct, longest = self.shape[2] * dtype.itemsize, self._rows.dtype == np.float32, into.shape[1]
+        dropped = memoryview(bytearray(self.shape[1] * region_bytes))
+        stage = np.empty((longest, self.shape[2]), dtype)  # of one image, where it has to be decoded
+        target = _bytes(into) if direct else _bytes(stage)
+        counts, rows, stretches = keep.sum(axis=1).tolist(), images.tolist(), _stretches(keep)
+        for place in np.argsort(images, kind="stable").tolist():
+            count, at, first = counts[place], None, 0
+            write = place * longest * region_bytes if direct else 0
+            buffers: list[memoryview] = []
+            for start, stop in stretches[place]:
+                if at is None:
+                    first = start
+                elif start > at:
+                    buffers.append(dropped[: (start - at) * region_bytes])
+                size = (stop - start) * region_bytes
+                buffers.append(target[write : write + size])
+                write, at = write + size, stop
+            if buffers:
+                self._rows.read_into(buffers, rows[place], skip=first * region_bytes)
+            if not direct:
+                own = None if scales is None else scales[place, keep[place]]
+                decode(into[place, :count], stage[:count], own, cast)
             if count < longest:
                 into[place, count:] = 0.0
+
+
+def _bytes(array: npt.NDArray[Any]) -> memoryview:
+    return memoryview(array.reshape(-1).view(np.uint8).data)
+
+
+def _stretches(keep: npt.NDArray[np.bool_]) -> list[list[tuple[int, int]]]:
+    """Of each row of `keep` (n, width), the stretches of True as (first, behind the last)."""
+    framed = np.zeros((len(keep), keep.shape[1] + 2), np.int8)
+    framed[:, 1:-1] = keep
+    steps = np.diff(framed, axis=1)
+    rows, starts = np.nonzero(steps == 1)
+    stops = np.nonzero(steps == -1)[1]
+    pairs = list(zip(starts.tolist(), stops.tolist(), strict=True))
+    bounds = np.searchsorted(rows, np.arange(len(keep) + 1)).tolist()
+    return [pairs[bounds[row] : bounds[row + 1]] for row in range(len(keep))]

@@ -15,6 +15,8 @@ import numpy.typing as npt
 from lgsf.system.errors import LgsfError
 from lgsf.system.faults import reason
 
+MOST_BUFFERS = os.sysconf("SC_IOV_MAX")  # that one call may fill: 1,024 on Linux
+
 
 class RowReader:
     """Rows of a C-ordered .npy file by explicit reads into memory of the caller's own.
@@ -64,16 +66,20 @@ class RowReader:
         start = 0
         for first, count in _runs(rows):
             stop = start + count * self.row_bytes
-            self.read_into(buffer[start:stop], first)
+            self.read_into([buffer[start:stop]], first)
             start = stop
         return out
 
-    def read_into(self, buffer: memoryview, first: int) -> None:
-        """The bytes of consecutive rows from `first` on, as many as `buffer` has room for."""
-        start = first * self.row_bytes
-        if first < 0 or start + len(buffer) > len(self) * self.row_bytes:
-            raise IndexError(f"rows {first} to {first + len(buffer) // self.row_bytes - 1} of {len(self)}")
-        self._fill(buffer, self.offset + start)
+    def read_into(self, buffers: list[memoryview], first: int, *, skip: int = 0) -> None:
+        """The bytes of the file from `skip` bytes behind the start of row `first`, into one buffer after the other.
+
+        One call of the system, as long as there are no more than IOV_MAX buffers; bytes that nobody wants between two
+        that somebody wants go into a buffer for all of them. `buffers` may be changed.
+        """
+        start, size = first * self.row_bytes + skip, sum(map(len, buffers))
+        if first < 0 or start + size > len(self) * self.row_bytes:
+            raise IndexError(f"rows {first} to {first + (skip + size - 1) // self.row_bytes} of {len(self)}")
+        self._fill(buffers, self.offset + start, size)
 
     def announce(self, rows: npt.NDArray[np.integer[Any]]) -> None:
         """Tell the system that `rows` will be read soon: a disk answers many wishes at once faster than one by one."""
@@ -83,13 +89,19 @@ class RowReader:
             place = self.offset + first * self.row_bytes
             os.posix_fadvise(self._file, place, count * self.row_bytes, os.POSIX_FADV_WILLNEED)
 
-    def _fill(self, buffer: memoryview, offset: int) -> None:
-        done = 0
-        while done < len(buffer):  # a signal, or the limit of 2 GiB, may cut one read short
-            got = os.preadv(self._file, [buffer[done:]], offset + done)
+    def _fill(self, buffers: list[memoryview], offset: int, size: int) -> None:
+        got = os.preadv(self._file, buffers[:MOST_BUFFERS], offset)
+        while got < size:  # a signal, the limit of 2 GiB or many buffers may cut one read short
             if got == 0:
                 raise LgsfError(f"{self.path} ended early, it changed while it was read: {self._remedy}.")
-            done += got
+            size, offset, filled = size - got, offset + got, 0
+            while got and got >= len(buffers[filled]):
+                got -= len(buffers[filled])
+                filled += 1
+            buffers = buffers[filled:]
+            if got:
+                buffers[0] = buffers[0][got:]
+            got = os.preadv(self._file, buffers[:MOST_BUFFERS], offset)
 
 
 def _read_header(file: BinaryIO) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:

@@ -49,13 +49,6 @@ def seal_of(data: bytes) -> str | None:
     return digits.decode()
 
 
-def with_blank_comment(archive: bytes) -> bytes:
-    """A zip archive that has no comment, with BLANK as its comment: ready to be sealed."""
-    if archive[-2:] != b"\0\0":
-        raise ValueError("this is no zip archive without a comment")
-    return archive[:-2] + struct.pack("<H", len(BLANK)) + BLANK
-
-
 def seal_archive(file: IO[bytes]) -> None:
     """Seal the zip archive without a comment that was just written into `file`, however large it is."""
     end = file.seek(-2, 2)

@@ -155,8 +155,8 @@ def test_a_batch_that_is_kept_keeps_its_numbers(train: Split, vocabulary: Vocabu
                 kept.append(batch.regions[0, :1].T)
                 copies.append(kept[-1].clone())
     assert all(torch.equal(a, b) for a, b in zip(kept, copies, strict=True))
-    owned = batches._images._buffers._owned
-    assert 0 < len(owned) <= batches._images._buffers._most
+    owned = batches._images.buffers._owned
+    assert 0 < len(owned) <= batches._images.buffers._most
 
 
 def test_too_few_captions_for_a_batch(train: Split, vocabulary: Vocabulary) -> None:
