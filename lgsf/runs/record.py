@@ -72,6 +72,7 @@ class RunRecord(Facts):
     text_encoder, features, ensemble  what only the record knows: features and ensemble are given with imported
     scores alone
     seconds, cpu_seconds  of the clock on the wall, and of processors; of finished epochs where a run was interrupted
+    peak_memory_mb, peak_gpu_memory_mb  of all processes that trained together, and of the GPU that held most
     files  sha256 of the run's files that were there when this was written (lgsf.runs.origin); {} of older versions
     """
 

@@ -47,3 +47,9 @@ def setup(log: Path | None) -> None:
         handlers.append(file)
     logging.basicConfig(level=logging.INFO, handlers=handlers, force=True)
     logging.captureWarnings(True)
+
+
+def current_log() -> Path | None:
+    """The file that `setup` was given."""
+    files = [Path(own.baseFilename) for own in logging.getLogger().handlers if isinstance(own, LogFile)]
+    return files[0] if files else None

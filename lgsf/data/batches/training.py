@@ -39,7 +39,8 @@ class TrainingBatches:
     `region_drop` and `word_drop` are the chances of the size augmentation (lgsf.data.batches.augment). With
     `length_buckets` above 0 that many batches at a time are made up of captions of like length. `group` is a column of
     the images: those of one group come into a batch together (lgsf.data.batches.groups). `workers` is the number of
-    threads that make batches; it changes none of them.
+    threads that make batches; it changes none of them. With `share` = (k, n) what is handed out is the k-th of n equal
+    parts of every batch, whose size n divides.
     """
 
     def __init__(
@@ -54,6 +55,7 @@ class TrainingBatches:
         length_buckets: int = 0,
         group: str | None = None,
         workers: int = 1,
+        share: tuple[int, int] = (0, 1),
     ) -> None:
         self.split = split
         self.batch_size = batch_size
@@ -62,8 +64,10 @@ class TrainingBatches:
         self.word_drop = word_drop
         self.length_buckets = length_buckets
         self.workers = workers
+        part, parts = share
+        self._own = slice(part * batch_size // parts, (part + 1) * batch_size // parts)
         self._groups = None if group is None else image_groups(split, group)
-        self._images = _Images(split, batch_size, workers)
+        self._images = _Images(split, batch_size // parts, workers)
         self._mask, self._ordinary = tokenizer.mask, tokenizer.ordinary
         self._caption_image = split.caption_image
         self._captions = encoded_captions(split, tokenizer)
@@ -78,7 +82,7 @@ class TrainingBatches:
         return len(self._captions) // self.batch_size
 
     def epoch(self, epoch: int) -> Iterator[Batch]:
-        """The batches of epoch number `epoch`; the same number gives the same batches, bit for bit."""
+        """The batches of epoch number `epoch`, or the shares of them; the same number gives the same batches, bit for bit."""
         random = np.random.default_rng((self.seed, epoch))
         order = random.permutation(len(self._captions))
         if self._groups is not None:
@@ -87,7 +91,7 @@ class TrainingBatches:
         if self.length_buckets:
             order = bucketed(order, self._captions.lengths, self.batch_size, self.length_buckets, random)
         steps = np.split(order, len(self))
-        return in_order([partial(self._batch, epoch, rows) for rows in steps], READ_AHEAD, self.workers)
+        return in_order([partial(self._batch, epoch, rows[self._own]) for rows in steps], READ_AHEAD, self.workers)
 
     def _batch(self, epoch: int, rows: Ints) -> Batch:
         images = self._caption_image[rows]
