@@ -40,6 +40,7 @@ from lgsf.training.finish import Done, publish
 from lgsf.training.optimizer import build_optimizer, set_learning_rate
 from lgsf.training.ranks import Ranks, checksum
 from lgsf.training.resume import ResumeState, rng_state, set_rng_state
+from lgsf.training.step import backward
 
 logger = logging.getLogger(__name__)
 
@@ -206,21 +207,12 @@ class Trainer:
         options = self.options
         set_learning_rate(self.optimizer, learning_rate(options, step, epoch))
         progress = Progress(step=step, total_steps=self.total_steps, hardest=step >= options.sum_steps)
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=options.precision == "bfloat16"):
-            with self.ranks.encoding():
-                images = self.method.encode_images(batch.regions, batch.region_mask, batch.boxes)
-                texts = self.method.encode_texts(batch.tokens, batch.token_mask)
-        # Scores and losses stay in float32: bfloat16 has 8 bits, and hardest negatives differ by less.
-        images, texts = self.ranks.whole(images.float(), texts.float())
-        batch = self.ranks.whole_batch(batch, regions=self.method.loss_reads_regions)
-        with self.ranks.comparing():
-            loss, terms = self.method.loss(batch, images, texts, progress)
-        self.optimizer.zero_grad(set_to_none=True)
-        torch.autograd.backward(loss)
-        self.ranks.average_gradients(self.method)
+        loss, terms = backward(
+            self.method, batch, progress, ranks=self.ranks, bfloat16=options.precision == "bfloat16"
+        )
         norm = torch.nn.utils.clip_grad_norm_(self.method.parameters(), options.clip_norm)
         self.optimizer.step()
-        return {"loss": loss.detach(), "grad_norm": norm.detach(), **terms}
+        return {"loss": loss, "grad_norm": norm.detach(), **terms}
 
     def _cpu_seconds(self) -> float:
         """Of all ranks, with what earlier attempts used."""
