@@ -76,7 +76,10 @@ class Config(Settings):
         1, ge=1, le=MOST_THREADS, description="CPU threads of one trainer; part of what makes a run repeatable"
     )
     processes: int = Field(
-        1, ge=1, le=MOST_PROCESSES, description="processes that train one run together, each on a GPU where device is cuda"
+        1,
+        ge=1,
+        le=MOST_PROCESSES,
+        description="processes that train one run together, each on a GPU where device is cuda",
     )
     memory_mb: int = Field(512, ge=16, le=2**24, description="memory for scores that are held during ranking")
     replace_runs: bool = Field(

@@ -14,6 +14,7 @@ from lgsf.data.layout import Dataset, Split, open_dataset
 from lgsf.data.text import Vocabulary
 from lgsf.models.base import Encoded, Method
 from lgsf.models.build import build_method, check_settings, make_repeatable
+from lgsf.models.device import own_device
 from lgsf.models.ragged import Ragged
 from lgsf.models.scoring import TiledScores, encode_split
 from lgsf.pretrained.read import RUN_FILES, run_pretrained
@@ -144,6 +145,6 @@ def open_run(run: Path, dataset: Path, *, training_only: bool = False) -> OpenRu
     if "model" in record.config and record.dataset_sha256 != data.sha256:
         raise LgsfError(f"{run} was trained on another version of {dataset}: train it again or name its own dataset.")
     loaded = load(run, record, data, training_only=training_only)
-    device = torch.device(loaded.settings.device)
+    device = own_device(loaded.settings.device)
     make_repeatable(device, loaded.settings.threads)
     return OpenRun(**{**vars(loaded), "method": loaded.method.to(device)}, data=data, device=device)

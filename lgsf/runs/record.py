@@ -32,11 +32,19 @@ class Git(Facts):
     dirty: bool | None = None
 
 
+class Gpu(Facts):
+    """A GPU: its number as the process saw it, and what it is called wherever it is."""
+
+    index: int
+    uuid: str
+
+
 class Device(Facts):
-    """Where training or scoring happened."""
+    """Where training or scoring happened; of several processes, the GPU of each in their order."""
 
     type: str
     name: str = ""
+    gpus: list[Gpu] = Field(default_factory=list)
 
 
 class Checkpoint(Facts):

@@ -17,13 +17,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from torch.distributed import TCPStore
+from torch.distributed.distributed_c10d import TCPStore
 
 from lgsf.system.errors import LgsfError
 from lgsf.system.interrupts import Interrupted, Interrupts
 from lgsf.system.logs import current_log
 from lgsf.system.project.places import PACKAGE
-from lgsf.training.told import SOCKET, Failure, heard
+from lgsf.training.ranks import SOCKET
+from lgsf.training.told import Failure, heard
 
 LOOK_EVERY = 0.05  # seconds
 PEERS = 3.0  # seconds in which the others may notice by themselves that one has ended
@@ -48,9 +49,7 @@ class _Rank:
             self.process.send_signal(number)
 
 
-def launch(
-    processes: int, *, config: Path, dataset: Path, seed: int, out: Path, interrupts: Interrupts
-) -> None:
+def launch(processes: int, *, config: Path, dataset: Path, seed: int, out: Path, interrupts: Interrupts) -> None:
     """Train one run by `processes` processes of this machine and wait for them.
 
     Raises what the rank that failed first would have raised, Interrupted if this process was asked to stop, and

@@ -24,10 +24,12 @@ from torch.nn import functional as F
 from lgsf.config.run_settings import RunSettings
 from lgsf.data.batches.batch import Batch
 from lgsf.models.base import Encoded
+from lgsf.models.device import own_device
 from lgsf.models.kernels.collective import ALONE, World, exchanging, gather, joint, spread
 from lgsf.system.errors import LgsfError
 from lgsf.training.resume import rng_state, set_rng_state
 
+SOCKET = "LGSF_LAUNCHER"  # the variable with the number of the socket to lgsf.training.launch
 PATIENCE = timedelta(days=2)  # the first rank looks at dev while the others wait; a dead one is noticed by its launcher
 
 
@@ -121,7 +123,7 @@ class Ranks:
         with exchanging():
             dist.all_reduce(flat)
         flat /= self.world.size
-        for parameter, mean in zip(parameters, flat.split([p.numel() for p in parameters]), strict=True):
+        for parameter, mean in zip(parameters, torch.split(flat, [p.numel() for p in parameters]), strict=True):
             if parameter.grad is not None:
                 parameter.grad.copy_(mean.view_as(parameter))
 
@@ -129,7 +131,16 @@ class Ranks:
         """The numbers of every rank, as many of each."""
         if self.alone:
             return [list(own)]
-        return self._rows(torch.tensor([own], dtype=torch.float64)).tolist()  # type: ignore[no-any-return]
+        return self._rows(torch.tensor([own], dtype=torch.float64)).tolist()
+
+    def texts(self, own: str) -> list[str]:
+        """The text of every rank, of up to 2**15 bytes."""
+        if self.alone:
+            return [own]
+        line = own.encode().ljust(2**15)
+        return [
+            bytes(row).decode().rstrip() for row in self._rows(torch.tensor([list(line)], dtype=torch.uint8)).tolist()
+        ]
 
     def agree(self, text: str, what: str) -> None:
         """LgsfError unless all ranks say the same `text`."""
@@ -153,7 +164,7 @@ class Ranks:
         largest = torch.tensor(own)
         with exchanging():
             dist.all_reduce(largest, dist.ReduceOp.MAX)
-        return largest.tolist()  # type: ignore[no-any-return]
+        return largest.tolist()
 
     def _rows(self, own: Tensor) -> Tensor:
         """`gather` without a gradient, of any dtype."""
@@ -192,9 +203,11 @@ def started_as_rank(processes: int, config: object) -> bool:
 
 
 def device_of_rank(settings: RunSettings) -> torch.device:
-    """Where this process computes: of several on GPUs, each on the one whose number on this machine is its own."""
+    """Where this process computes: the CPU, a GPU that nobody else of ours has or, by torchrun, that of its number."""
     if settings.device != "cuda" or settings.processes == 1:
-        return torch.device(settings.device)
+        return own_device(settings.device)
+    if SOCKET in os.environ:  # of our launcher, beside which others may be at work
+        return own_device("cuda", share=False)
     device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
     torch.cuda.set_device(device)
     return device

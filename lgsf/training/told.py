@@ -16,9 +16,8 @@ from lgsf.models.kernels.collective import PeerLostError
 from lgsf.system.errors import LgsfError
 from lgsf.system.failures import Told, ending
 from lgsf.system.interrupts import Interrupted
+from lgsf.training.ranks import SOCKET
 from lgsf.training.trainer import NotFiniteError
-
-SOCKET = "LGSF_LAUNCHER"  # the variable with the number of a rank's socket
 
 Kind = Literal["bug", "not finite", "sentence", "stopped", "peer"]
 KINDS: tuple[Kind, ...] = ("bug", "not finite", "sentence", "stopped", "peer")  # the likeliest reason first
@@ -94,9 +93,7 @@ def _failure(error: BaseException) -> Failure:
     if isinstance(error, PeerLostError):
         return Failure(kind="peer", text=str(error))
     if isinstance(error, NotFiniteError):
-        return Failure(
-            kind="not finite", what=error.what, step=error.step, epoch=error.epoch, kept=str(error.kept)
-        )
+        return Failure(kind="not finite", what=error.what, step=error.step, epoch=error.epoch, kept=str(error.kept))
     if isinstance(error, Interrupted):
         return Failure(kind="stopped", signal_number=error.signal_number)
     if (known := ending(error)) is not None:

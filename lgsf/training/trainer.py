@@ -8,6 +8,7 @@ train one run together (lgsf.training.ranks): the first of them holds its folder
 
 from __future__ import annotations
 
+import json
 import logging
 import math
 import time
@@ -79,6 +80,8 @@ class Trainer:
         device = ranks.device
         self.settings, self.data, self.seed, self.device, self.ranks = settings, data, seed, device, ranks
         self.origin = provenance(data, device=device)
+        if "gpus" in (where := self.origin["device"]):
+            where["gpus"] = [gpu for own in ranks.texts(json.dumps(where["gpus"])) for gpu in json.loads(own)]
         self.pretrained = pretrained
         self.options = settings.training
         self.dev, self.vocabulary = data.split("dev"), data.vocabulary()
@@ -207,9 +210,7 @@ class Trainer:
         options = self.options
         set_learning_rate(self.optimizer, learning_rate(options, step, epoch))
         progress = Progress(step=step, total_steps=self.total_steps, hardest=step >= options.sum_steps)
-        loss, terms = backward(
-            self.method, batch, progress, ranks=self.ranks, bfloat16=options.precision == "bfloat16"
-        )
+        loss, terms = backward(self.method, batch, progress, ranks=self.ranks, bfloat16=options.precision == "bfloat16")
         norm = torch.nn.utils.clip_grad_norm_(self.method.parameters(), options.clip_norm)
         self.optimizer.step()
         return {"loss": loss, "grad_norm": norm.detach(), **terms}

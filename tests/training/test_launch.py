@@ -18,7 +18,8 @@ from lgsf.system.errors import LgsfError
 from lgsf.system.failures import Told
 from lgsf.system.interrupts import Interrupted, Interrupts
 from lgsf.training import launch as launching
-from lgsf.training.told import SOCKET, Failure, heard, telling
+from lgsf.training.ranks import SOCKET
+from lgsf.training.told import Failure, heard, telling
 from lgsf.training.trainer import NotFiniteError
 
 # In the place of `lgsf train`: does what the configuration says of its rank, and writes down the signals that come.

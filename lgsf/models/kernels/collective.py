@@ -110,7 +110,7 @@ class _Gather(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
         own = grad.new_empty(grad.shape[0] // ctx.world.size, *grad.shape[1:])
         with exchanging():
             dist.reduce_scatter(own, list(grad.contiguous().chunk(ctx.world.size)))
