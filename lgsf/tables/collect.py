@@ -163,13 +163,14 @@ def _provenance(facts: RunFacts) -> dict[str, Any]:
         "git_commit": facts.git.commit,
         "git_dirty": facts.git.dirty,
         "source": facts.data.get("source", {}).get("kind", ""),
-        "device": _device(facts.device),
+        "device": device_words(facts.device),
     }
 
 
-def _device(device: Device) -> str:
+def device_words(device: Device) -> str:
     """Its kind, what it calls itself, and the numbers of the GPUs."""
-    gpus = f"GPU {', '.join(str(gpu.index) for gpu in device.gpus)}" if device.gpus else ""
+    numbers = ", ".join(str(gpu.index) for gpu in device.gpus)
+    gpus = "" if not numbers else f"GPU {numbers}" if len(device.gpus) == 1 else f"GPUs {numbers}"
     return " ".join(dict.fromkeys(word for word in (device.type, device.name, gpus) if word))
 
 

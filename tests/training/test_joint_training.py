@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from lgsf.training.train import train
 from tests.baselines.test_training import METHODS
 from tests.conftest import write_config
 from tests.support.pair import in_a_pair
-from tests.training.test_train import same_run
+from tests.training.test_train import command, same_run
 
 pytestmark = pytest.mark.seconds
 
@@ -113,6 +114,29 @@ def test_a_run_of_which_a_process_was_killed_ends_like_an_undisturbed_one(tmp_pa
     assert by_two(config, tiny_dataset, killed) == [None, None]
     assert json.loads((killed / "run.json").read_text())["resumed"] == 1
     same_run(whole, killed, tiny_dataset)
+
+
+@pytest.mark.slow
+def test_the_verb_starts_its_processes_and_goes_on_after_whatever_ended_one(
+    tmp_path: Path, tiny_dataset: Path, repository: Path
+) -> None:
+    config, whole, hurt = killable(tmp_path, rank=1), tmp_path / "whole", tmp_path / "hurt"
+    assert by_two(config, tiny_dataset, whole) == [None, None]
+    killed = "process 1 of the 2 that train this run was ended by SIGKILL"
+    for number, status, sentence in ((9, 2, killed), (15, 143, "stopped by SIGTERM"), (None, 0, "done in")):
+        if number is not None:
+            (tmp_path / "order").write_text(str(number))
+        log = ["--log", str(tmp_path / "train.log")]
+        done = subprocess.run(
+            [*command(config, tiny_dataset, hurt, seed=0), *log], cwd=repository, capture_output=True, text=True
+        )
+        assert done.returncode == status, done.stderr
+        said = [line for line in done.stderr.splitlines() if "lgsf: " in line or "seed 0: " in line]
+        assert sentence in said[-1] and "Traceback" not in done.stderr, done.stderr
+        assert sum("lgsf: " in line for line in said) == (0 if number is None else 1)
+    text = (tmp_path / "train.log").read_text()
+    assert text.count("resumed after epoch 1") == 2 and text.count("epoch 3/3") == 1 and killed in text
+    same_run(whole, hurt, tiny_dataset)
 
 
 def test_only_the_first_process_needs_the_folder(tmp_path: Path, tiny_dataset: Path) -> None:
