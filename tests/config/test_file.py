@@ -60,7 +60,7 @@ def test_only_batches_of_what_is_trained_must_have_equal_shares() -> None:
     assert Config.parse({**raw, "processes": 4}).processes == 4
     for methods in (["a", "b"], ["a", "two"]):
         changed = {**raw, "processes": 4, "ensembles": {"two": {"members": ["a", "b"]}}}
-        with pytest.raises(LgsfError, match="methods.b: training.batch_size 5 is not a multiple of processes 4"):
+        with pytest.raises(LgsfError, match=r"methods\.b: training\.batch_size 5 is not a multiple of processes 4"):
             Config.parse({**changed, "run": {**raw["run"], "methods": methods}})
 
 
