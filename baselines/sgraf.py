@@ -238,7 +238,8 @@ class SGRAF(Method):
         self, batch: Batch, images: Encoded, texts: Encoded, progress: Progress
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """The hinge triplet loss, summed over the batch and both directions."""
-        scores = self.similarity(images, texts)
+        # SAF's batch norm takes a caption with all images of the batch, so its rows cannot be shared out.
+        scores = (self.similarity if self.options.module == "saf" else self.batch_similarity)(images, texts)
         loss, terms, _ = hinge_triplet(scores, batch.image_ids, margin=self.options.margin, hardest=progress.hardest)
         return loss, terms
 

@@ -17,7 +17,7 @@ from lgsf.config.factorial import Factorial
 from lgsf.config.loading import Loaded, Place, load
 from lgsf.config.methods import EnsembleSettings, MethodSettings
 from lgsf.config.names import ensemble_title
-from lgsf.config.run_settings import MOST_THREADS, TUNED_TRAINING, RunSettings, Training
+from lgsf.config.run_settings import MOST_PROCESSES, MOST_THREADS, TUNED_TRAINING, RunSettings, Training
 from lgsf.config.tuning import Range, Tuning, ranges_of_method
 from lgsf.config.validity import Validity
 from lgsf.data.settings import DatasetSettings
@@ -69,6 +69,12 @@ class Config(Settings):
     device: Literal["cpu", "cuda"] = Field("cpu", description="where training and scoring happen")
     threads: int = Field(
         1, ge=1, le=MOST_THREADS, description="CPU threads of one trainer; part of what makes a run repeatable"
+    )
+    processes: int = Field(
+        1,
+        ge=1,
+        le=MOST_PROCESSES,
+        description="processes that train one run together, each on a GPU where device is cuda",
     )
     memory_mb: int = Field(512, ge=16, le=2**24, description="memory for scores that are held during ranking")
     replace_runs: bool = Field(
@@ -217,6 +223,7 @@ class Config(Settings):
             training=self.training_of(method),
             device=self.device,
             threads=self.threads,
+            processes=self.processes,
             tuned=settings.tuned,
         )
 

@@ -13,6 +13,7 @@ from lgsf.system.settings import ListOf, Name, Settings
 
 CONFIG_SCHEMA_VERSION: Literal[1] = 1
 MOST_THREADS = 256  # of one trainer; more than that no machine runs two of, and OpenMP ends the process
+MOST_PROCESSES = 1024  # of one training
 MOST_STEPS = 10**9  # of a run; a larger number is a slip, and floats no longer count in ones
 
 Precision = Literal["float32", "tf32", "bfloat16"]
@@ -64,6 +65,15 @@ class Training(Settings):
         return value
 
 
+def check_shares(training: Training, processes: int) -> None:
+    """ValueError unless a batch can be cut into one equal share for each process."""
+    if training.batch_size % processes:
+        raise ValueError(
+            f"training.batch_size {training.batch_size} is not a multiple of processes {processes}, and each process "
+            "takes an equal share of a batch: change one of them"
+        )
+
+
 # The budget of tuning is trials x epochs, the same for every method; precision is a matter of the machine.
 TUNED_TRAINING = tuple(key for key in Training.model_fields if key not in ("epochs", "group", "precision"))
 
@@ -82,6 +92,7 @@ class RunSettings(Settings):
     training: Training
     device: Literal["cpu", "cuda"]
     threads: int = Field(ge=1, le=MOST_THREADS)
+    processes: int = Field(1, ge=1, le=MOST_PROCESSES)
     tuned: Tuned | None = None
 
     @model_validator(mode="before")
@@ -92,11 +103,19 @@ class RunSettings(Settings):
             return {key: own for key, own in value.items() if key not in ("title", "choices")}
         return value
 
+    @model_validator(mode="after")
+    def _equal_shares(self) -> RunSettings:
+        check_shares(self.training, self.processes)
+        return self
+
     @model_serializer(mode="wrap")
     def _plain(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         plain: dict[str, Any] = handler(self)
-        if self.tuned is None:  # only what was tuned has it, so that everything else keeps its hash
+        # Only what was tuned, or trains on several processes, says so: everything else keeps its hash.
+        if self.tuned is None:
             plain.pop("tuned", None)
+        if self.processes == 1:
+            plain.pop("processes", None)
         return plain
 
     @property

@@ -17,6 +17,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from lgsf.extract.batches import Preprocess
+from lgsf.models.device import own_device
 from lgsf.pretrained.files import TIMM, VISION_FILES, matching_files
 from lgsf.pretrained.hub import model_folder
 from lgsf.system.errors import LgsfError
@@ -162,7 +163,7 @@ def _sides(size: Any) -> dict[str, float]:
 
 
 def check_device(device: str) -> torch.device:
-    """The device, or LgsfError where this machine has none of the kind."""
+    """The CPU, or a GPU that nobody else of ours has; LgsfError where this machine has none."""
     if device == "cuda" and not torch.cuda.is_available():
         raise LgsfError("the device is cuda and torch sees no GPU here: set device: cpu, or run where one is.")
-    return torch.device(device)
+    return own_device(device)

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, model_validator
 from torch import Tensor, nn
 
 from lgsf.data.batches.batch import Batch as Batch
+from lgsf.models.kernels.collective import gather, joint_with
 from lgsf.models.pretrained import Pretrained
 
 if TYPE_CHECKING:
@@ -133,10 +134,15 @@ class Method(nn.Module):
     A subclass sets `Parameters` (its options, a frozen pydantic model) and, where it has modules that
     serve training alone, names them in `training_only`: they are saved apart and evaluation never reads
     them. An embedding depends on its own sample and on nothing else in the batch.
+
+    Where several processes train together, each encodes its share of a batch, and `loss` is given the whole of it.
+    Only a method that says `loss_reads_regions` then finds regions and boxes in its batch; for others they stay where
+    they are, and the tensors that stand for them (on torch's device "meta") have a shape and no numbers.
     """
 
     Parameters: ClassVar[type[Parameters]] = Parameters
     training_only: ClassVar[tuple[str, ...]] = ()
+    loss_reads_regions: ClassVar[bool] = False
 
     def __init__(self, options: BaseModel, spec: DataSpec) -> None:
         """Every method is built as `Class(Class.Parameters(...), DataSpec(...))`."""
@@ -185,6 +191,16 @@ class Method(nn.Module):
         """Scores (n_images, n_texts) float32, larger is closer; by default the dot product of the vectors."""
         assert images.vector is not None and texts.vector is not None
         return images.vector @ texts.vector.T
+
+    def batch_similarity(self, images: Encoded, texts: Encoded) -> Tensor:
+        """`similarity` (batch, batch) for a loss: where several processes train together, each makes its share of rows.
+
+        For scores of a pair that depend on no other pair.
+        """
+        world = joint_with()
+        if world.size == 1:
+            return self.similarity(images, texts)
+        return gather(self.similarity(images.select(world.share(len(images))), texts), world)
 
     def explain(self, batch: Batch) -> dict[str, Tensor]:
         """Attention that the score of each pair of `batch` rests on, for pictures of it; {} where there is none.

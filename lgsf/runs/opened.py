@@ -14,7 +14,7 @@ from lgsf.data.layout import Dataset, Split, open_dataset
 from lgsf.data.text import Vocabulary
 from lgsf.models.base import Encoded, Method
 from lgsf.models.build import build_method, check_settings, make_repeatable
-from lgsf.models.devices import preferred
+from lgsf.models.device import preferred
 from lgsf.models.ragged import Ragged
 from lgsf.models.scoring import TiledScores, encode_split
 from lgsf.pretrained.read import RUN_FILES, run_pretrained

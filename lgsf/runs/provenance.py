@@ -14,6 +14,7 @@ from typing import Any
 import torch
 
 from lgsf.data.layout import Dataset
+from lgsf.models.device import uuid_of
 
 RUN_SCHEMA_VERSION = 1
 PACKAGES = (
@@ -42,7 +43,7 @@ def provenance(dataset: Dataset, *, device: torch.device | None) -> dict[str, An
         "git": _git(),
         "packages": _packages(),
         "python": platform.python_version(),
-        "device": {"type": device.type if device else "cpu", "name": device_name(device)},
+        "device": {"type": device.type if device else "cpu", "name": device_name(device), **_gpus(device)},
     }
 
 
@@ -100,6 +101,14 @@ def _packages() -> dict[str, str]:
         except (metadata.PackageNotFoundError, KeyError):  # KeyError: what a broken installation leaves
             continue
     return {name: version for name, version in found.items() if version}
+
+
+def _gpus(device: torch.device | None) -> dict[str, Any]:
+    """Which GPU it is; nothing for a CPU."""
+    if device is None or device.type != "cuda":
+        return {}
+    index = torch.cuda.current_device() if device.index is None else device.index
+    return {"gpus": [{"index": index, "uuid": uuid_of(index)}]}
 
 
 def device_name(device: torch.device | None) -> str:

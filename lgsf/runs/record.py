@@ -32,11 +32,19 @@ class Git(Facts):
     dirty: bool | None = None
 
 
+class Gpu(Facts):
+    """A GPU: its number as the process saw it, and what it is called wherever it is."""
+
+    index: int
+    uuid: str
+
+
 class Device(Facts):
-    """Where training or scoring happened."""
+    """Where training or scoring happened; of several processes, the GPU of each in their order."""
 
     type: str
     name: str = ""
+    gpus: list[Gpu] = Field(default_factory=list)
 
 
 class Checkpoint(Facts):
@@ -72,6 +80,7 @@ class RunRecord(Facts):
     text_encoder, features, ensemble  what only the record knows: features and ensemble are given with imported
     scores alone
     seconds, cpu_seconds  of the clock on the wall, and of processors; of finished epochs where a run was interrupted
+    peak_memory_mb, peak_gpu_memory_mb  of all processes that trained together, and of the GPU that held most
     files  sha256 of the run's files that were there when this was written (lgsf.runs.origin); {} of older versions
     """
 

@@ -31,8 +31,18 @@ class Ending:
     status: int
 
 
+class Told(Exception):
+    """A failure that another process was told of and will say; this one ends with `status`."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(f"ended with status {status}; whoever started this process says why")
+        self.status = status
+
+
 def ending(error: BaseException) -> Ending | None:
     """What to say of an exception, or of the one that a library raised it over; None for a bug."""
+    if isinstance(error, Told):
+        return Ending(None, error.status)
     links = list(_chain(error))
     if any(isinstance(link, KeyboardInterrupt) for link in links):  # an import that was stopped says ImportError
         return Ending("stopped by SIGINT; run the same command again to go on.", 128 + signal.SIGINT)

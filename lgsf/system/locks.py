@@ -1,11 +1,12 @@
-"""The lock that guards a run while it is made."""
+"""Locks that the system frees with their process: of a run while it is made, of a device while somebody has it."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import socket
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,6 +68,25 @@ def run_lock(run: Path) -> Iterator[Held]:
             os.close(folder)
     finally:
         lock.release()
+
+
+def claim(names: Sequence[str], *, folder: Path | None = None) -> tuple[int, filelock.BaseFileLock] | None:
+    """The place of the first of `names` that no other process has claimed, and the lock that says so; None for none.
+
+    Whoever keeps the lock has the claim, at the longest until its process ends, however it ends. Names are those of
+    this machine and user; `folder` is where locks lie, the system's for temporary files without it.
+    """
+    folder = folder or Path(tempfile.gettempdir()) / f"lgsf-claims-{os.getuid()}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for place, name in enumerate(names):
+            lock = filelock.FileLock(folder / f"{name}.lock")
+            with contextlib.suppress(filelock.Timeout):
+                lock.acquire(timeout=0)
+                return place, lock
+    except OSError as error:
+        raise LgsfError(f"{folder}: locks cannot be made there ({reason(error)}): mend it, or set TMPDIR.") from None
+    return None
 
 
 def _owner(lock: Path) -> str:

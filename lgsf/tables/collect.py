@@ -14,6 +14,7 @@ from lgsf.metrics.names import RANK_METRICS, is_twin
 from lgsf.runs.facts import RunFacts, read_facts
 from lgsf.runs.failure import read_failure
 from lgsf.runs.names import APART
+from lgsf.runs.record import Device
 from lgsf.runs.twins import twin_accuracy
 from lgsf.system.errors import LgsfError
 from lgsf.system.hashes import sha256
@@ -162,8 +163,15 @@ def _provenance(facts: RunFacts) -> dict[str, Any]:
         "git_commit": facts.git.commit,
         "git_dirty": facts.git.dirty,
         "source": facts.data.get("source", {}).get("kind", ""),
-        "device": " ".join(dict.fromkeys((facts.device.type, facts.device.name))).strip(),
+        "device": device_words(facts.device),
     }
+
+
+def device_words(device: Device) -> str:
+    """Its kind, what it calls itself, and the numbers of the GPUs."""
+    numbers = ", ".join(str(gpu.index) for gpu in device.gpus)
+    gpus = "" if not numbers else f"GPU {numbers}" if len(device.gpus) == 1 else f"GPUs {numbers}"
+    return " ".join(dict.fromkeys(word for word in (device.type, device.name, gpus) if word))
 
 
 def _refuse_mixtures(table: pd.DataFrame, results: Path) -> None:

@@ -63,11 +63,13 @@ def publish(
     seed: int,
     steps_per_epoch: int,
     device: torch.device,
+    elsewhere_mb: tuple[float, float],
     pretrained: Pretrained,
     origin: Mapping[str, Any],
 ) -> None:
     """Write the weights of the best epoch, the log and the record; `method` takes on those weights.
 
+    elsewhere_mb  peaks of the other processes of this training: of all their memory, and of the GPU that held most
     origin  what `lgsf.runs.provenance.provenance` said when the inputs were opened
     """
     method.load_state_dict(done.best)
@@ -75,6 +77,7 @@ def publish(
     files = save_weights(out, deployed, training)
     keep_bert(out, pretrained.bert)
     write_log(out, done.log)
+    on_gpu = peak_gpu_memory_mb(device)
     record = RunRecord(
         **origin,
         files=files | digests(out, (LOG, *(f"bert/{name}" for name in RUN_FILES))),
@@ -92,8 +95,8 @@ def publish(
         ended=now(),
         seconds=done.seconds,
         cpu_seconds=done.cpu_seconds,
-        peak_memory_mb=peak_memory_mb(),
-        peak_gpu_memory_mb=peak_gpu_memory_mb(device),
+        peak_memory_mb=peak_memory_mb() + elsewhere_mb[0],
+        peak_gpu_memory_mb=None if on_gpu is None else max(on_gpu, elsewhere_mb[1]),
         parameters=sum(tensor.numel() for tensor in deployed.values()),
         parameters_training_only=sum(tensor.numel() for tensor in training.values()),
         steps=done.step,

@@ -47,6 +47,23 @@ def test_words_about_a_method_are_no_part_of_its_settings() -> None:
     assert RunSettings.model_validate(older) == before
 
 
+def test_several_processes_are_part_of_the_settings_and_one_leaves_them_as_they_were() -> None:
+    one, two = (Config.parse({**GOOD, "processes": n}).run_settings("scenes", "a").plain() for n in (1, 2))
+    assert one == Config.parse(GOOD).run_settings("scenes", "a").plain()
+    assert "processes" not in one and two == {**one, "processes": 2}
+    assert RunSettings.model_validate(two).processes == 2
+
+
+def test_only_batches_of_what_is_trained_must_have_equal_shares() -> None:
+    raw = copy.deepcopy(GOOD)
+    raw["methods"]["b"]["training"] = {"batch_size": 5}
+    assert Config.parse({**raw, "processes": 4}).processes == 4
+    for methods in (["a", "b"], ["a", "two"]):
+        changed = {**raw, "processes": 4, "ensembles": {"two": {"members": ["a", "b"]}}}
+        with pytest.raises(LgsfError, match=r"methods\.b: training\.batch_size 5 is not a multiple of processes 4"):
+            Config.parse({**changed, "run": {**raw["run"], "methods": methods}})
+
+
 def test_seeds_of_an_ensemble_share_no_run() -> None:
     """A method that stands there m times gives seeds m*k ... m*k + m - 1 to seed k, so no run serves twice."""
     ensembles = {"two": {"members": ["a", "a"]}, "mixed": {"title": "M", "members": ["a", "b", "a", "a"]}}

@@ -115,6 +115,7 @@ def both_seeds(*methods: str) -> set[tuple[str, int]]:
         ("run: {methods: [lgsf, no_gat, vsepp, base]}", both_seeds("base")),
         ("training: {epochs: 3}", both_seeds(*METHODS)),
         ("threads: 2", both_seeds(*METHODS)),
+        ("processes: 2", both_seeds(*METHODS)),
         ("memory_mb: 64", set()),
         ("run: {seeds: [1]}", set()),
     ],

@@ -44,9 +44,9 @@ rule train:
         "<benchmarks>/{dataset}/{method}/seed{seed}/train.tsv"
     conda:
         "../../environment.yml"
-    threads: CONFIG.threads
+    threads: CONFIG.threads * CONFIG.processes
     resources:
-        gpu=int(CONFIG.device == "cuda"),
+        gpu=CONFIG.processes * int(CONFIG.device == "cuda"),
     params:
         dataset=subpath(input.dataset, parent=True),
         out=subpath(output.model, parent=True),

@@ -45,9 +45,9 @@ rule trials:
         "<benchmarks>/{dataset}/{method}/tune.tsv"
     conda:
         "../../environment.yml"
-    threads: CONFIG.threads
+    threads: CONFIG.threads * CONFIG.processes
     resources:
-        gpu=int(CONFIG.device == "cuda"),
+        gpu=CONFIG.processes * int(CONFIG.device == "cuda"),
     params:
         dataset=subpath(input.dataset, parent=True),
         out=subpath(output.tuned, parent=True),

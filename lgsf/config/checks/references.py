@@ -9,7 +9,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from lgsf.config.methods import named_files
 from lgsf.config.names import CONTROLS, RESERVED_DATASETS
-from lgsf.config.run_settings import TUNED_TRAINING
+from lgsf.config.run_settings import TUNED_TRAINING, check_shares
 from lgsf.config.tuning import check_shared
 from lgsf.system.errors import LgsfError
 from lgsf.system.names import shown
@@ -37,6 +37,7 @@ def check_references(config: Config) -> None:
             raise ValueError(f"zero_shot.{name}: this name belongs to another row of the tables; choose another")
     for name in config.imports:
         _check_import(config, name)
+    _check_shares(config)
     for dataset in config.run.datasets if config.run.zero_shot else ():
         if config.datasets[dataset].pictures is None:
             raise ValueError(
@@ -110,6 +111,16 @@ def _check_import(config: Config, name: str) -> None:
         raise ValueError(f"imports.{name} was scored on {own!r}, which run.datasets does not list; list it there")
     if name == config.run.reference and config.datasets_of(name) != config.run.datasets:
         raise ValueError(f"run.reference names {name!r}, which is imported for one dataset alone; name another")
+
+
+def _check_shares(config: Config) -> None:
+    """The batches of what is trained, and of nothing else: a definition that nobody runs may be of any size."""
+    own = [name for name in config.run.methods if name not in config.imports]
+    for name in dict.fromkeys(member for method in own for member, _ in config.members(method, 0)):
+        try:
+            check_shares(config.training_of(name), config.processes)
+        except ValueError as error:
+            raise ValueError(f"methods.{name}: {error}") from None
 
 
 def _check_watched(key: str, path: str) -> None:

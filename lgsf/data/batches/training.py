@@ -37,7 +37,8 @@ class TrainingBatches:
     `region_drop` and `word_drop` are the chances of the size augmentation (lgsf.data.batches.augment). With
     `length_buckets` above 0 that many batches at a time are made up of captions of like length. `group` is a column of
     the images: those of one group come into a batch together (lgsf.data.batches.groups). `workers` is the number of
-    threads that make batches, `device` is where they end up; neither changes a bit of them.
+    threads that make batches, `device` is where they end up; neither changes a bit of them. With `share` = (k, n) what is
+    handed out is the k-th of n equal parts of every batch, whose size n divides.
     """
 
     def __init__(
@@ -53,6 +54,7 @@ class TrainingBatches:
         group: str | None = None,
         workers: int = 1,
         device: torch.device = CPU,
+        share: tuple[int, int] = (0, 1),
     ) -> None:
         self.split = split
         self.batch_size = batch_size
@@ -61,6 +63,8 @@ class TrainingBatches:
         self.word_drop = word_drop
         self.length_buckets = length_buckets
         self.workers, self.device = workers, device
+        part, parts = share
+        self._own = slice(part * batch_size // parts, (part + 1) * batch_size // parts)
         self._groups = None if group is None else image_groups(split, group)
         self._mask, self._ordinary = tokenizer.mask, tokenizer.ordinary
         self._caption_image = split.caption_image
@@ -72,7 +76,7 @@ class TrainingBatches:
             )
         self._pinned = device.type == "cuda"
         self._images: Images = resident_images(split, device) or ReadImages(
-            split, batch_size, workers, pinned=self._pinned
+            split, batch_size // parts, workers, pinned=self._pinned
         )
 
     def __len__(self) -> int:
@@ -80,7 +84,7 @@ class TrainingBatches:
         return len(self._captions) // self.batch_size
 
     def epoch(self, epoch: int) -> Iterator[Batch]:
-        """The batches of epoch number `epoch`; the same number gives the same batches, bit for bit."""
+        """The batches of epoch number `epoch`, or the shares of them; the same number gives the same batches, bit for bit."""
         random = np.random.default_rng((self.seed, epoch))
         order = random.permutation(len(self._captions))
         if self._groups is not None:
@@ -89,7 +93,7 @@ class TrainingBatches:
         if self.length_buckets:
             order = bucketed(order, self._captions.lengths, self.batch_size, self.length_buckets, random)
         steps = np.split(order, len(self))
-        made = in_order([partial(self._batch, epoch, rows) for rows in steps], READ_AHEAD, self.workers)
+        made = in_order([partial(self._batch, epoch, rows[self._own]) for rows in steps], READ_AHEAD, self.workers)
         return on_device(made, self.device, lambda batch: self._images.finish(batch.to(self.device)))
 
     def _batch(self, epoch: int, rows: Ints) -> Batch:

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
+
+from lgsf.models.kernels.collective import spread_over
+from lgsf.models.kernels.joint_norm import joint_moments
 
 from lgsf.models.kernels import forms
 
@@ -32,8 +36,11 @@ class MaskedBatchNorm(nn.Module):
         if not self.training:
             return self.normalize(x, self.running_mean[:c, None], self.running_var[:c, None])
         count, mean, variance = moments(x, mask.unsqueeze(2).expand_as(x), dims=(0, 2))
+        if spread_over().size > 1:  # samples of other processes may have more channels
+            missing = (0, 0, 0, len(self.weight) - c)
+            count, mean, variance = joint_moments(*(F.pad(part, missing) for part in (count, mean, variance)))
         self.track(count.view(1, -1), mean.view(1, -1), variance.view(1, -1))
-        return self.normalize(x, mean.squeeze(0), variance.squeeze(0))
+        return self.normalize(x, mean[0, :c], variance[0, :c])
 
     def normalize(self, x: Tensor, mean: Tensor, variance: Tensor) -> Tensor:
         """`x` (n, c, length) with the given moments, which broadcast against it, and each channel's scale and shift."""

@@ -63,7 +63,7 @@ def method_cards(records: Iterable[RunFacts], methods: Sequence[MethodEntry], *,
     for facts in records:
         if facts.kind in APART:
             continue
-        settings = {k: v for k, v in facts.config.items() if k not in ("dataset", "device", "threads")}
+        settings = {k: v for k, v in facts.config.items() if k not in ("dataset", "device", "threads", "processes")}
         settings |= {"checkpoint": facts.checkpoint.sha256} if facts.checkpoint else {}
         if facts.kind == "imported" and "model" not in facts.config:
             settings = {"imported": facts.method}  # every seed has files of its own

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from lgsf.evaluation.evaluate import evaluate
-from lgsf.models.devices import preferred, required
+from lgsf.models.device import check_there, preferred
 from lgsf.runs.ranks import read_ranks
 from lgsf.runs.record import read_record, write_record
 from lgsf.system.errors import LgsfError
@@ -25,8 +25,8 @@ def no_gpu(monkeypatch) -> None:
 def test_a_training_says_why_there_is_no_gpu(no_gpu, monkeypatch, built_for, reason) -> None:
     monkeypatch.setattr(torch.version, "cuda", built_for)
     with pytest.raises(LgsfError, match=f"config.json asks for device 'cuda' and .*{reason}.*; or set device: cpu"):
-        required("cuda", source="config.json")
-    assert required("cpu", source="config.json") == torch.device("cpu")
+        check_there("cuda", source="config.json")
+    check_there("cpu", source="config.json")
 
 
 def test_what_was_made_on_a_gpu_is_worked_on_by_the_cpu(no_gpu, caplog) -> None:
