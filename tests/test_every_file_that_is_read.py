@@ -65,8 +65,9 @@ def damages(good: bytes, name: Path, rng: np.random.Generator) -> Iterator[tuple
 def check(whole: Whole, verb: str, name: Path, content: bytes) -> str:
     """What a verb makes of a damaged file: "sentence", "same", or "other" for what a user brings."""
     copy_into(whole.before[verb], whole.work)
+    command = whole.commands[verb]  # which holds what the files said
     (whole.work / name).write_bytes(content)
-    outcome = in_a_process(whole.commands[verb])
+    outcome = in_a_process(command)
     assert "Traceback" not in outcome.said and "please report" not in outcome.said, outcome
     assert outcome.status in (0, 2), outcome
     if outcome.status == 2:

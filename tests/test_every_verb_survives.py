@@ -19,7 +19,7 @@ from lgsf.system.project.verbs import VERBS
 from tests.support.other_verbs import archive, import_others, write_other_sources
 from tests.support.server import serving
 from tests.support.verbs import Outcome, contents, copy_into, import_all, in_a_process, no_file_above
-from tests.support.whole_chain import ONCE, Whole, build
+from tests.support.whole_chain import ONCE, PAGE, Whole, build
 
 pytestmark = pytest.mark.seconds
 
@@ -59,7 +59,7 @@ def hurt(whole: Whole, verb: str, kind: str, share: float) -> Outcome:
     if kind == "file":
         return in_a_process(arguments, before=no_file_above(int(share * whole.largest[verb])))
     before = used(whole.work)
-    resize(whole.work, str(before + int(share**2 * 400_000) // 4096 * 4096))
+    resize(whole.work, str(before + int(share * whole.written[verb]) // PAGE * PAGE))
     try:
         return in_a_process(arguments)
     finally:

@@ -10,6 +10,7 @@ from pathlib import Path
 from tests.support.other_verbs import other_chain
 from tests.support.verbs import chain, contents, in_a_process, write_sources
 
+PAGE = 4096  # bytes: what the smallest file takes of a disk
 ONCE = ("convert", "convert back")  # they write new folders alone: a finished one is not made again
 
 
@@ -21,7 +22,8 @@ class Whole:
     before: dict[str, Path]
     after: dict[str, dict[str, str]]
     seconds: dict[str, float]
-    largest: dict[str, int]
+    largest: dict[str, int]  # bytes of the largest file that the verb wrote
+    written: dict[str, int]  # bytes that it took of a disk
     own_disk: bool
 
     @property
@@ -32,7 +34,7 @@ class Whole:
 
 def build(root: Path, work: Path, own_disk: bool, last: str) -> Whole:
     write_sources(work)
-    whole = Whole(work, {}, {}, {}, {}, own_disk)
+    whole = Whole(work, {}, {}, {}, {}, {}, own_disk)
     for number, (verb, arguments) in enumerate(whole.commands.items()):
         whole.before[verb] = Path(shutil.copytree(work, root / f"before{number}"))
         start = time.monotonic()
@@ -40,8 +42,10 @@ def build(root: Path, work: Path, own_disk: bool, last: str) -> Whole:
         whole.seconds[verb] = time.monotonic() - start
         assert outcome.status == 0, (verb, outcome.said)
         whole.after[verb] = contents(work)
-        new = [path.stat().st_size for path in work.rglob("*") if path.is_file() and path.stat().st_mtime_ns > 0]
-        whole.largest[verb] = max(new)
+        before = contents(whole.before[verb])
+        new = [(work / name).stat().st_size for name, said in whole.after[verb].items() if before.get(name) != said]
+        whole.largest[verb] = max(new, default=0)
+        whole.written[verb] = sum(-(-size // PAGE) * PAGE for size in new)
         if verb == last:
             break
     return whole
