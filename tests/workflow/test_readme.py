@@ -20,7 +20,7 @@ from lgsf.config.file import Config
 from tests.support.packs import write_pack
 from tests.workflow.conftest import Tree
 
-PAGES = ("README.md", *(f"docs/{name}.md" for name in ("data", "measured", "own_model", "results", "running", "sharing", "trust")))  # fmt: skip
+PAGES = ("README.md", *(f"docs/{name}.md" for name in ("cost", "data", "measured", "own_model", "results", "running", "sharing", "trust")))  # fmt: skip
 WORDS = 1400  # everything counts: prose, tables, code, addresses
 IMPORTS = "imports" in Config.model_fields  # the section that takes a model's own scores
 
