@@ -77,6 +77,8 @@ def duration(seconds: float) -> str:
     if seconds < 100:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
+
+
 def current_log() -> Path | None:
     """The file that `setup` was given."""
     files = [Path(own.baseFilename) for own in logging.getLogger().handlers if isinstance(own, LogFile)]

@@ -187,7 +187,9 @@ class Trainer:
                 if step % CHECK_EVERY == 0 or step == first_step + len(self.batches):
                     for what in ("loss", "grad_norm"):
                         if not math.isfinite(float(sums[what])):
-                            raise NotFiniteError("the loss" if what == "loss" else "the gradient", step, epoch, resume.path)
+                            raise NotFiniteError(
+                                "the loss" if what == "loss" else "the gradient", step, epoch, resume.path
+                            )
         means = {name: float(total) / (step - first_step) for name, total in sums.items()}
         self.done.step = step
         if not self.ranks.alone:
