@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from functools import partial
 from typing import ClassVar, Literal
 
 import torch
@@ -109,7 +108,7 @@ class SampleRelations(nn.Module):
         guide = torch.exp(-_distances(images.vector, texts.vector)).detach()
         divergences = forms.both(_divergence, (relevance["i2t"], relevance["t2i"]), (guide, guide.T))
         divergence = divergences[0] + divergences[1]
-        enhanced_images, enhanced_texts = enhanced.split([len(images), len(texts)])
+        enhanced_images, enhanced_texts = torch.split(enhanced, [len(images), len(texts)])
         return enhanced_images, enhanced_texts, divergence
 
     def relations(self, images: Encoded, texts: Encoded) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
@@ -249,9 +248,12 @@ class HREM(TextMethod):
         """The loss of vectors (batch, dim), or the losses of several such pairs (n_pairs, batch, dim)."""
         scores, margin = images @ texts.mT, self.options.margin
         if self.options.loss == "hinge":
-            hinge = partial(hinge_triplet, image_ids=batch.image_ids, margin=margin, hardest=progress.hardest)
-            one = lambda matrix: hinge(matrix)[:2]  # noqa: E731
-            return one(scores) if scores.ndim == 2 else torch.vmap(one)(scores)
+
+            def hinge(matrix: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+                return hinge_triplet(matrix, batch.image_ids, margin=margin, hardest=progress.hardest)[:2]
+
+            losses: tuple[Tensor, dict[str, Tensor]] = (hinge if scores.ndim == 2 else torch.vmap(hinge))(scores)
+            return losses
         return distance_weighted_triplet(scores, batch.image_ids, margin=margin, farthest=self.options.farthest)
 
 

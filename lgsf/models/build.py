@@ -119,7 +119,7 @@ def make_repeatable(device: torch.device, threads: int) -> None:
     torch.set_num_threads(threads)
     torch.set_deterministic_debug_mode("error" if device.type == "cuda" else "default")
     # What is left uninitialised is always written before it is read: filling it first would double the launches.
-    torch.utils.deterministic.fill_uninitialized_memory = False
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     torch.backends.cudnn.allow_tf32 = False  # float32 means float32 (lgsf.training.precision says where it does not)
 
 

@@ -35,7 +35,9 @@ def full(error: Exception, settings: RunSettings, method: nn.Module) -> LgsfErro
     if asked and capacity and taken and taken + asked > fixed:
         fits = min(fits, int(size * (_SPARE * capacity - fixed) / (taken + asked - fixed)) // _STEP * _STEP)
     if fits < 2:
-        advice = f"weights and their moments alone take {_gib(fixed)}: lower the widths of the model, or take a larger GPU"
+        advice = (
+            f"weights and their moments alone take {_gib(fixed)}: lower the widths of the model, or take a larger GPU"
+        )
     else:
         advice = f"about {fits} should fit: lower training.batch_size to that"
     if settings.training.precision == "float32":

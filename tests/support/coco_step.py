@@ -20,6 +20,7 @@ from lgsf.models.build import check_settings, method_class, parameters_of
 from lgsf.models.sizing import sketched
 from lgsf.system.settings import deep_merge
 from lgsf.training.optimizer import build_optimizer
+from lgsf.training.ranks import Ranks
 from lgsf.training.trainer import Trainer
 from tests.support.launches import META, Launches, counted
 
@@ -76,7 +77,10 @@ def coco_step(name: str) -> Step:
     method = sketched(lambda: method_class(settings.model, source=name)(options, spec)).train()
     whole = coco_batch(training.batch_size, region_drop=training.region_drop)
     optimizer = build_optimizer(method, training)
-    trainer = SimpleNamespace(options=training, optimizer=optimizer, method=method, device=META, total_steps=10**6)
+    ranks = Ranks(ALONE, META)
+    trainer = SimpleNamespace(
+        options=training, optimizer=optimizer, method=method, device=META, total_steps=10**6, ranks=ranks
+    )
     for _ in range(2):  # the second step finds the constants of the first
         batch, seen = whole.to(META), []
         with counted() as counter, mock.patch("torch.autograd.backward", partial(_backward, counter, seen)):

@@ -215,7 +215,7 @@ def counted() -> Iterator[Launches]:
     counter = Launches()
     with ExitStack() as stack:
         for name in _SUPPORTED:
-            stack.enter_context(mock.patch(name, lambda *_: ["meta", "cuda", "cpu"]))
+            stack.enter_context(mock.patch(name, return_value=["meta", "cuda", "cpu"]))
         stack.enter_context(mock.patch.object(forms, "run_fused", partial(_run_fused, counter)))
         stack.enter_context(mock.patch.object(rnn._VF, "gru", partial(_gru, counter), create=True))
         stack.enter_context(mock.patch.object(F, "dropout", _dropout))

@@ -39,7 +39,9 @@ def _said(asked: str, capacity: str, taken: str, *, weights_mib: int = 0, **sett
 
 def test_the_sentence_has_the_figures_and_what_would_fit() -> None:
     said = _said("2.00 GiB", "24.00 GiB", "22.00 GiB", batch_size=256)
-    assert "(24.0 GiB) does not suffice for training.batch_size 256: 2.0 GiB more were asked for beside 22.0 GiB" in said
+    assert (
+        "(24.0 GiB) does not suffice for training.batch_size 256: 2.0 GiB more were asked for beside 22.0 GiB" in said
+    )
     assert "about 128 should fit" in said  # 0.9 * 24 GiB would hold 230 of what a step had so far, but it was not done
     assert "precision: bfloat16" in said
 
@@ -69,7 +71,10 @@ def test_a_training_that_runs_out_of_memory_goes_on_after_its_last_epoch(
 ) -> None:
     config = tiny_config(epochs=3)
     train(config=config, dataset=tiny_dataset, seed=0, out=tmp_path / "undisturbed" / "seed0")
-    step, error = Trainer._step, torch.OutOfMemoryError(TORCH.format(asked="1.00 GiB", capacity="2.00 GiB", taken="1.5 GiB"))
+    step, error = (
+        Trainer._step,
+        torch.OutOfMemoryError(TORCH.format(asked="1.00 GiB", capacity="2.00 GiB", taken="1.5 GiB")),
+    )
 
     def failing(self: Trainer, batch, number, epoch):
         if epoch == 2:

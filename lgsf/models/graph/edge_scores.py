@@ -52,20 +52,20 @@ def along_heads(x: Tensor, vectors: Tensor) -> Tensor:
 
 def plain_scores(sources: Tensor, targets: Tensor, attention: Tensor) -> Tensor:
     """`edge_scores_v2` as it is written, to be compiled: its largest tensor holds every sum of two regions."""
-    l, r = (x.unflatten(2, attention.shape) for x in (sources, targets))
-    scores = (F.leaky_relu(l.unsqueeze(1) + r.unsqueeze(2), SLOPE) * attention).sum(4)  # (n, i, j, heads)
+    left, right = (x.reshape(*x.shape[:2], *attention.shape) for x in (sources, targets))
+    scores = (F.leaky_relu(left.unsqueeze(1) + right.unsqueeze(2), SLOPE) * attention).sum(4)  # (n, i, j, heads)
     return scores.permute(0, 3, 1, 2)
 
 
-def plain_gradient(
-    sources: Tensor, targets: Tensor, attention: Tensor, grad: Tensor
-) -> tuple[Tensor, Tensor, Tensor]:
+def plain_gradient(sources: Tensor, targets: Tensor, attention: Tensor, grad: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """The gradient of sources, targets and attention from that of the scores, to be compiled."""
-    l, r = (x.unflatten(2, attention.shape) for x in (sources, targets))
+    left, right = (x.reshape(*x.shape[:2], *attention.shape) for x in (sources, targets))
     upstream = grad.permute(0, 2, 3, 1).unsqueeze(4)
-    slopes = upstream * torch.where(l.unsqueeze(1) + r.unsqueeze(2) > 0, 1.0, SLOPE)  # (n, i, j, heads, channels)
+    slopes = upstream * torch.where(
+        left.unsqueeze(1) + right.unsqueeze(2) > 0, 1.0, SLOPE
+    )  # (n, i, j, heads, channels)
     to_sources, to_targets = slopes.sum(1), slopes.sum(2)
-    to_attention = (l * to_sources + r * to_targets).sum((0, 1))
+    to_attention = (left * to_sources + right * to_targets).sum((0, 1))
     return (to_sources * attention).flatten(2), (to_targets * attention).flatten(2), to_attention
 
 

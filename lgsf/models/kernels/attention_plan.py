@@ -70,7 +70,8 @@ class Plan(NamedTuple):
         for part in _runs(counts, max(1, elements // widest)):
             own = torch.tensor(counts[part])
             owners = torch.repeat_interleave(torch.arange(len(own)), own)
-            owner, own = upload(torch.cat([owners, own]), device).split([len(owners), len(own)])
+            both = upload(torch.cat([owners, own]), device)
+            owner, own = both[: len(owners)], both[len(owners) :]
             rows = slice(start, start := start + len(owners))
             samples = torch.arange(len(own), device=device)
             query_groups.append(Queries(part, rows, owner, own, (owner == samples[:, None]).to(dtype)))

@@ -99,7 +99,7 @@ def _compiled(function: Callable[..., T]) -> Callable[..., T]:
     from torch._inductor import config
 
     # Kernels that are picked by timing them differ from run to run in their last bits.
-    options = {"deterministic": True} if hasattr(config, "deterministic") else {}
+    options: dict[str, Any] = {"deterministic": True} if hasattr(config, "deterministic") else {}
     return torch.compile(function, dynamic=True, options=options)
 
 

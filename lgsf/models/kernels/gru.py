@@ -72,11 +72,11 @@ class RaggedGRU(nn.GRU):
 
     def _by_library(self, rows: Tensor, packing: Packing) -> Tensor:
         """Steps (n_rows, input_dim) in the order of `packing` -> (n, length, dim), zero on padding."""
-        assert packing.counts is not None
+        assert packing.counts is not None and isinstance(self.weight_ih_l0, Tensor)
         with forms.float32_island(rows):
             states = super().forward(PackedSequence(rows.to(self.weight_ih_l0.dtype), packing.counts))[0].data
             if self.bidirectional:
-                states = states.unflatten(1, (2, -1)).mean(1)
+                states = states.view(len(states), 2, -1).mean(1)
             return unpack(states, packing)
 
 

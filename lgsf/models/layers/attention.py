@@ -153,7 +153,9 @@ class _CrossAttention(torch.autograd.Function):
         scores = queries.new_empty(len(counts), len(source_counts))
         # The products are the costly part: they are kept for the backward pass where they fit.
         total = 4 * len(queries) * sum(source_counts)
-        kept: list[Tensor] | None = [] if differentiate and 2 * total <= forms.memory_mb(queries, options.memory_mb) * 2**20 else None
+        kept: list[Tensor] | None = (
+            [] if differentiate and 2 * total <= forms.memory_mb(queries, options.memory_mb) * 2**20 else None
+        )
         for group in plan.source_groups(sources, source_mask):
             for part in plan.query_groups:
                 products = _products(queries[part.rows], group, scratch if kept is None else None)

@@ -50,7 +50,7 @@ class _UnitLength(torch.autograd.Function):
         norm = torch.linalg.vector_norm(x, dim=dim, keepdim=True)
         small = norm <= eps
         norm.masked_fill_(small, 1.0)
-        unit = x / norm
+        unit: Tensor = x / norm
         ctx.save_for_backward(unit, norm, small)
         ctx.dim = dim
         return unit

@@ -76,6 +76,8 @@ def hinge_triplet(
     loss = (margin + violations).clamp(min=0).sum()
     exist = several_images(image_ids)
     with torch.no_grad():
-        score = torch.stack([caption_score, image_score]).sum() / (2 * len(image_ids)) if exist else torch.zeros_like(loss)
+        score = (
+            torch.stack([caption_score, image_score]).sum() / (2 * len(image_ids)) if exist else torch.zeros_like(loss)
+        )
         terms = {"hinge": loss.detach(), "positive_score": positive.mean(), "hardest_score": score}
     return loss, terms, HardestNegatives(caption=caption, image=image, exist=exist)

@@ -72,7 +72,7 @@ class GeneralizedPooling(nn.Module):
         """(longest, longest, GPO_DIM) float32, row l - 1 for l fragments, and which ranks those have."""
         weight = self.linear.weight
         ranks = _Ranks.of(longest, weight.device)
-        return self.gru.look_up(ranks.positions.to(weight.dtype), ranks.index, ranks.mask), ranks
+        return self.gru.look_up(ranks.positions.to(weight.dtype), ranks.rows, ranks.mask), ranks
 
     @torch.no_grad()
     def _lean(self, lean: float) -> None:
@@ -140,12 +140,12 @@ class _Ranks(NamedTuple):
     """What the pooling weights of all lengths up to the longest are made from.
 
     positions  (longest, GPO_DIM) float32
-    index      (longest, longest) int64, the ranks 0, 1, ... in every row
+    rows       (longest, longest) int64, the ranks 0, 1, ... in every row
     mask       (longest, longest) bool, row l - 1 is True for the ranks of l fragments;  beyond  its opposite
     """
 
     positions: Tensor
-    index: Tensor
+    rows: Tensor
     mask: Tensor
     beyond: Tensor
 

@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from lgsf.models.kernels.masked_norm import MaskedBatchNorm
+from tests.support.accelerator import accelerator
 
 
 def test_without_padding_it_is_batch_norm() -> None:
@@ -39,3 +40,15 @@ def test_padding_leaves_no_trace() -> None:
     torch.testing.assert_close(results[0][2][1], 0.9 + 0.1 * values.var())
     assert results[0][1][4] == 0  # this channel was never seen
     assert results[0][2][4] == 1
+
+
+def test_many_batches_are_taken_up_in_closed_form_on_an_accelerator() -> None:
+    generator = torch.Generator().manual_seed(0)
+    count = torch.randint(0, 4, (40, 3), generator=generator)  # a channel of fewer than two values is left out
+    mean, variance = (torch.rand(40, 3, generator=generator) for _ in range(2))
+    one_by_one, at_once = MaskedBatchNorm(3), MaskedBatchNorm(3)
+    one_by_one.track(count, mean, variance)
+    with accelerator():
+        at_once.track(count, mean, variance)
+    torch.testing.assert_close(at_once.state_dict(), one_by_one.state_dict())
+    assert int(at_once.num_batches_tracked) == 40

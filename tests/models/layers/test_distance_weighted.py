@@ -32,7 +32,9 @@ def test_draws_follow_the_weights() -> None:
     scores = row.repeat(draws, 1).requires_grad_()
     positive = torch.zeros(draws, 5, dtype=torch.bool)
     positive[:, 0] = True
-    _one_direction(scores, positive, positive.nonzero(as_tuple=True), margin=5.0, farthest=1.7, sphere_dim=64).backward()
+    _one_direction(
+        scores, positive, positive.nonzero(as_tuple=True), margin=5.0, farthest=1.7, sphere_dim=64
+    ).backward()
     assert scores.grad is not None
     share = scores.grad.mean(0)
     assert share[0] == -1
