@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from contextlib import nullcontext
 from pathlib import Path
@@ -44,6 +45,8 @@ def train(*, config: Path, dataset: Path, seed: int, out: Path, interrupts: Inte
     _check_device(settings, config)
     with nullcontext(interrupts) if interrupts else Interrupts() as stop:
         if started_as_rank(settings.processes, config):
+            if os.environ["RANK"] != "0":
+                logging.disable(logging.WARNING)  # the first one says the same
             with telling():
                 _train(settings, config, dataset, seed, out, stop)
         elif settings.processes > 1:

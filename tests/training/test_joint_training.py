@@ -62,9 +62,7 @@ def by_two(config: Path, dataset: Path, out: Path) -> list[Any]:
     return in_a_pair(lambda ranks: train(config=config, dataset=dataset, seed=0, out=out))
 
 
-@pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=[] if name in ("lgsf", "vse_inf") else pytest.mark.slow) for name in ALL]
-)
+@pytest.mark.parametrize("name", [pytest.param(name, marks=[] if name == "lgsf" else pytest.mark.slow) for name in ALL])
 def test_two_processes_train_and_rank_as_one_does(
     name: str, tmp_path: Path, tiny_dataset: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -111,7 +111,12 @@ class _Gather(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
-        own = grad.new_empty(grad.shape[0] // ctx.world.size, *grad.shape[1:])
+        rank, size = ctx.world.rank, ctx.world.size
+        whole = grad.clone(memory_format=torch.contiguous_format)
         with exchanging():
-            dist.reduce_scatter(own, list(grad.contiguous().chunk(ctx.world.size)))
+            if not grad.is_cuda:  # gloo cannot scatter sums in every version of torch
+                dist.all_reduce(whole)
+                return whole.chunk(size)[rank], None
+            own = torch.empty_like(whole.chunk(size)[rank])
+            dist.reduce_scatter(own, list(whole.chunk(size)))
         return own, None
