@@ -34,6 +34,12 @@ CUDA = torch.device("cuda")
 LATE = Progress(step=999_999, total_steps=1_000_000, hardest=True)
 
 
+WITHOUT_DROPOUT = {
+    "embedding_dim": 16, "word_dim": 8, "graph": {"heads": 2, "ff": 8, "dropout": 0.0},
+    "interaction": {"heads": 2, "ff": 8, "dropout": 0.0},
+}  # fmt: skip
+
+
 def on_gpu(config: Path) -> Path:
     config.write_text(json.dumps({**json.loads(config.read_text()), "device": "cuda"}))
     return config
@@ -50,6 +56,8 @@ def test_training_on_a_gpu_repeats_itself(tmp_path, tiny_dataset, tiny_config, n
     assert weights[0] == weights[1]
     record = read_record(tmp_path / "one")
     assert record.peak_gpu_memory_mb is not None and record.peak_gpu_memory_mb > 0
+    (gpu,) = record.device.gpus
+    assert gpu.uuid == str(torch.cuda.get_device_properties(gpu.index).uuid)
     evaluate(run=tmp_path / "one", dataset=tiny_dataset, memory_mb=64)
 
 
@@ -160,3 +168,22 @@ def test_a_gpu_counts_its_own_scores_as_the_cpu_does(memory_mb: int, levels: int
     on_cpu, on_gpu = rank(MatrixScores(matrix), own, fold), rank(scores, own, fold)
     for name, value in vars(on_cpu).items():
         np.testing.assert_array_equal(vars(on_gpu)[name], value, err_msg=name)
+
+
+@pytest.mark.skipif(torch.cuda.device_count() < 2, reason="fewer than two CUDA devices")
+@pytest.mark.parametrize("model", ["lgsf.models.lgsf:LGSF", "baselines.scan:SCAN", "baselines.vse_inf:VSEInfinity"])
+def test_two_processes_on_two_gpus_train_as_one_does(tmp_path, tiny_dataset, tiny_config, model) -> None:
+    """The first steps do, before rounding grows; and two of two repeat themselves."""
+    config = on_gpu(tiny_config(model=model, parameters={"embedding_dim": 16, "word_dim": 8}, epochs=1))
+    if model.startswith("lgsf"):
+        config = on_gpu(tiny_config(model=model, parameters=WITHOUT_DROPOUT, epochs=1))
+    train(config=config, dataset=tiny_dataset, seed=0, out=tmp_path / "alone")
+    config.write_text(json.dumps({**json.loads(config.read_text()), "processes": 2}))
+    for name in ("one", "two"):
+        train(config=config, dataset=tiny_dataset, seed=0, out=tmp_path / name)
+    weights = [(tmp_path / name / "model.safetensors").read_bytes() for name in ("one", "two")]
+    assert weights[0] == weights[1]
+    logs = [json.loads((tmp_path / name / "log.jsonl").read_text()) for name in ("alone", "one")]
+    assert logs[1]["loss"] == pytest.approx(logs[0]["loss"], rel=1e-3)
+    gpus = json.loads((tmp_path / "one" / "run.json").read_text())["device"]["gpus"]
+    assert len({gpu["uuid"] for gpu in gpus}) == 2

@@ -17,6 +17,7 @@ from lgsf.config.run_settings import RunSettings
 from lgsf.data.batches.batch import Batch
 from lgsf.models.base import DataSpec
 from lgsf.models.build import check_settings, method_class, parameters_of
+from lgsf.models.kernels.collective import ALONE
 from lgsf.models.sizing import sketched
 from lgsf.system.settings import deep_merge
 from lgsf.training.optimizer import build_optimizer
