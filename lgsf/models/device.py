@@ -14,7 +14,7 @@ from lgsf.system.errors import LgsfError
 from lgsf.system.locks import claim
 
 logger = logging.getLogger(__name__)
-_mine: list[tuple[torch.device, filelock.BaseFileLock | None]] = []  # once chosen, for as long as this process lives
+_mine: list[tuple[torch.device, filelock.BaseFileLock | None]] = []  # once chosen, until it is given back
 
 
 def own_device(kind: str, *, share: bool = True) -> torch.device:
@@ -43,6 +43,14 @@ def preferred(kind: str, *, what: str) -> torch.device:
         logger.info("%s was made on a GPU and is worked on here by the CPU, since %s", what, reason)
         return torch.device("cpu")
     return own_device(kind)
+
+
+def give_back() -> None:
+    """Give up the claim of this process, which others may need while it waits for them."""
+    while _mine:
+        lock = _mine.pop()[1]
+        if lock is not None:
+            lock.release()
 
 
 def uuid_of(index: int) -> str:

@@ -19,6 +19,7 @@ from pathlib import Path
 
 from torch.distributed import TCPStore  # type: ignore[attr-defined]
 
+from lgsf.models.device import give_back
 from lgsf.system.errors import LgsfError
 from lgsf.system.interrupts import Interrupted, Interrupts
 from lgsf.system.logs import current_log
@@ -57,6 +58,7 @@ def launch(processes: int, *, config: Path, dataset: Path, seed: int, out: Path,
     """
     command = [sys.executable, str(PACKAGE), "train", "--config", str(config), "--dataset", str(dataset)]
     command += ["--seed", str(seed), "--out", str(out)]
+    give_back()  # of an earlier training in this process
     store = TCPStore("127.0.0.1", 0, processes, is_master=True, wait_for_workers=False)
     ranks: list[_Rank] = []
     try:

@@ -15,7 +15,7 @@ import pytest
 import torch
 
 from lgsf.models import device as devices
-from lgsf.models.device import own_device
+from lgsf.models.device import give_back, own_device
 from lgsf.runs.provenance import provenance
 from lgsf.runs.record import Device
 from lgsf.system.errors import LgsfError
@@ -70,6 +70,11 @@ def test_a_run_computes_on_the_gpu_that_it_claimed_and_says_so(machine: list[int
     assert own_device("cpu") == torch.device("cpu") and machine == []
     assert own_device("cuda") == own_device("cuda") == torch.device("cuda", 1)  # a second run in the process keeps it
     assert set(machine) == {1}
+    assert claim(["gpu-u-1"], folder=folder) is None
+    give_back()
+    again = claim(["gpu-u-1"], folder=folder)
+    assert again is not None
+    again[1].release()
     data: Any = SimpleNamespace(sha256="", manifest={"source": {}, "protocol": {}, "vocabulary": {}, "splits": {}})
     said = provenance(data, device=own_device("cuda"))["device"]
     assert said == {"type": "cuda", "name": "Made Up 9000", "gpus": [{"index": 1, "uuid": "u-1"}]}
