@@ -180,7 +180,7 @@ def test_a_slow_step_is_seen_and_a_look_at_dev_grows_with_the_data(tmp_path: Pat
     assert quick.weights and quick.memory_mb
 
 
-@pytest.mark.seconds
+@pytest.mark.slow
 def test_each_method_is_measured_in_a_process_of_its_own(tiny_config) -> None:
     cost = measured(read_settings(tiny_config()), SIZE, device="cpu", steps=1)
     assert 0 < cost.step < 60 and cost.memory_mb and cost.memory_mb > 50
