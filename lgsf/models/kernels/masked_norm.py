@@ -6,10 +6,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from lgsf.models.kernels import forms
 from lgsf.models.kernels.collective import spread_over
 from lgsf.models.kernels.joint_norm import joint_moments
-
-from lgsf.models.kernels import forms
 
 EPS, MOMENTUM = 1e-5, 0.1  # torch's values
 
