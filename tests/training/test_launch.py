@@ -38,6 +38,9 @@ def say(words):
 signal.signal(signal.SIGTERM, heed)
 signal.signal(signal.SIGINT, heed)
 note.write("ready\\n")
+others = [f"{sys.argv[3]}.{other}" for other in range(int(os.environ["WORLD_SIZE"]))]
+while not all(os.path.exists(other) and "ready" in open(other).read() for other in others):
+    time.sleep(0.01)
 if "say" in plan:
     time.sleep(plan.get("after", 0))
     say(plan["say"])
