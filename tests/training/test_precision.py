@@ -9,11 +9,13 @@ import pytest
 import torch
 
 from lgsf.config.run_settings import Training
-from lgsf.models.base import Encoded
+from lgsf.models.base import Encoded, Method
+from lgsf.models.kernels.collective import ALONE
 from lgsf.runs.record import read_record
 from lgsf.system.errors import LgsfError
 from lgsf.training.optimizer import build_optimizer
 from lgsf.training.precision import check_precision, encoding, products
+from lgsf.training.ranks import Ranks
 from lgsf.training.train import train
 from lgsf.training.trainer import Trainer
 from tests.support.accelerator import accelerator
@@ -23,12 +25,18 @@ from tests.support.properties import ragged_batch
 CPU = torch.device("cpu")
 
 
+def _trainer(method: Method, options: Training) -> SimpleNamespace:
+    """What a step asks of its trainer."""
+    optimizer, ranks = build_optimizer(method, options), Ranks(ALONE, CPU)
+    return SimpleNamespace(
+        options=options, optimizer=optimizer, method=method, device=CPU, total_steps=100, ranks=ranks
+    )
+
+
 def _losses(name: str, precision: str, steps: int = 5) -> list[float]:
     """The loss of each step of the trainer on one batch that comes again and again."""
     method, options = FORMS[name].build().train(), Training(batch_size=5, learning_rate=0.01, precision=precision)
-    trainer = SimpleNamespace(
-        options=options, optimizer=build_optimizer(method, options), method=method, device=CPU, total_steps=100
-    )
+    trainer = _trainer(method, options)
     torch.manual_seed(0)
     losses = []
     for _ in range(steps):
@@ -62,9 +70,7 @@ def test_scores_and_losses_are_float32_in_bfloat16(name: str, monkeypatch) -> No
 
     monkeypatch.setattr(method, "loss", loss)
     options = Training(batch_size=5, precision="bfloat16")
-    trainer = SimpleNamespace(
-        options=options, optimizer=build_optimizer(method, options), method=method, device=CPU, total_steps=100
-    )
+    trainer = _trainer(method, options)
     Trainer._step(trainer, ragged_batch(), 0, 1)
     assert set(seen) == {torch.float32}
 
