@@ -23,6 +23,7 @@ from torch.nn import functional as F
 
 from lgsf.config.run_settings import RunSettings
 from lgsf.data.batches.batch import Batch
+from lgsf.data.batches.host import on_host, remember
 from lgsf.models.base import Encoded
 from lgsf.models.device import own_device
 from lgsf.models.kernels.collective import ALONE, World, exchanging, gather, joint, spread
@@ -92,9 +93,11 @@ class Ranks:
             wide = _widened(own, widths["tokens" if name in ("tokens", "token_mask") else "regions"])
             if name in pictures and not regions:
                 changed[name] = torch.empty(self.world.size * len(wide), *wide.shape[1:], device="meta")
+            elif own.dtype == torch.bool:
+                changed[name] = self._known_rows(own, widths["tokens" if name == "token_mask" else "regions"])
             else:
                 changed[name] = self._rows(wide)
-        return replace(batch, image_ids=self._rows(batch.image_ids), **changed)
+        return replace(batch, image_ids=self._known_rows(batch.image_ids), **changed)
 
     def whole(self, images: Encoded, texts: Encoded) -> tuple[Encoded, Encoded]:
         """The samples of all ranks from this one's, in the order of the batch; gradients find their way back."""
@@ -108,7 +111,7 @@ class Ranks:
             fragments = mask = None
             if side.fragments is not None and side.mask is not None:
                 fragments = gather(_widened(side.fragments, length), self.world)
-                mask = self._rows(_widened(side.mask, length))
+                mask = self._known_rows(side.mask, length)
             vector = None if side.vector is None else gather(side.vector, self.world)
             whole.append(Encoded(vector=vector, fragments=fragments, mask=mask))
         return whole[0], whole[1]
@@ -165,6 +168,13 @@ class Ranks:
         with exchanging():
             dist.all_reduce(largest, dist.ReduceOp.MAX)
         return largest.tolist()
+
+    def _known_rows(self, own: Tensor, width: int | None = None) -> Tensor:
+        """`_rows`, which the host knows as well, so that nobody asks the device (lgsf.data.batches.host)."""
+        here = on_host(own)
+        wide, wide_here = (x if width is None else _widened(x, width) for x in (own, here))
+        there = self._rows(wide)
+        return there if there.device.type == "cpu" else remember(there, self._rows(wide_here))
 
     def _rows(self, own: Tensor) -> Tensor:
         """`gather` without a gradient, of any dtype."""
