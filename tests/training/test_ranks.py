@@ -66,7 +66,7 @@ def step(form: str, ranks: Ranks) -> Outcome:
         own = share(own, ranks.world.rank, ranks.world.size)
     torch.manual_seed(3)
     ranks.begin_epoch(0, 1)
-    loss, terms = backward(method, own, LATE, ranks=ranks, bfloat16=False)
+    loss, terms = backward(method, own, LATE, ranks=ranks, precision="float32")
     gradients = {name: p.grad for name, p in method.named_parameters() if p.grad is not None}
     return {"loss": loss, "terms": terms, "gradients": gradients, "buffers": dict(method.named_buffers())}
 
@@ -127,14 +127,14 @@ def test_a_loss_that_reads_regions_is_given_them_or_fails() -> None:
         for reads in (True, False):
             method = Nosy(reads)
             try:
-                loss, _ = backward(method, own, LATE, ranks=ranks, bfloat16=False)
+                loss, _ = backward(method, own, LATE, ranks=ranks, precision="float32")
                 outcomes.append([loss, method.weight.grad])
             except (RuntimeError, NotImplementedError) as error:
                 outcomes.append(str(error))
         return outcomes
 
     one = Nosy(True)
-    loss, _ = backward(one, batch(), LATE, ranks=ONE_PROCESS, bfloat16=False)
+    loss, _ = backward(one, batch(), LATE, ranks=ONE_PROCESS, precision="float32")
     for given, refused in in_a_pair(work):
         torch.testing.assert_close(given, [loss, one.weight.grad])
         assert "meta" in refused
