@@ -52,7 +52,8 @@ class Broken(TiledScores):
 def vectors(n: int, dim: int, seed: int) -> torch.Tensor:
     """(n, dim) float32 of length one, made in their place."""
     out = torch.randn(n, dim, generator=torch.Generator().manual_seed(seed))
-    for part in out.split(4096):
+    for start in range(0, n, 4096):
+        part = out[start : start + 4096]
         part /= part.norm(dim=1, keepdim=True)
     return out
 

@@ -187,9 +187,9 @@ def tables(arguments: argparse.Namespace, folder: Path) -> None:
             warm = measure("read", folder / name, arguments.batch, cold=False, reader=reader)
             core = 256e3 * warm["processor"] / warm["samples"]
             ours = core if ours is None else ours
-            cold = (
-                "" if reader == "device" else measure("read", folder / name, arguments.batch, cold=True, reader=reader)
-            )
+            cold = None
+            if reader != "device":
+                cold = measure("read", folder / name, arguments.batch, cold=True, reader=reader)
             rates = [f"{m['samples'] / m['seconds']:.0f}" if m else "" for m in (cold, warm)]
             cells = [name, title, *rates, f"{core:.1f}", f"{core / ours:.2f}", f"{warm['peak']:.0f}"]
             print("| " + " | ".join(cells) + " |", flush=True)

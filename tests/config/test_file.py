@@ -119,7 +119,7 @@ CASES: list[tuple[Callable[[dict[str, Any]], Any], str]] = [
     (lambda c: c["factorial"]["cells"].pop("b"), "factorial: cells has no method with g; name one"),
     (lambda c: c["factorial"]["cells"].update(d=["h", "g"]), r"cells.c and cells.d have the same parts on"),
     (lambda c: c["factorial"]["cells"].update(b=["q"]), "factorial: cells.b names 'q', which is not among factors"),
-    (lambda c: c["factorial"]["factors"].pop("h"), "factorial.factors: .* at least 2 items"),
+    (lambda c: c["factorial"]["factors"].pop("h"), "factorial.factors: at least 2 entries are needed"),
     (lambda c: c["factorial"]["cells"].update(z=c["factorial"]["cells"].pop("b")), "factorial.cells names 'z'.*known"),
     (lambda c: c["datasets"]["pack"].update(needs=["q"]), "datasets.pack.needs names 'q', .*known are none"),
     (lambda c: c["datasets"]["pack"].update(store="int4"), "datasets.pack.store: .*not 'int4'"),

@@ -83,7 +83,8 @@ def coco_step(name: str) -> Step:
         options=training, optimizer=optimizer, method=method, device=META, total_steps=10**6, ranks=ranks
     )
     for _ in range(2):  # the second step finds the constants of the first
-        batch, seen = whole.to(META), []
+        seen: list[int] = []
+        batch = whole.to(META)
         with counted() as counter, mock.patch("torch.autograd.backward", partial(_backward, counter, seen)):
             Trainer._step(trainer, batch, 10**6 - 1, training.epochs)  # type: ignore[arg-type]
     return Step(seen[0], seen[1] - seen[0], counter.launches - seen[1], counter)

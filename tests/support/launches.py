@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
+from types import FrameType
 from typing import Any
 from unittest import mock
 
@@ -35,7 +36,7 @@ FUSED = {"plain_scores": 1, "plain_gradient": 4}  # kernels of what is compiled 
 VIEWS = frozenset(["_unsafe_view", "_reshape_alias", "lift_fresh"])  # beside those whose schema says so
 
 
-class Launches(TorchDispatchMode):
+class Launches(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Counts while it is entered.
 
     operations, lines  launches by operation, and by the line of the project that caused them
@@ -44,7 +45,7 @@ class Launches(TorchDispatchMode):
     """
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.operations: Counter[str] = Counter()
         self.lines: Counter[str] = Counter()
         self.moved: Counter[str] = Counter()
@@ -125,7 +126,7 @@ def _size(x: Tensor) -> int:
 
 def _line() -> str:
     """The innermost line of the project on the stack."""
-    frame = sys._getframe(1)
+    frame: FrameType | None = sys._getframe(1)
     while frame is not None:
         path = frame.f_code.co_filename
         if path.startswith(_OURS):
@@ -170,7 +171,7 @@ class _Attention(torch.autograd.Function):
         return out
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> Any:  # type: ignore[override]
+    def backward(ctx: Any, grad: Tensor) -> Any:
         *given, out = ctx.saved_tensors
         with ctx.counter.fused("efficient_attention_backward", [*(x for x in given if x is not None), grad, out]):
             grads = [None if x is None else torch.empty_like(x) for x in given]
@@ -193,7 +194,7 @@ class _Recurrent(torch.autograd.Function):
         return out
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> Any:  # type: ignore[override]
+    def backward(ctx: Any, grad: Tensor) -> Any:
         rows, out, kept, *weights = ctx.saved_tensors
         with ctx.counter.fused("_cudnn_rnn_backward", [grad, rows, out, kept, *weights, rows, *weights]):
             return None, torch.empty_like(rows), None, *map(torch.empty_like, weights)
@@ -217,7 +218,7 @@ def counted() -> Iterator[Launches]:
         for name in _SUPPORTED:
             stack.enter_context(mock.patch(name, return_value=["meta", "cuda", "cpu"]))
         stack.enter_context(mock.patch.object(forms, "run_fused", partial(_run_fused, counter)))
-        stack.enter_context(mock.patch.object(rnn._VF, "gru", partial(_gru, counter), create=True))
+        stack.enter_context(mock.patch.object(rnn._VF, "gru", partial(_gru, counter), create=True))  # type: ignore[attr-defined]
         stack.enter_context(mock.patch.object(F, "dropout", _dropout))
         stack.enter_context(mock.patch.object(F, "scaled_dot_product_attention", partial(_attention, counter)))
         stack.enter_context(counter)

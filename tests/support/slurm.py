@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "squeue", "scontrol")
+ENDED = ("COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "OUT_OF_MEMORY")
+MEMORY = 64_000  # MiB, said and not measured: what the profile asks for fits
 GPUS = 2  # made up: the devices are /dev/null by other names
 CONF = """\
 ClusterName=one
@@ -33,15 +35,18 @@ ProctrackType=proctrack/linuxproc
 TaskPlugin=task/none
 MpiDefault=none
 SelectType=select/cons_tres
-SelectTypeParameters=CR_Core
+SelectTypeParameters=CR_Core_Memory
 PreemptType=preempt/partition_prio
 PreemptMode=REQUEUE
 AccountingStorageType=accounting_storage/none
-JobAcctGatherType=jobacct_gather/none
+JobAcctGatherType=jobacct_gather/linux
+JobAcctGatherFrequency=2
+JobAcctGatherParams=OverMemoryKill
+SlurmdParameters=config_overrides
 ReturnToService=2
 KillWait=60
 GresTypes=gpu
-NodeName={host} NodeAddr=127.0.0.1 CPUs={cpus} RealMemory=1000 Gres=gpu:{gpus}
+NodeName={host} NodeAddr=127.0.0.1 CPUs={cpus} RealMemory={memory} Gres=gpu:{gpus}
 PartitionName=low Nodes=ALL Default=YES PriorityTier=1 State=UP
 PartitionName=high Nodes=ALL PriorityTier=9 State=UP
 """
@@ -91,7 +96,7 @@ class Cluster:
     def wait(self, job: str, *, seconds: float) -> dict[str, str]:
         """Its state once it has ended."""
         end = time.monotonic() + seconds
-        while (state := self.state(job))["JobState"] not in ("COMPLETED", "FAILED", "CANCELLED", "TIMEOUT"):
+        while (state := self.state(job))["JobState"] not in ENDED:
             assert time.monotonic() < end, f"job {job} did not end: {state}"
             time.sleep(1)
         return state
@@ -104,7 +109,9 @@ def cluster(folder: Path, *, cpus: int = 2) -> Iterator[Cluster]:
         (folder / name).mkdir()
     for number in range(GPUS):
         os.mknod(folder / f"gpu{number}", 0o600 | stat.S_IFCHR, os.makedev(1, 3))
-    conf = CONF.format(host=socket.gethostname().split(".")[0], ports=_ports(2), folder=folder, cpus=cpus, gpus=GPUS)
+    conf = CONF.format(
+        host=socket.gethostname().split(".")[0], ports=_ports(2), folder=folder, cpus=cpus, gpus=GPUS, memory=MEMORY
+    )
     (folder / "slurm.conf").write_text(conf)
     (folder / "gres.conf").write_text(f"Name=gpu File={folder}/gpu[0-{GPUS - 1}]\n")
     key = folder / "munge.key"
