@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import signal
 import socket
@@ -62,6 +63,7 @@ def act(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):  # type: ignore[no-unt
     monkeypatch.setattr(launching, "PACKAGE", tmp_path / "actor.py")
     monkeypatch.setattr(launching, "PEERS", 0.5)
     monkeypatch.setattr(launching, "GRACE", 1.0)
+    monkeypatch.setattr(logging.getLogger(), "handlers", [])  # a verb of another test may have left its log
 
     def run(*plans: dict[str, Any], stop: signal.Signals | None = None) -> list[list[str]]:
         """What each rank wrote down."""
