@@ -49,10 +49,15 @@ def measured(settings: RunSettings, size: DataSize, *, device: str, steps: int) 
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
         try:
             return pool.submit(measure, settings.plain(), size, device, steps).result()
-        except (BrokenProcessPool, torch.OutOfMemoryError):
+        except torch.OutOfMemoryError:
             raise LgsfError(
                 f"a step of {settings.method!r} with training.batch_size {settings.training.batch_size} does not fit into "
                 f"the memory of this machine's {device}: lower the batch size or the widths of the method."
+            ) from None
+        except BrokenProcessPool:
+            raise LgsfError(
+                f"the process that measured a step of {settings.method!r} was ended by the system, mostly for want of "
+                f"memory: lower training.batch_size, now {settings.training.batch_size}, or the widths of the method."
             ) from None
 
 

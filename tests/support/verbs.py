@@ -129,6 +129,7 @@ def chain(root: Path) -> dict[str, list[str]]:
         "tuned": ["tuned", "--tuned", f"{root}/tuning/small/tuned.json", "--about", json.dumps(about),
                   "--out", f"{root}/tuned.yaml"],
         "schema": ["schema", "--out", f"{root}/schema.json"],
+        "estimate": ["estimate", "--config", f"{root}/one.json", "--resources", f"{root}/data", "--steps", "1"],
         "verify": ["verify", "--report", f"{root}/report", "--results", f"{root}/results", "--dataset", data],
     }  # fmt: skip
 
