@@ -5,9 +5,9 @@ from __future__ import annotations
 import multiprocessing
 import time
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
 from dataclasses import dataclass
+from multiprocessing.connection import Connection
 from statistics import median
 
 import numpy as np
@@ -46,19 +46,41 @@ class Cost:
 
 def measured(settings: RunSettings, size: DataSize, *, device: str, steps: int) -> Cost:
     """`measure` in a process of its own, so that its peak is its own. LgsfError where the method does not fit."""
-    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
-        try:
-            return pool.submit(measure, settings.plain(), size, device, steps).result()
-        except torch.OutOfMemoryError:
-            raise LgsfError(
-                f"a step of {settings.method!r} with training.batch_size {settings.training.batch_size} does not fit into "
-                f"the memory of this machine's {device}: lower the batch size or the widths of the method."
-            ) from None
-        except BrokenProcessPool:
-            raise LgsfError(
-                f"the process that measured a step of {settings.method!r} was ended by the system, mostly for want of "
-                f"memory: lower training.batch_size, now {settings.training.batch_size}, or the widths of the method."
-            ) from None
+    context = multiprocessing.get_context("spawn")
+    receiver, sender = context.Pipe(duplex=False)
+    process = context.Process(target=_send, args=(sender, settings.plain(), size, device, steps), daemon=True)
+    process.start()
+    sender.close()  # the process alone holds it now: its end is seen, and it sees ours
+    batch = settings.training.batch_size
+    try:
+        found = receiver.recv()
+    except EOFError:
+        raise LgsfError(
+            f"the process that measured a step of {settings.method!r} was ended by the system, mostly for want of memory: "
+            f"lower training.batch_size, now {batch}, or the widths of the method."
+        ) from None
+    finally:
+        process.join()
+    if isinstance(found, torch.OutOfMemoryError):
+        raise LgsfError(
+            f"a step of {settings.method!r} with training.batch_size {batch} does not fit into the memory of this "
+            f"machine's {device}: lower the batch size or the widths of the method."
+        )
+    if isinstance(found, Exception):
+        raise found
+    assert isinstance(found, Cost)
+    return found
+
+
+def _send(sender: Connection, plain: dict[str, object], size: DataSize, device: str, steps: int) -> None:
+    """What `measure` finds or raises; nobody to hear it is no matter."""
+    found: Cost | Exception
+    try:
+        found = measure(plain, size, device, steps)
+    except Exception as error:
+        found = error
+    with suppress(BrokenPipeError):
+        sender.send(found)
 
 
 def measure(plain: dict[str, object], size: DataSize, device: str, steps: int) -> Cost:
