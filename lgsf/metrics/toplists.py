@@ -92,6 +92,5 @@ class RunningTop:
             order = np.argsort(-values, axis=1, kind="stable")[:, : self._k]
             ids[:, : self._k] = np.take_along_axis(ids, order, axis=1)
             values[:, : self._k] = np.take_along_axis(values, order, axis=1)
-        return self._ids[:, : self._k], self._values[
-            :, : self._k
-        ]  # in their place: a copy would be the peak of a ranking
+        # In their place: a copy would be the peak of a ranking.
+        return self._ids[:, : self._k], self._values[:, : self._k]

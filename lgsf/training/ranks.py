@@ -90,13 +90,13 @@ class Ranks:
         for name, own in (pictures | words).items():
             if own is None:
                 continue
-            wide = _widened(own, widths["tokens" if name in ("tokens", "token_mask") else "regions"])
+            width = widths["tokens" if name in ("tokens", "token_mask") else "regions"]
             if name in pictures and not regions:
-                changed[name] = torch.empty(self.world.size * len(wide), *wide.shape[1:], device="meta")
+                changed[name] = torch.empty(self.world.size * len(own), width, *own.shape[2:], device="meta")
             elif own.dtype == torch.bool:
-                changed[name] = self._known_rows(own, widths["tokens" if name == "token_mask" else "regions"])
+                changed[name] = self._known_rows(own, width)
             else:
-                changed[name] = self._rows(wide)
+                changed[name] = self._rows(_widened(own, width))
         return replace(batch, image_ids=self._known_rows(batch.image_ids), **changed)
 
     def whole(self, images: Encoded, texts: Encoded) -> tuple[Encoded, Encoded]:
