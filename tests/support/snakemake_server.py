@@ -6,15 +6,28 @@ import multiprocessing
 import os
 import sys
 from functools import cache
+from multiprocessing import forkserver
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+# What Snakemake and the rules load, of other people's; and the project's modules as syntax trees.
+MODULES = [
+    "snakemake.cli", "snakemake.api", "snakemake.report.html_reporter", "snakemake.profiles", "snakemake.storage",
+    "pydantic", "yaml", "pulp", "smart_open", "tests.support.parsed",
+]  # fmt: skip
 
 
 @cache
 def _context() -> ForkServerContext:
     """One server for each test process; its children know nothing of each other."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["snakemake.cli", "snakemake.api", "pydantic", "yaml", "pulp", "smart_open"])
+    context.set_forkserver_preload(MODULES)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(REPOSITORY))  # where the server looks for `tests`
+        forkserver.ensure_running()
     return context
 
 

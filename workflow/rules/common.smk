@@ -68,6 +68,7 @@ try:
     refuse_to_replace(CONFIG, Path(RESULTS), STUDY.trained(CONFIG.run.methods))
 except LgsfError as error:
     sys.exit(f"Error: {error}")
+CODE = places.closures()
 TEMPLATES = sorted(str(places.near(path)) for path in places.PACKAGE.glob("report/templates/**/*.*"))
 
 
@@ -86,4 +87,4 @@ pathvars:
 @cache
 def code(*modules):
     """Files that a step's result depends on; an edit of one of them repeats the step."""
-    return [str(places.near(path)) for path in places.code(*modules)]
+    return [str(places.near(path)) for path in CODE.sources(*modules)]

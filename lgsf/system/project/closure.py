@@ -22,37 +22,55 @@ NOWHERE: Folders = MappingProxyType({})
 
 
 def sources(*modules: str, root: Path, elsewhere: Folders = NOWHERE) -> list[Path]:
-    """Files under `root` that importing `modules` can reach, sorted.
+    """Files under `root` that importing `modules` can reach, sorted: those of `Closures` for one question."""
+    return Closures(root, elsewhere).sources(*modules)
 
-    root       folder of the packages
-    elsewhere  package -> the folder that it lies in instead
 
-    Followed are imports anywhere in a file, also inside functions, and the `__init__.py` of every parent
-    package. Not followed are imports for the type checker alone, and a package's module-level
-    `__getattr__`, which serves users of the library and no code inside it. Modules that are in
-    none of these folders (torch, numpy, an installed method) contribute nothing.
+class Closures:
+    """Import closures of modules, for many questions about files that stay as they are meanwhile: each is read once."""
 
-    Raises LgsfError for one of `modules` that belongs there and is absent, or is a package that holds
-    nothing but its docstring: no edit would ever repeat what hangs on it.
-    """
-    for module in modules:
-        require(module, root=root, elsewhere=elsewhere)
-    found: set[Path] = set()
-    waiting = [name for module in modules for name in _with_parents(module)]
-    seen = set(waiting)
-    while waiting:
-        name = waiting.pop()
-        file = module_file(name, _folder(name, root, elsewhere))
-        if file is None:
-            continue
-        found.add(file)
-        package = name if file.name == "__init__.py" else name.rpartition(".")[0]
-        for imported in _imported_by(file, package):
-            for candidate in _with_parents(imported):
-                if candidate not in seen:
-                    seen.add(candidate)
-                    waiting.append(candidate)
-    return sorted(found)
+    def __init__(self, root: Path, elsewhere: Folders = NOWHERE) -> None:
+        """
+        root       folder of the packages
+        elsewhere  package -> the folder that it lies in instead
+        """
+        self.root, self.elsewhere = root, elsewhere
+        self._known: dict[str, tuple[Path | None, list[str]]] = {}
+
+    def sources(self, *modules: str) -> list[Path]:
+        """Files under these folders that importing `modules` can reach, sorted.
+
+        Followed are imports anywhere in a file, also inside functions, and the `__init__.py` of every parent
+        package. Not followed are imports for the type checker alone, and a package's module-level
+        `__getattr__`, which serves users of the library and no code inside it. Modules that are in
+        none of these folders (torch, numpy, an installed method) contribute nothing.
+
+        Raises LgsfError for one of `modules` that belongs there and is absent, or is a package that holds
+        nothing but its docstring: no edit would ever repeat what hangs on it.
+        """
+        for module in modules:
+            require(module, root=self.root, elsewhere=self.elsewhere)
+        found: set[Path] = set()
+        waiting = [name for module in modules for name in _with_parents(module)]
+        seen = set(waiting)
+        while waiting:
+            file, imported = self._look(waiting.pop())
+            if file is not None:
+                found.add(file)
+                waiting.extend(name for name in imported if name not in seen)
+                seen.update(imported)
+        return sorted(found)
+
+    def _look(self, module: str) -> tuple[Path | None, list[str]]:
+        """The file of a module, None outside these folders, and all modules that it imports, with their parents."""
+        if module not in self._known:
+            file = module_file(module, _folder(module, self.root, self.elsewhere))
+            imported: dict[str, None] = {}
+            if file is not None:
+                for name in _read(file, _package(module, file))[0]:
+                    imported.update(dict.fromkeys(_with_parents(name)))
+            self._known[module] = file, list(imported)
+        return self._known[module]
 
 
 def require(module: str, *, root: Path, elsewhere: Folders = NOWHERE) -> Path | None:
@@ -66,13 +84,18 @@ def require(module: str, *, root: Path, elsewhere: Folders = NOWHERE) -> Path | 
     file = module_file(module, root)
     if file is None:
         raise LgsfError(f"module {module!r} does not exist under {root}; check its spelling.")
-    if all(isinstance(node, ast.Expr) for node in parse_source(file).body):
+    if not _read(file, _package(module, file))[1]:
         raise LgsfError(f"{file} holds no code: name a module of this package instead of {module!r}.")
     return file
 
 
 def _folder(module: str, root: Path, elsewhere: Folders) -> Path:
     return elsewhere.get(module.split(".")[0], root)
+
+
+def _package(module: str, file: Path) -> str:
+    """The package whose relative imports `file` of `module` means."""
+    return module if file.name == "__init__.py" else module.rpartition(".")[0]
 
 
 def _with_parents(module: str) -> list[str]:
@@ -100,15 +123,17 @@ def parse_source(file: Path) -> ast.Module:
         raise LgsfError(f"{file} is no Python ({error}); mend or remove it.") from None
 
 
-def _imported_by(file: Path, package: str) -> tuple[str, ...]:
-    """Names that a file may import; a file that stays as it is is read once, whoever asks."""
+def _read(file: Path, package: str) -> tuple[tuple[str, ...], bool]:
+    """Names that a file of `package` may import, and whether it holds code; a file that stays as it is is read once."""
     found = file.stat()
     return _remembered(file, found.st_mtime_ns, found.st_size, package)
 
 
 @cache
-def _remembered(file: Path, modified_ns: int, size: int, package: str) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(_imports(parse_source(file), package)))
+def _remembered(file: Path, modified_ns: int, size: int, package: str) -> tuple[tuple[str, ...], bool]:
+    tree = parse_source(file)
+    holds_code = not all(isinstance(node, ast.Expr) for node in tree.body)
+    return tuple(dict.fromkeys(_imports(tree, package))), holds_code
 
 
 def _imports(tree: ast.Module, package: str) -> Iterator[str]:

@@ -7,16 +7,21 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from lgsf.system.errors import LgsfError
-from lgsf.system.project.closure import ROOT, require, sources
+from lgsf.system.project.closure import ROOT, Closures, require
 
 PACKAGE = ROOT / "lgsf"
 PACKAGES = {"lgsf": ROOT, "baselines": ROOT}
 SHIPPED = PACKAGE / "shipped"  # the workflow, its default configuration and the hand-kept tables
 
 
+def closures() -> Closures:
+    """Of the project's own modules, and of a user's, which lie in the working directory."""
+    return Closures(Path.cwd(), PACKAGES)
+
+
 def code(*modules: str) -> list[Path]:
-    """Files that `modules` run on: the project's own, and a user's, which lie in the working directory."""
-    return sources(*modules, root=Path.cwd(), elsewhere=PACKAGES)
+    """Files that `modules` run on: the project's own, and a user's."""
+    return closures().sources(*modules)
 
 
 def check_models(models: Mapping[str, str], *, source: str = "the configuration") -> None:
