@@ -1,4 +1,4 @@
-"""Every table of the page as CSV, Parquet and LaTeX, and the tables of the experiment as they are."""
+"""Every table of the page as CSV, Parquet and LaTeX, and the tables of the experiment."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ import pyarrow.parquet as pq
 from lgsf.render.block import Block
 from lgsf.render.flow import blocks_of
 from lgsf.render.latex import latex_table, latex_text
+from lgsf.report.collected import Collected
 from lgsf.report.section import Section
+from lgsf.tables.files import as_csv, read_parquet
+from lgsf.tables.printed import texts
 
 FOLDER = "downloads"
 KINDS = ("csv", "parquet", "tex")
@@ -33,10 +36,19 @@ def downloads(sections: Iterable[Section]) -> dict[str, bytes]:
     return files
 
 
-def copied(tables: Path) -> dict[str, bytes]:
-    """The tables that the page was made from, byte for byte."""
-    found = sorted(path for kind in KINDS for path in tables.glob(f"*.{kind}"))
-    return {f"{FOLDER}/{path.name}": path.read_bytes() for path in found}
+def copied(found: Collected, tables: Path) -> dict[str, bytes]:
+    """The tables that the page was made from: sealed ones byte for byte, and as text what follows from them.
+
+    Text on disk has no seal and is not read, so that no damage of it comes onto the page.
+    """
+    files: dict[str, bytes] = {}
+    for path in sorted(tables.glob("*.parquet")):
+        files[path.name] = path.read_bytes()
+        files[f"{path.stem}.csv"] = as_csv(read_parquet(path)).encode()
+    for name, text in texts(found.experiment, found.runs, found.tests).items():
+        if name.endswith(KINDS):
+            files[name] = text.encode()
+    return {f"{FOLDER}/{name}": content for name, content in files.items()}
 
 
 def sweep(out: Path, files: Mapping[str, object]) -> None:

@@ -97,7 +97,7 @@ def write_report(experiment: Experiment, *, results: Path, tables: Path, out: Pa
     }
     files["report.md"] = environment(escape=False).get_template("report.md.j2").render(page=page)
     files["index.html"] = _within_limit(found, page, lambda page: html.get_template("page.html.j2").render(page=page))
-    files |= downloads(page.sections) | copied(tables) | {cite.BIBTEX: cite.bibtex(found)}
+    files |= downloads(page.sections) | copied(found, tables) | {cite.BIBTEX: cite.bibtex(found)}
     for name, content in files.items():
         write_bytes(out / name, content.encode() if isinstance(content, str) else content)
     sweep(out, files)

@@ -10,6 +10,7 @@ import pandas as pd
 from lgsf.config.experiment import Experiment
 from lgsf.system.artefacts.parquet import read_table, write_table
 from lgsf.system.errors import LgsfError
+from lgsf.system.files import write_text
 from lgsf.tables.collect import GRAPH_CONTROL
 
 TESTS = "comparisons.parquet"  # lgsf.tables.tests
@@ -63,8 +64,15 @@ def seals(tables: Path, *names: str) -> dict[str, str]:
 
 
 def write_parquet(path: Path, table: pd.DataFrame, made_from: Mapping[str, str]) -> str:
-    """Atomic Parquet; equal tables of equal origin give equal bytes. Returns the seal.
+    """Atomic Parquet, and the same as CSV beside it; equal tables of equal origin give equal bytes. Returns the seal.
 
     made_from  seals of the tables beside it and checksums of other files that it was made from, by name
     """
-    return write_table(path, table, {TABLE: path.name, **made_from})
+    seal = write_table(path, table, {TABLE: path.name, **made_from})
+    write_text(path.with_suffix(".csv"), as_csv(table))
+    return seal
+
+
+def as_csv(table: pd.DataFrame) -> str:
+    """A table as text. It has no seal: nothing reads it, and what copies it prints it anew from the sealed one."""
+    return table.to_csv(index=False)

@@ -1,4 +1,4 @@
-"""summary.md and summary.tex: the table of results for a terminal, a repository page, a paper."""
+"""What follows from runs and tests, as text: the table of results for a spreadsheet, a terminal, a repository page, a paper."""
 
 from __future__ import annotations
 
@@ -9,7 +9,24 @@ from lgsf.metrics.names import HEADLINE, is_twin
 from lgsf.render.latex import latex_table, latex_text
 from lgsf.render.markdown import markdown_text, table_lines
 from lgsf.render.numbers import LOOKS, PROTOCOL_LABELS, RULE
+from lgsf.tables.files import as_csv
 from lgsf.tables.results import results_block
+from lgsf.tables.summary import differences, summarise
+
+
+def texts(experiment: Experiment, runs: pd.DataFrame, tests: pd.DataFrame) -> dict[str, str]:
+    """summary.csv, .md and .tex, and differences.csv: name -> content.
+
+    runs  as lgsf.tables.collect.collect gives them;  tests  as lgsf.tables.tests.experiment_tests makes them
+    """
+    summary = summarise(runs)
+    changes = pd.concat([differences(summary, reference) for reference in experiment.references])
+    return {
+        "summary.csv": as_csv(summary),
+        "differences.csv": as_csv(changes),
+        "summary.md": summary_markdown(experiment, summary),
+        "summary.tex": summary_latex(experiment, summary, tests),
+    }
 
 
 def summary_markdown(experiment: Experiment, summary: pd.DataFrame) -> str:

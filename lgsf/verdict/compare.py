@@ -90,7 +90,6 @@ def compare(
         origin |= seals(tables, "runs.parquet", TESTS)
     for name, frame in (("verdicts", verdicts), ("claims", gains)):
         write_parquet(out / f"{name}.parquet", frame, origin)
-        write_text(out / f"{name}.csv", frame.to_csv(index=False))
     write_text(out / "verdicts.md", text)
     return str(out / "verdicts.md")
 

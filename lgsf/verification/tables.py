@@ -13,7 +13,8 @@ from lgsf.runs.ranks import read_ranks
 from lgsf.runs.record import FILE
 from lgsf.system.errors import LgsfError
 from lgsf.system.hashes import sha256
-from lgsf.tables.files import read_parquet
+from lgsf.tables.files import as_csv, read_parquet
+from lgsf.tables.summary import summarise
 from lgsf.verification.findings import Findings
 
 AGAIN = "run the tables step again"
@@ -23,15 +24,23 @@ DIGITS = 1e-6  # points; tables as text round nothing above
 def verify_tables(folder: Path, results: Path, findings: Findings) -> None:
     """LgsfError for the first table that is damaged, or number that does not follow from its run in `results`."""
     for path in sorted(folder.glob("*.parquet")):
-        read_parquet(path, "compare" if path.stem in ("verdicts", "claims") else "tables")
+        step = "compare" if path.stem in ("verdicts", "claims") else "tables"
+        _verify_text(path.with_suffix(".csv"), read_parquet(path, step), f"follow from {path.name}: run the {step}")
         findings.holds("tables")
     if (folder / "runs.parquet").is_file():
         runs = read_parquet(folder / "runs.parquet")
+        _verify_text(folder / "summary.csv", summarise(runs), "follow from runs.parquet: run the tables")
     else:
         runs = _read_csv(folder / "runs.csv")
         findings.note("tables that were kept as text, without a seal (not tied)", folder)
     for row in runs[runs["status"] == "finished"].to_dict("records"):
         _verify_row(folder, {str(key): value for key, value in row.items()}, results, findings)
+
+
+def _verify_text(path: Path, table: pd.DataFrame, rest: str) -> None:
+    """LgsfError where a text is not that of the sealed table; `rest` goes on behind "does not"."""
+    if path.is_file() and path.read_bytes() != as_csv(table).encode():
+        raise LgsfError(f"{path} does not {rest} step again.")
 
 
 def _read_csv(path: Path) -> pd.DataFrame:

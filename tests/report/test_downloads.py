@@ -9,8 +9,10 @@ import pandas as pd
 
 from lgsf.render.block import Cell, Group, numbers, table_block, words
 from lgsf.render.flow import Details
-from lgsf.report.downloads import block_frame, copied, downloads, sweep
+from lgsf.report.downloads import block_frame, downloads, sweep
 from lgsf.report.section import Section
+from tests.support.world import World
+from tests.support.world import copied as world_copied
 
 ROWS = [
     [Cell("LGSF", "(text encoder BiGRU)"), Cell("48.7", "± 3.3", 48.66666, mark="†"), Cell("1 min 5 s", sort=65.25)],
@@ -43,13 +45,23 @@ def test_every_form_says_the_same_and_folds_are_opened() -> None:
     assert r"\caption{A \& B.}" in files["downloads/toy-results.tex"].decode()
 
 
-def test_tables_are_copied_as_they_are_and_old_ones_go(tmp_path: Path) -> None:
-    tables, out = tmp_path / "tables", tmp_path / "report"
-    for folder in (tables, out / "downloads", out / "figures"):
+def test_the_tables_lie_beside_the_page_and_damaged_text_does_not(whole_world: World, tmp_path: Path) -> None:
+    world = world_copied(whole_world, tmp_path / "world")
+    before = {path.name: path.read_bytes() for path in (world.report / "downloads").iterdir()}
+    made = [path for path in world.tables.iterdir() if path.suffix in (".parquet", ".csv", ".tex")]
+    assert {"runs.csv", "summary.csv", "summary.tex", "differences.csv", "claims.csv"} <= {path.name for path in made}
+    for path in made:
+        assert before[path.name] == path.read_bytes()
+        if path.suffix != ".parquet":
+            path.write_bytes(b"7" + path.read_bytes())
+    world.make_report()
+    assert {path.name: path.read_bytes() for path in (world.report / "downloads").iterdir()} == before
+
+
+def test_files_of_an_older_report_go(tmp_path: Path) -> None:
+    out = tmp_path / "report"
+    for folder in (out / "downloads", out / "figures"):
         folder.mkdir(parents=True)
-    (tables / "runs.csv").write_bytes(b"a,b\n1,2\n")
-    (tables / "notes.md").write_text("no table")
-    assert copied(tables) == {"downloads/runs.csv": b"a,b\n1,2\n"}
     for name in ("downloads/old.csv", "downloads/runs.csv", "figures/old.svg", "downloads/mine.txt"):
         (out / name).write_text("")
     sweep(out, {"downloads/runs.csv": b""})

@@ -85,6 +85,16 @@ def data_again(world: World) -> None:
     flip(world.dataset / "train/regions.npy", 8 * 1000)
 
 
+def number_edited(world: World) -> None:
+    path = world.tables / "comparisons.csv"
+    path.write_text(path.read_text() + "tiny,")
+
+
+def mean_edited(world: World) -> None:
+    path = world.tables / "summary.csv"
+    path.write_text(path.read_text() + "tiny,")
+
+
 def page_edited(world: World) -> None:
     page = world.report / "index.html"
     page.write_text(page.read_text().replace("</h1>", "!</h1>", 1))
@@ -101,6 +111,8 @@ BREAKS: list[tuple[Callable[[World], object], str, Callable[[World], object], st
     (evaluated_again, "made from other ranks", World.make_report, "another than the tables were made from"),
     (tables_again, "made from other tables", World.make_report, r"made from another \w+.parquet"),
     (data_again, "train/regions.npy does not have the checksum", lambda w: w.train(2), "does not have the checksum"),
+    (number_edited, r"comparisons.csv does not follow from comparisons.parquet", World.make_album, ""),
+    (mean_edited, r"summary.csv does not follow from runs.parquet", World.make_album, ""),
     (page_edited, "index.html is not the page", World.make_album, ""),
 ]
 
