@@ -14,7 +14,7 @@ import torch
 from torch.nn import functional
 
 from lgsf.extract.batches import photo_batches
-from lgsf.extract.models import EXTRA, Opened, open_model
+from lgsf.extract.models import EXTRA, Opened, one_line, open_model
 from lgsf.pretrained.files import DUAL_FILES
 from lgsf.pretrained.hub import model_folder
 from lgsf.system.errors import LgsfError
@@ -58,8 +58,9 @@ class DualEncoder:
         try:
             tokenizer = AutoTokenizer.from_pretrained(str(folder), local_files_only=True, trust_remote_code=False)
         except Exception as error:  # of many kinds, for many kinds of broken files
-            reason = " ".join(str(error).split())[:200]
-            raise LgsfError(f"{folder}: its tokenizer cannot be read ({reason}): take the model anew.") from None
+            raise LgsfError(
+                f"{folder}: its tokenizer cannot be read ({one_line(error)}): take the model anew."
+            ) from None
         settings = getattr(model.config, "text_config", model.config)
         longest = min(tokenizer.model_max_length, getattr(settings, "max_position_embeddings", 512))
         # SigLIP was trained with padding in every text and without a mask; CLIP masks what is padded.
@@ -74,17 +75,17 @@ class DualEncoder:
         found, cut = [], 0
         for first in range(0, len(captions), batch_size):
             batch = list(captions[first : first + batch_size])
-            whole = self.tokenizer(batch)["input_ids"]
+            whole = self.opened.ask(self.tokenizer, batch)["input_ids"]
             cut += sum(len(tokens) > self.longest for tokens in whole)
-            inputs = self.tokenizer(
-                batch, padding="max_length" if self.pad_to_longest else True, truncation=True, max_length=self.longest,
+            inputs = self.opened.ask(
+                self.tokenizer, batch, padding="max_length" if self.pad_to_longest else True, truncation=True, max_length=self.longest,
                 return_tensors="pt",
             )  # fmt: skip
             accepted = {name: value.to(self.opened.device) for name, value in inputs.items() if name in TEXT_INPUTS}
             if self.pad_to_longest:
                 accepted.pop("attention_mask", None)
             with _mixed(self.opened, precision):
-                found.append(_unit(model.get_text_features(**accepted)))
+                found.append(_unit(self.opened.ask(model.get_text_features, **accepted)))
         if cut:
             logger.warning("%d of %d captions are longer than the model reads; they are cut.", cut, len(captions))
         return np.concatenate(found)
@@ -100,7 +101,7 @@ class DualEncoder:
                 if photo.bad is not None:
                     raise LgsfError(f"{photo.file_name} cannot be read ({photo.bad}): copy it again.")
             with _mixed(self.opened, precision):
-                found.append(_unit(model.get_image_features(**self.opened.inputs(batch.inputs))))
+                found.append(_unit(self.opened.ask(model.get_image_features, **self.opened.inputs(batch.inputs))))
         return np.concatenate(found)
 
 

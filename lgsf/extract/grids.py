@@ -51,10 +51,10 @@ class Backbone:
         """(n, dim): in the space shared with text where there is one, else the pooled state, else the grid's mean."""
         model: Any = self.opened.model
         if hasattr(model, "get_image_features"):
-            output = model.get_image_features(pixel_values=pixels)
+            output = self.opened.ask(model.get_image_features, pixel_values=pixels)
             return _tensor(getattr(output, "pooler_output", output)).float()
         if self.opened.pooled and isinstance(model, nn.Module) and not hasattr(model, "forward_features"):
-            pooled = getattr(model(pixel_values=pixels), "pooler_output", None)
+            pooled = getattr(self.opened.ask(model, pixel_values=pixels), "pooler_output", None)
             if pooled is not None:
                 return _tensor(pooled).float().flatten(1)
         return self._cells(pixels).mean(dim=(2, 3))
@@ -63,13 +63,13 @@ class Backbone:
         """(n, dim, rows, columns) float32: the backbone's last map."""
         model: Any = self.opened.model
         if hasattr(model, "forward_features"):  # timm's
-            last = model.forward_features(pixels)
+            last = self.opened.ask(model.forward_features, pixels)
             patch, first = None, int(getattr(model, "num_prefix_tokens", 0))
             if getattr(model, "output_fmt", "NCHW") == "NHWC":
                 last = last.permute(0, 3, 1, 2)
         else:
             tower = getattr(model, "vision_model", model)
-            last = tower(pixel_values=pixels).last_hidden_state
+            last = self.opened.ask(tower, pixel_values=pixels).last_hidden_state
             patch, first = getattr(tower.config, "patch_size", None), None
         cells = to_map(_tensor(last), pixels.shape[2], pixels.shape[3], patch=patch, first=first)
         if cells is None:

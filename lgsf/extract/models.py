@@ -21,6 +21,7 @@ from lgsf.models.device import own_device
 from lgsf.pretrained.files import TIMM, VISION_FILES, matching_files
 from lgsf.pretrained.hub import model_folder
 from lgsf.system.errors import LgsfError
+from lgsf.system.failures import ending
 from lgsf.system.hashes import sha256
 
 EXTRA = "vision"
@@ -32,11 +33,13 @@ Visible = Callable[[int, int], tuple[float, float, float, float]]
 class Opened:
     """A model in evaluation mode on its device.
 
+    name      as the settings have it, or its folder
     files     name -> sha256 of what it was read from
     accepts   names of inputs that its `forward` takes
     pooled    whether its own pooled vector is made of trained weights
     """
 
+    name: str
     model: nn.Module
     preprocess: Preprocess
     visible: Visible
@@ -47,6 +50,22 @@ class Opened:
     @property
     def device(self) -> torch.device:
         return next(self.model.parameters()).device
+
+    def ask(self, part: Callable[..., Any], *inputs: Any, **named: Any) -> Any:
+        """What `part` of the model, or its tokenizer, makes of inputs.
+
+        Raises LgsfError where it fails: a processor, a tokenizer and weights that were each read without complaint need
+        not fit together. Faults of the system, a full memory among them, stay what they are.
+        """
+        try:
+            return part(*inputs, **named)
+        except Exception as error:  # of many kinds, for many kinds of mistakes
+            if ending(error) is not None:
+                raise
+            raise LgsfError(
+                f"{self.name} was opened and then failed at its work ({type(error).__name__}: {one_line(error)}): its "
+                "configuration, its processor or tokenizer and its weights do not fit together; take it anew, all of it."
+            ) from error
 
     def inputs(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         """Those of a batch's tensors that the model takes, on its device."""
@@ -88,15 +107,15 @@ def open_model(name: str, auto: str, *, device: torch.device, key: str = "extrac
             str(folder), use_safetensors=True, dtype=torch.float32, output_loading_info=True, **local
         )
     except Exception as error:  # of many kinds, for many kinds of broken folders
-        reason = " ".join(str(error).split())[:240]
         raise LgsfError(
-            f"{folder} cannot be opened by {auto} ({reason}): give the folder of such a model with "
+            f"{folder} cannot be opened by {auto} ({one_line(error)}): give the folder of such a model with "
             "its preprocessor_config.json, or take it anew."
         ) from None
     missing = sorted(loading["missing_keys"])
     if lost := [weight for weight in missing if "pooler" not in weight]:
         raise LgsfError(f"{folder} lacks {len(lost)} weights of its model, the first is {lost[0]!r}: take it anew.")
     return Opened(
+        name=str(folder),
         model=model.eval().to(device),
         preprocess=_Processor(processor),
         visible=Crop.of(processor),
@@ -104,6 +123,11 @@ def open_model(name: str, auto: str, *, device: torch.device, key: str = "extrac
         accepts=frozenset(inspect.signature(model.forward).parameters),
         pooled=not missing,
     )
+
+
+def one_line(error: Exception) -> str:
+    """What an exception says, as part of a sentence."""
+    return " ".join(str(error).split())[:240]
 
 
 @dataclass(frozen=True)

@@ -65,7 +65,7 @@ class Detector:
         padded = batch.get("pixel_mask")
         if padded is not None and "pixel_mask" not in self.opened.accepts and not padded.all():
             return [found for single in _unpadded(batch["pixel_values"], padded) for found in self(single)]
-        output = self.opened.model(**self.opened.inputs(batch))
+        output = self.opened.ask(self.opened.model, **self.opened.inputs(batch))
         scores = query_scores(output.logits.float(), self.opened.model.config)
         boxes = corners(output.pred_boxes.float())
         # YOLOS's states begin with the cells of the picture; queries come last everywhere.

@@ -48,6 +48,7 @@ def open_timm(name: str, *, device: torch.device) -> Opened:
         ) from None
     settings = resolve_model_data_config(model)
     return Opened(
+        name=f"timm:{name}",
         model=model.eval().to(device),
         preprocess=_Transform(create_transform(**settings, is_training=False)),
         visible=_visible(settings),

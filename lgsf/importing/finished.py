@@ -13,7 +13,7 @@ from lgsf.importing.room import make_room, parsed_import, refuse_others
 from lgsf.importing.unfinished import importing
 from lgsf.runs.facts import read_facts
 from lgsf.runs.names import APART, SPLIT
-from lgsf.runs.origin import EVALUATED, check_file
+from lgsf.runs.origin import EVALUATED, check_file, read_evaluated
 from lgsf.runs.ranks import read_ranks
 from lgsf.runs.record import FILE
 from lgsf.system.errors import LgsfError
@@ -55,7 +55,10 @@ def import_run(settings: Mapping[str, Any], *, name: str, seed: int, dataset: Pa
     for file in kept:
         check_file(source, facts, file)
     evaluated = [f"{split}/{file}" for split in ranks for file in (*EVALUATED, "gallery.npz")]
-    files = dict.fromkeys([*kept, *(file for file in evaluated if (source / file).is_file())])
+    evaluated = [file for file in evaluated if (source / file).is_file()]
+    for file in evaluated:
+        read_evaluated(source / Path(file).parent, Path(file).name)  # whole, and of this run
+    files = dict.fromkeys([*kept, *evaluated])
     with importing(out, verb="import-model", name=name):
         make_room(out, name)
         write_json(out / COPIED, {"from": str(source)})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import shutil
 from collections.abc import Callable
@@ -146,6 +147,14 @@ def test_it_is_never_the_reference() -> None:
         ("no dual encoder", r"is a ViTModel, which has no vectors of photos and texts in one space"),
         ("no tokenizer", r"has no tokenizer file \(tokenizer.json, vocab.json"),
         ("broken tokenizer", r"its tokenizer cannot be read"),
+        (
+            "other tokenizer",
+            r"was opened and then failed at its work \(IndexError: .* do not fit together; take it anew",
+        ),
+        (
+            "other processor",
+            r"was opened and then failed at its work \(ValueError: .* do not fit together; take it anew",
+        ),
         ("no model", r"zero_shot.model '/nowhere/clip' is no folder: give the folder of a CLIP or SigLIP"),
         ("prompt", r"zero_shot.clip: prompt: must hold {}, once"),
         ("key", r"zero_shot.clip: unknown key 'colour'"),
@@ -174,6 +183,14 @@ def test_mistakes_are_one_sentence(own: Path, vision_model: Models, tmp_path: Pa
                     file.unlink()
             if fault == "broken tokenizer":
                 (model / "tokenizer.json").write_text("{")
+        case "other tokenizer" | "other processor":
+            name, change = (
+                ("tokenizer_config.json", {"bos_token": "<of another model>"})
+                if fault == "other tokenizer"
+                else ("preprocessor_config.json", {"crop_size": {"height": 64, "width": 64}})
+            )
+            model = Path(shutil.copytree(vision_model("clip"), tmp_path / "model"))
+            (model / name).write_text(json.dumps(json.loads((model / name).read_text()) | change))
         case "no model":
             model = Path("/nowhere/clip")
         case "prompt":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from collections.abc import Mapping
 from html import escape
 from pathlib import Path
@@ -19,11 +20,13 @@ from lgsf.config.file import Config
 from lgsf.config.study import Study
 from lgsf.data.layout import open_dataset
 from lgsf.gallery.collect import write_albums
+from lgsf.importing.finished import import_run
 from lgsf.importing.scores import import_scores
 from lgsf.report.page import write_report
 from lgsf.runs.facts import read_facts
 from lgsf.runs.ranks import read_ranks
 from lgsf.statistics.tests import format_p
+from lgsf.system.errors import LgsfError
 from lgsf.verification.verify import verify
 from tests.support.released_files import make_files
 from tests.support.synthetic import write_tables_and_verdicts
@@ -187,6 +190,22 @@ def test_a_run_made_by_hand_elsewhere(world: World, tmp_path: Path) -> None:
     with pytest.raises(SystemExit):
         bring(asked, "byhand", world.dataset, world.results)
     assert "By hand (imported)" in page_of(asked, world, tmp_path / "again")  # the copy stands
+
+
+@pytest.mark.parametrize("damage", ["emptied", "cut"])
+@pytest.mark.parametrize("file", ["test/top.npz", "test/relevance.npz", "dev/top.npz", "test/ranks.npz"])
+def test_a_run_with_a_damaged_file_stays_where_it_is(world: World, tmp_path: Path, file: str, damage: str) -> None:
+    source = Path(shutil.copytree(world.run(0), tmp_path / "seed0"))
+    content = (source / file).read_bytes()
+    (source / file).write_bytes(b"" if damage == "emptied" else content[:-40])
+    out = tmp_path / "results/tiny" / METHOD / "seed0"
+    settings = {"kind": "run", "path": str(source), "title": "T"}
+    with pytest.raises(LgsfError, match=f"{file} is not (a readable .npz file|what was written there)"):
+        import_run(settings, name=METHOD, seed=0, dataset=world.dataset, out=out)
+    assert not out.exists()
+    (source / file).write_bytes(content)
+    import_run(settings, name=METHOD, seed=0, dataset=world.dataset, out=out)
+    assert (out / file).read_bytes() == content
 
 
 def refused(capsys: pytest.CaptureFixture[str], asked: Study, dataset: Path, results: Path) -> str:

@@ -203,8 +203,8 @@ def contents(root: Path) -> dict[str, str]:
 
 def _content(path: Path) -> str:
     if path.suffix in (".json", ".jsonl") and path.name not in ("schema.json", "made_from.json"):
-        lines = path.read_text().splitlines() if path.suffix == ".jsonl" else [path.read_text()]
         with suppress(ValueError):  # a damaged one that a verb left alone, or took over from its user, counts as it is
+            lines = path.read_text().splitlines() if path.suffix == ".jsonl" else [path.read_text()]
             return json.dumps([_steady(json.loads(line)) for line in lines], sort_keys=True)
     return hashlib.sha256(path.read_bytes()).hexdigest()
 

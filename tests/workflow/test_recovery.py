@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import subprocess
 import sys
 import time
@@ -13,7 +11,7 @@ import psutil
 
 from tests.workflow.conftest import Overlay, Tree, clean_environment
 
-EPOCHS = 60
+EPOCHS = 20
 RUN = "results/smoke/scenes/long/seed0"
 UNLOCK = "workflow/scripts/unlock.py"
 
@@ -40,6 +38,8 @@ def test_killed_snakemake(finished: Tree, overlay: Overlay) -> None:
     trainers = [
         child for child in psutil.Process(snakemake.pid).children(recursive=True) if "train" in child.cmdline()[:4]
     ]
+    for trainer in trainers:
+        trainer.suspend()  # it lives as long as this test wants
     snakemake.kill()
     snakemake.wait()
 
@@ -49,7 +49,7 @@ def test_killed_snakemake(finished: Tree, overlay: Overlay) -> None:
     assert f"Process {trainers[0].pid} " in line and "wait for it" in line
 
     for trainer in trainers:
-        os.kill(trainer.pid, signal.SIGKILL)
+        trainer.kill()
     psutil.wait_procs(trainers)
     assert "locked" in finished.snakemake(*command).text
 
