@@ -6,14 +6,13 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from tests.support import synthetic
+from tests.support import python_server, synthetic
 
 pytestmark = pytest.mark.seconds
 
@@ -45,8 +44,8 @@ def out(tmp_path_factory: pytest.TempPathFactory, repository: Path) -> Path:
         ["compare", "--tables", root / "tables", "--table", synthetic.PUBLISHED, "--out", root / "tables"],
         ["report", "--results", results, "--tables", root / "tables", "--out", root / "report"],
     ):
-        verb = [sys.executable, "-m", "lgsf", *map(str, arguments), "--experiment", experiment]
-        subprocess.run(verb, cwd=root, env=os.environ | {"PYTHONPATH": str(root)}, check=True, capture_output=True)
+        verb = ["bash", "-c", 'python "$@"', "bash", root / "lgsf", *arguments, "--experiment", experiment]
+        subprocess.run(verb, cwd=root, env=os.environ | python_server.environment(), check=True, capture_output=True)
     return root
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import shutil
 import signal
-import subprocess
 import sys
 from pathlib import Path
 
@@ -25,6 +25,7 @@ from lgsf.training.resume import ResumeState
 from lgsf.training.train import train
 from lgsf.training.trainer import NotFiniteError, learning_rate
 from tests.conftest import write_config
+from tests.support.verbs import in_a_process
 
 pytestmark = pytest.mark.seconds
 
@@ -60,9 +61,12 @@ def diverging(monkeypatch: pytest.MonkeyPatch) -> str:
     return "own_method:Diverging"
 
 
+def verb(config: Path, dataset: Path, out: Path, seed: int = 3) -> list[str]:
+    return ["train", "--config", str(config), "--dataset", str(dataset), "--seed", str(seed), "--out", str(out)]
+
+
 def command(config: Path, dataset: Path, out: Path, seed: int = 3) -> list[str]:
-    return [sys.executable, "-m", "lgsf", "train", "--config", str(config), "--dataset", str(dataset),
-            "--seed", str(seed), "--out", str(out)]  # fmt: skip
+    return [sys.executable, "-m", "lgsf", *verb(config, dataset, out, seed)]
 
 
 def same_run(one: Path, other: Path, dataset: Path) -> None:
@@ -81,8 +85,9 @@ def same_run(one: Path, other: Path, dataset: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def uninterrupted(tmp_path_factory: pytest.TempPathFactory, tiny_dataset: Path, repository: Path) -> tuple[Path, Path]:
+def uninterrupted(tmp_path_factory: pytest.TempPathFactory, tiny_dataset: Path) -> tuple[Path, Path]:
     """(config, run) of a training that nobody kills, though its method would obey an order to die."""
+    importlib.import_module("torch._dynamo")  # torch's optimizers load it: here once, and not in every fork
     folder = tmp_path_factory.mktemp("whole")
     parameters = {"embedding_dim": 16, "word_dim": 8, "graph": {"heads": 2, "ff": 8}, "interaction": {"heads": 2}}
     # Dropping makes every epoch draw numbers that a resumed one must draw again; so does dropout.
@@ -93,29 +98,29 @@ def uninterrupted(tmp_path_factory: pytest.TempPathFactory, tiny_dataset: Path, 
         region_drop=0.3,
         word_drop=0.3,
     )
-    subprocess.run(command(config, tiny_dataset, folder / "run"), cwd=repository, check=True, capture_output=True)
+    assert in_a_process(verb(config, tiny_dataset, folder / "run")).status == 0
     return config, folder / "run"
 
 
 @pytest.mark.parametrize("stop", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
 def test_a_killed_run_ends_like_an_uninterrupted_one(
-    tmp_path: Path, tiny_dataset: Path, uninterrupted, repository: Path, stop: signal.Signals
+    tmp_path: Path, tiny_dataset: Path, uninterrupted, stop: signal.Signals
 ) -> None:
     config, finished = uninterrupted
     whole, killed = shutil.copytree(finished, tmp_path / "whole"), tmp_path / "killed"
     (config.parent / "order").write_text(str(int(stop)))
-    first = subprocess.run(command(config, tiny_dataset, killed), cwd=repository, capture_output=True, text=True)
-    assert first.returncode == (-stop if stop == signal.SIGKILL else 128 + stop), first.stderr
-    assert "Traceback" not in first.stderr
+    first = in_a_process(verb(config, tiny_dataset, killed))
+    assert first.status == (-stop if stop == signal.SIGKILL else 128 + stop), first.said
+    assert "Traceback" not in first.said
     record = json.loads((finished / "run.json").read_text())
     assert 0 < 15 % record["steps_per_epoch"] < record["steps_per_epoch"] - 1  # killed in mid-epoch
     assert len(_log(killed)) == 15 // record["steps_per_epoch"] > 0
     assert (killed / ".resume" / "state.pt").is_file()
     assert not (killed / "run.json").exists()
 
-    again = subprocess.run(command(config, tiny_dataset, killed), cwd=repository, capture_output=True, text=True)
-    assert again.returncode == 0, again.stderr
-    assert "resumed after epoch" in again.stderr
+    again = in_a_process(verb(config, tiny_dataset, killed))
+    assert again.status == 0, again.said
+    assert "resumed after epoch" in again.said
     assert not (killed / ".resume").exists()
     assert json.loads((killed / "run.json").read_text())["resumed"] == 1
     same_run(whole, killed, tiny_dataset)
@@ -174,14 +179,12 @@ def test_a_loss_that_is_not_finite_stops_with_a_sentence_and_keeps_the_last_epoc
     assert not (out / "failure.json").exists()  # a later success takes the failure back
 
 
-def test_two_trainers_never_share_a_run(tmp_path, tiny_dataset, tiny_config, repository) -> None:
+def test_two_trainers_never_share_a_run(tmp_path, tiny_dataset, tiny_config) -> None:
     with run_lock(tmp_path / "run"):
-        done = subprocess.run(
-            command(tiny_config(), tiny_dataset, tmp_path / "run"), cwd=repository, capture_output=True, text=True
-        )
-    assert done.returncode == 2
-    assert f"is being trained by process {os.getpid()} on" in done.stderr
-    assert "Traceback" not in done.stderr
+        done = in_a_process(verb(tiny_config(), tiny_dataset, tmp_path / "run"))
+    assert done.status == 2
+    assert f"is being trained by process {os.getpid()} on" in done.said
+    assert "Traceback" not in done.said
     assert list((tmp_path / "run").glob("*.safetensors")) == []
 
 

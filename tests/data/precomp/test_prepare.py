@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,6 +17,7 @@ from lgsf.data.precomp.prepare import prepare
 from lgsf.data.text import Vocabulary
 from lgsf.system.errors import LgsfError
 from tests.support.packs import DIM, REGIONS, SPLITS, captions, features, settings, write_pack
+from tests.support.verbs import in_a_process
 
 
 @pytest.fixture(autouse=True)
@@ -256,10 +255,9 @@ def test_the_command_line_says_it_without_a_traceback(tmp_path: Path) -> None:
     folder = write_pack(tmp_path / "pack")
     FAULTS["NaN"][0](folder)
     given = settings(folder).model_dump_json(exclude_unset=True)
-    command = [sys.executable, "-m", "lgsf", "prepare", "--name", "m", "--settings", given, "--out", tmp_path / "out"]
-    done = subprocess.run(command, capture_output=True, text=True)
-    assert done.returncode == 2
-    lines = (done.stdout + done.stderr).strip().splitlines()
+    done = in_a_process(["prepare", "--name", "m", "--settings", given, "--out", str(tmp_path / "out")])
+    assert done.status == 2
+    lines = done.said.strip().splitlines()
     assert len(lines) == 1
     assert "train_ims.npy: row 5" in lines[0]
     assert not (tmp_path / "out").exists()
