@@ -21,7 +21,7 @@ from lgsf.data.checks.facts import Checks
 from lgsf.data.layout import OPTIONAL_FILES, SCHEMA_VERSION, SPLIT_FILES
 from lgsf.data.source import Store
 from lgsf.data.store.encode import Loss, stored_arrays, stored_block
-from lgsf.data.store.shards import adopt
+from lgsf.data.store.filled import Filled
 from lgsf.data.text import Vocabulary
 from lgsf.data.tokens import FILE as TOKENS
 from lgsf.data.tokens import write_tokens
@@ -136,20 +136,18 @@ class DatasetWriter:
         captions: pd.DataFrame,
         shape: tuple[int, int, int],
         dtype: npt.DTypeLike,
-        blocks: Iterable[Block],
+        blocks: Iterable[Block] | Filled,
         boxes: bool,
         judged: pd.DataFrame | None = None,
         relevance: tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]] | None = None,
         facts: Mapping[str, Any] | None = None,
-        filled: Path | None = None,
     ) -> None:
         """Write one split, its captions without invisible characters.
 
-        `shape` is (n_images, n_regions, dim), `blocks` yields consecutive images of `dtype`.
+        `shape` is (n_images, n_regions, dim), `blocks` yields consecutive images of `dtype`; those of `Filled` are on
+        the disk as they are to be stored already, so they are looked at and adopted.
 
         `relevance` holds the image rows and caption rows of all pairs that are true, where the source knows.
-        `filled` is a folder whose arrays are those of the split already (lgsf.data.store.shards): they become part of the
-        dataset without a second copy, and `blocks` are its `filled_blocks`, read for the checks alone.
         """
         folder = self._partial / name
         folder.mkdir()
@@ -157,7 +155,9 @@ class DatasetWriter:
         captions = self._checks.captions(name, captions)
         self._texts[name] = captions["text"].tolist()
         counts = np.zeros(shape[0], np.int32)
-        plan, loss = stored_arrays(self._store, shape, dtype, boxes=boxes), Loss(name, self._store)
+        plan = stored_arrays(self._store, shape, dtype, boxes=boxes)
+        filled = blocks if isinstance(blocks, Filled) else None
+        loss = filled.loss if filled else Loss(name, self._store)
         done = 0
         with ExitStack() as stack:
             files = {
@@ -182,7 +182,7 @@ class DatasetWriter:
         if done != shape[0]:
             raise ValueError(f"split {name}: {done} images written, {shape[0]} promised")
         if filled is not None:
-            adopt(filled, folder, plan)
+            filled.adopt(folder, plan)
         np.save(folder / "region_counts.npy", counts)
         images.to_parquet(folder / "images.parquet", index=False)
         captions.to_parquet(folder / "captions.parquet", index=False)
@@ -197,7 +197,7 @@ class DatasetWriter:
             "n_regions": shape[1],
             "region_dim": shape[2],
             "dtype": plan["regions.npy"][1].name,
-            **(loss.facts() if filled is None else {}),
+            **loss.facts(),
             "mean_regions": float(counts.mean()),
             "captions_per_image": _describe_counts(captions, shape[0]),
             **(facts or {}),

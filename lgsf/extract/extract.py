@@ -12,18 +12,9 @@ from typing import Any
 import torch
 from pydantic import ValidationError
 
-from lgsf.data.photos.listing import list_photos
-from lgsf.data.photos.prepare import check_share
+from lgsf.data.photos.listing import check_share, list_photos
 from lgsf.data.photos.settings import Extraction, PhotosSource
-from lgsf.data.photos.shards import (
-    MANIFEST,
-    ShardManifest,
-    fault_of,
-    read_manifest,
-    shard_folder,
-    share,
-    write_checksums,
-)
+from lgsf.data.photos.shards import Shard, ShardRecord, fault_of, publish, read_record
 from lgsf.data.settings import parse_source
 from lgsf.extract.batches import PhotoBatch, photo_batches
 from lgsf.extract.grids import Backbone
@@ -33,6 +24,7 @@ from lgsf.extract.shard_writer import ShardWriter
 from lgsf.system.errors import LgsfError
 from lgsf.system.hashes import fingerprint
 from lgsf.system.interrupts import Interrupts
+from lgsf.system.locks import rows_lock
 from lgsf.system.logs import PROGRESS
 from lgsf.system.project.closure import ROOT, sources
 from lgsf.system.settings import explain
@@ -44,12 +36,13 @@ Extractor = Callable[[PhotoBatch], list[Regions]]
 
 
 def extract(settings: Mapping[str, Any], *, name: str, shard: int, root: Path, device: str = "cpu") -> Path:
-    """Make shard `shard` (counted from 1) of the dataset `name`, whose folder is `root`; return the shard's folder.
+    """Make shard `shard` (counted from 1) of the dataset `name`, whose folder is `root`; return the shard's record.
 
     A shard that is whole and made by the same settings, model, code and versions from the same photos is left as it
     is; photos are told by names and sizes. Anything else in its place is made again.
 
-    Raises LgsfError where settings, annotations or model are wrong, or more photos than allowed cannot be read.
+    Raises LgsfError where settings, annotations or model are wrong, more photos than allowed cannot be read, or another
+    process is just making this shard.
     """
     try:
         source = parse_source(settings)
@@ -60,45 +53,45 @@ def extract(settings: Mapping[str, Any], *, name: str, shard: int, root: Path, d
     wanted = source.extract
     if not 1 <= shard <= wanted.shards:
         raise LgsfError(f"--shard {shard}: datasets.{name}.extract has shards 1 to {wanted.shards}.")
-    _, names = list_photos(source)
-    own = [names[k] for k in share(len(names), shard, wanted.shards)]
+    _, listed = list_photos(source)
+    place = Shard(root, shard, wanted.shards, {split: len(names) for split, names in listed.items()})
+    names = [name for names in listed.values() for name in names]
+    own = [names[k] for k in place.photos]
     target = check_device(device)
     torch.set_num_threads(wanted.threads)
     opened, extractor = open_extractor(wanted, target)
-    facts: dict[str, Any] = {
-        "shard": shard,
-        "shards": wanted.shards,
-        "deciding": wanted.deciding(),
-        "model": opened.files,
-        "versions": _versions(),
-    }
-    facts["key"] = fingerprint({**facts, "photos": own}, sources("lgsf.extract.extract", root=ROOT), ROOT)
-    folder = shard_folder(root, shard, wanted.shards)
-    there = _whole(folder, facts["key"], Path(source.images))
-    if there is not None:
-        write_checksums(folder, there)
-        logger.log(PROGRESS, "%s, shard %d of %d is whole: nothing to do.", name, shard, wanted.shards)
-        return folder
+    facts: dict[str, Any] = {"deciding": wanted.deciding(), "model": opened.files, "versions": _versions()}
+    decided = {**facts, "store": source.store, "lengths": place.lengths}
+    maker = fingerprint(decided, sources("lgsf.extract.extract", root=ROOT), ROOT)
+    facts["key"] = fingerprint({"maker": maker, "shard": shard, "shards": wanted.shards, "photos": own}, [], ROOT)
     title = f"{name}, shard {shard} of {wanted.shards}"
     allowed = int(wanted.max_bad * len(names))
-    with Interrupts() as interrupts, ShardWriter(folder, len(own), wanted.dtype) as writer:
+    with rows_lock(place.folder / ".lock", place.photos, what=title):
+        if _whole(place, facts["key"], Path(source.images)):
+            publish(place)
+            logger.log(PROGRESS, "%s is whole: nothing to do.", title)
+            return place.record
         progress = _Progress(title, len(own))
-        batches = photo_batches(
-            Path(source.images), own, opened.preprocess, size=wanted.batch_size, workers=wanted.workers
-        )
-        for batch in batches:
-            interrupts.check()
-            _put(writer, batch, extractor(batch) if batch.read else [], wanted)
-            bad = {photo.file_name: photo.bad for photo in writer.photos if photo.bad is not None}
-            if len(bad) > allowed:  # more than the whole dataset may have: no need to look at the rest
-                check_share(bad, len(names), wanted.max_bad)
-            progress.say(len(writer.photos), len(bad))
-        writer.finish(**facts)
+        with (
+            Interrupts() as interrupts,
+            ShardWriter(place, dtype=wanted.dtype, store=source.store, maker=maker) as writer,
+        ):
+            batches = photo_batches(
+                Path(source.images), own, opened.preprocess, size=wanted.batch_size, workers=wanted.workers
+            )
+            for batch in batches:
+                interrupts.check()
+                _put(writer, batch, extractor(batch) if batch.read else [], wanted)
+                bad = {photo.file_name: photo.bad for photo in writer.photos if photo.bad is not None}
+                if len(bad) > allowed:  # more than the whole dataset may have: no need to look at the rest
+                    check_share(bad, len(names), wanted.max_bad)
+                progress.say(len(writer.photos), len(bad))
+            writer.finish(**facts)
     for photo in writer.photos:
         if photo.bad is not None:
             logger.warning("%s: left out, %s", Path(source.images) / photo.file_name, photo.bad)
     progress.end()
-    return folder
+    return place.record
 
 
 def open_extractor(wanted: Extraction, device: torch.device) -> tuple[Opened, Extractor]:
@@ -131,27 +124,26 @@ def _put(writer: ShardWriter, batch: PhotoBatch, found: list[Regions], wanted: E
         writer.put(photo, regions, width)
 
 
-def _whole(folder: Path, key: str, photos: Path) -> ShardManifest | None:
-    """The manifest of a shard that need not be made again."""
-    if not (folder / MANIFEST).is_file():
-        return None
+def _whole(shard: Shard, key: str, photos: Path) -> bool:
+    """Whether a shard need not be made again."""
+    if not shard.record.is_file():
+        return False
     try:
-        manifest = read_manifest(folder)
+        record = read_record(shard)
     except LgsfError as error:
         logger.warning("%s It is made again.", error)
-        return None
-    if manifest.key != key or _changed(manifest, photos):
-        return None
-    fault = fault_of(folder, manifest)
+        return False
+    if record.key != key or _changed(record, photos):
+        return False
+    fault = fault_of(shard, record)
     if fault is not None:
         logger.warning("%s: this shard is made again.", fault)
-        return None
-    return manifest
+    return fault is None
 
 
-def _changed(manifest: ShardManifest, photos: Path) -> bool:
+def _changed(record: ShardRecord, photos: Path) -> bool:
     """Whether a photo has another size than it was read with, or is there where it was not."""
-    for photo in manifest.photos:
+    for photo in record.photos:
         path = photos / photo.file_name
         if (path.stat().st_size if path.is_file() else None) != photo.bytes:
             return True

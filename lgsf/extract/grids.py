@@ -43,7 +43,7 @@ class Backbone:
             shape = (cells.shape[2], cells.shape[3])
             vectors = cells.flatten(2).transpose(1, 2)
         return [
-            Regions(features, cell_boxes(self.opened.visible, size, shape), torch.ones(len(features)))
+            Regions(features, cell_boxes(self.opened.visible, size, shape))
             for features, size in zip(vectors, sizes, strict=True)
         ]
 

@@ -23,11 +23,10 @@ AUTO = "AutoModelForObjectDetection"
 
 @dataclass(frozen=True)
 class Regions:
-    """What was found in one photo, best first: features (n, dim), boxes (n, 4) in 0..1, scores (n,), all float32."""
+    """What was found in one photo, best first: features (n, dim) and boxes (n, 4) in 0..1, both float32."""
 
     features: Tensor
     boxes: Tensor
-    scores: Tensor
 
 
 @dataclass
@@ -92,7 +91,7 @@ class Detector:
             scale = torch.tensor([valid[0] * width, valid[1] * height] * 2, device=boxes.device)
             bins = roi_align(self._map[row].float(), boxes[kept] * scale, bins=settings.bins)
             features = bins.mean(dim=(2, 3))
-        return Regions(features, boxes[kept], scores[kept])
+        return Regions(features, boxes[kept])
 
 
 def query_scores(logits: Tensor, config: Any) -> Tensor:

@@ -1,8 +1,10 @@
-"""Locks that the system frees with their process: of a run while it is made, of a device while somebody has it."""
+"""Locks that the system frees with their process: of a run or rows while they are made, of a device while one has it."""
 
 from __future__ import annotations
 
 import contextlib
+import errno
+import fcntl
 import os
 import socket
 import tempfile
@@ -68,6 +70,39 @@ def run_lock(run: Path) -> Iterator[Held]:
             os.close(folder)
     finally:
         lock.release()
+
+
+@contextmanager
+def rows_lock(path: Path, rows: range, *, what: str) -> Iterator[None]:
+    """Hold `rows` (at least one) of what the lock file `path` stands for; others may hold other rows meanwhile.
+
+    The lock is this process's alone: processes that it started do not keep it when it is killed. A process must not
+    hold two locks of one file.
+
+    Raises LgsfError, which begins with `what`, at once if another process holds any of them.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    except OSError as error:
+        raise LgsfError(
+            f"{path} could not be made ({reason(error)}): free space or mend the permissions and run the same command "
+            "again."
+        ) from None
+    try:
+        try:
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB, len(rows), rows.start)
+        except OSError as error:
+            if error.errno not in (errno.EACCES, errno.EAGAIN):
+                raise LgsfError(
+                    f"{path} could not be locked ({reason(error)}): put the folder on a file system that has locks."
+                ) from None
+            raise LgsfError(
+                f"{what} is being made by another process: wait for it or stop it, then run the same command again."
+            ) from None
+        yield
+    finally:
+        os.close(file)  # and so the lock is free
 
 
 def claim(names: Sequence[str], *, folder: Path | None = None) -> tuple[int, filelock.BaseFileLock] | None:

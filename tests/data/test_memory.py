@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lgsf.data.store.shards import ShardWriter, create_arrays
+from lgsf.data.store.shards import RowsWriter, create_arrays
 from lgsf.data.text import Vocabulary
 from lgsf.data.writer import DatasetWriter
 from lgsf.system.artefacts.inputs import MEMORY, Signature
@@ -96,10 +96,12 @@ def _write_sparse(root: Path) -> int:
             )  # fmt: skip
     folder = root / "train"
     (folder / "regions.npy").unlink()
-    create_arrays(folder, {"regions.npy": ((n, N_REGIONS, DIM), np.float32)})
+    form = ((n, N_REGIONS, DIM), np.dtype(np.float32))
+    create_arrays(folder, {"regions.npy": form}, maker="test", write=["regions.npy"])
     for shard in (range(N_SMALL), range(n - N_SMALL, n)):
-        with ShardWriter(folder, shard) as rows:
+        with RowsWriter(folder, shard) as rows:
             rows.append({"regions.npy": block})
+            rows.finish()
     np.save(folder / "region_counts.npy", np.full(n, N_REGIONS, np.int32))
     pd.DataFrame({"image_id": np.arange(n).astype(str), "file_name": ""}).to_parquet(folder / "images.parquet")
     image = np.arange(0, n, EVERY)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import hashlib
 import json
 import logging
 import os
@@ -11,7 +13,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +22,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lgsf.data.photos.shards import ARRAYS, checksum_file, read_manifest, shard_folder
+from lgsf.data.photos.shards import Shard, fault_of, read_record
+from lgsf.data.source import Store
+from lgsf.data.store.encode import Loss, stored_block
 from lgsf.extract.extract import extract
 from lgsf.extract.shard_writer import ShardWriter
+from lgsf.system.artefacts import atomic
 from lgsf.system.errors import LgsfError
 from lgsf.system.hashes import sha256
 from lgsf.system.interrupts import Interrupted
-from tests.support.photos import photo_settings, write_photos
+from lgsf.system.locks import rows_lock
+from tests.support.photos import extracted, photo_settings, shard, write_photos
 
 pytestmark = pytest.mark.seconds
 
@@ -43,41 +50,77 @@ def photos(tmp_path: Path) -> Path:
 
 
 def sums(root: Path) -> dict[str, str]:
-    """Relative path -> checksum of everything under the dataset's shards, leftovers included."""
-    return {str(p.relative_to(root)): sha256(p) for p in sorted((root / "shards").rglob("*")) if p.is_file()}
+    """Relative path -> checksum of everything under the dataset's shards, leftovers included, but locks."""
+    files = [path for path in sorted((root / "shards").rglob("*")) if path.is_file()]
+    return {str(path.relative_to(root)): sha256(path) for path in files if not path.name.endswith(".lock")}
 
 
-def times(folder: Path) -> set[int]:
-    return {file.stat().st_mtime_ns for file in folder.iterdir()}
+def made_at(record: Path) -> int:
+    return record.stat().st_mtime_ns
 
 
-def arrays(folder: Path) -> dict[str, Any]:
-    return {name: np.load(folder / name) for name in ARRAYS}
+def flip(path: Path, place: int = -1) -> None:
+    data = bytearray(path.read_bytes())
+    data[place] ^= 1
+    path.write_bytes(data)
 
 
 def test_a_shard_describes_itself(tmp_path: Path, photos: Path, vision_model: Models) -> None:
     settings = photo_settings(photos, vision_model("rt_detr"), shards=2)
-    folder = extract(settings, name="own", shard=2, root=tmp_path / "data")
-    assert folder == shard_folder(tmp_path / "data", 2, 2)
-    manifest = read_manifest(folder)
+    root = tmp_path / "data"
+    second = shard(root, 2, 2)
+    assert extract(settings, name="own", shard=2, root=root) == second.record
+    record = read_record(second)
     names = [f"dev{k}.jpg" for k in range(4)] + [f"test{k}.jpg" for k in range(4)]
-    assert [photo.file_name for photo in manifest.photos] == names
-    for photo in manifest.photos:
+    assert [photo.file_name for photo in record.photos] == names
+    for photo in record.photos:
         path = photos / "photos" / photo.file_name
         with Image.open(path) as image:
             assert (photo.width, photo.height) == image.size
         assert (photo.sha256, photo.bytes, photo.bad) == (sha256(path), path.stat().st_size, None)
-    found = arrays(folder)
-    assert found["features.npy"].shape == (8, 6, 24) and found["features.npy"].dtype == np.float16
-    assert found["boxes.npy"].shape == (8, 6, 4) and found["scores.npy"].shape == (8, 6)
-    for row, count in enumerate(found["counts.npy"]):
+    found = extracted(root)
+    assert found["regions.npy"].shape == (16, 6, 24) and found["regions.npy"].dtype == np.float16
+    assert found["boxes.npy"].shape == (16, 6, 4)
+    assert not found["region_counts.npy"][:8].any() and not found["regions.npy"][:8].any()  # of the other shard
+    for row, count in enumerate(found["region_counts.npy"][8:], 8):
         assert 1 <= count <= 6
-        assert found["features.npy"][row, :count].any(axis=1).all() and not found["features.npy"][row, count:].any()
-        assert not found["boxes.npy"][row, count:].any() and (np.diff(found["scores.npy"][row, :count]) <= 0).all()
+        assert found["regions.npy"][row, :count].any(axis=1).all() and not found["regions.npy"][row, count:].any()
+        assert not found["boxes.npy"][row, count:].any()
+    for name, promised in record.sha256.items():
+        assert hashlib.sha256(np.load(root / "shards" / name).tobytes()).hexdigest() == promised
     checked = subprocess.run(
-        ["sha256sum", "--check", "--strict", checksum_file(folder).name], cwd=folder.parent, capture_output=True
+        ["sha256sum", "--check", "--strict", second.checksum.name], cwd=second.folder, capture_output=True
     )
     assert checked.returncode == 0, checked.stderr
+
+
+@pytest.mark.parametrize("store", ["as_is", "float16", "int8"])
+def test_a_store_is_written_by_shards(tmp_path: Path, photos: Path, vision_model: Models, store: Store) -> None:
+    """What the shards wrote is what encoding all features at once gives, and so is the loss that they noted."""
+    settings = photo_settings(photos, vision_model("rt_detr"), shards=3, batch_size=1, dtype="float32")
+    for root, own in ((tmp_path / "raw", {}), (tmp_path / "stored", {"store": store})):
+        for number in (1, 2, 3):
+            extract(settings | own, name="own", shard=number, root=root)
+    raw, found = extracted(tmp_path / "raw"), extracted(tmp_path / "stored")
+    expected = stored_block(store, raw["regions.npy"], raw["boxes.npy"])
+    assert found.keys() == {*expected, "region_counts.npy"}
+    for name, values in expected.items():
+        assert found[name].dtype == values.dtype
+        np.testing.assert_array_equal(found[name], values)
+    once, joined = Loss("all", store), Loss("all", store)
+    once.add(raw["regions.npy"], expected, raw["region_counts.npy"])
+    for number in (1, 2, 3):
+        for lost in read_record(shard(tmp_path / "stored", number, 3)).loss.values():
+            joined.join(*lost)
+    assert (joined.largest, joined.regions) == (once.largest, once.regions)
+    assert joined.total == pytest.approx(once.total, rel=1e-12)
+
+
+def test_features_that_a_store_cannot_hold(tmp_path: Path, photos: Path, vision_model: Models) -> None:
+    model = louder(vision_model("vit"), tmp_path / "model")
+    settings = photo_settings(photos, model, kind="grid", dtype="float32") | {"store": "float16"}
+    with pytest.raises(LgsfError, match=r"the features reach .* and float16 ends at 65504; set store"):
+        extract(settings, name="own", shard=1, root=tmp_path / "data")
 
 
 def test_workers_and_shards_change_no_feature(tmp_path: Path, photos: Path, vision_model: Models) -> None:
@@ -85,9 +128,10 @@ def test_workers_and_shards_change_no_feature(tmp_path: Path, photos: Path, visi
     found = []
     for name, shards, workers in (("one", 1, 0), ("four", 4, 2)):
         settings = photo_settings(photos, vision_model("rt_detr"), shards=shards, workers=workers, batch_size=1)
-        folders = [extract(settings, name="own", shard=k, root=tmp_path / name) for k in range(1, shards + 1)]
-        found.append({key: np.concatenate([arrays(f)[key] for f in folders]) for key in ARRAYS})
-    for key in ARRAYS:
+        for number in range(1, shards + 1):
+            extract(settings, name="own", shard=number, root=tmp_path / name)
+        found.append(extracted(tmp_path / name))
+    for key in found[0]:
         assert np.array_equal(found[0][key], found[1][key]), key
 
 
@@ -96,66 +140,130 @@ def test_grids_and_vectors(
     tmp_path: Path, photos: Path, vision_model: Models, kind: str, extra: dict[str, Any]
 ) -> None:
     settings = photo_settings(photos, vision_model(kind), dtype="float32", **extra)
-    folder = extract(settings, name="own", shard=1, root=tmp_path)
-    found = arrays(folder)
-    assert found["features.npy"].shape == {"clip": (16, 1, 16), "vit": (16, 4, 32)}[kind]
-    assert found["features.npy"].dtype == np.float32 and (found["counts.npy"] == found["features.npy"].shape[1]).all()
+    extract(settings, name="own", shard=1, root=tmp_path)
+    found = extracted(tmp_path)
+    regions = found["regions.npy"]
+    assert regions.shape == {"clip": (16, 1, 16), "vit": (16, 4, 32)}[kind]
+    assert regions.dtype == np.float32 and (found["region_counts.npy"] == regions.shape[1]).all()
 
 
 def test_a_whole_shard_is_left_alone(
     tmp_path: Path, photos: Path, vision_model: Models, caplog: pytest.LogCaptureFixture
 ) -> None:
     settings = cheap(photos, vision_model)
-    folder = extract(settings, name="own", shard=1, root=tmp_path)
-    before, written = sums(tmp_path), times(folder)
-    checksum_file(folder).unlink()  # as the workflow does before it runs the job
+    record = extract(settings, name="own", shard=1, root=tmp_path)
+    before, written = sums(tmp_path), made_at(record)
+    shard(tmp_path).checksum.unlink()  # as the workflow does before it runs the job
     for change in ({}, {"workers": 1, "max_bad": 0.5}):
         settings["extract"] |= change
         with caplog.at_level(logging.INFO):
             extract(settings, name="own", shard=1, root=tmp_path)
-        assert sums(tmp_path) == before and times(folder) == written
+        assert sums(tmp_path) == before and made_at(record) == written
     assert "is whole: nothing to do" in caplog.text
 
 
+ARRAYS = ("regions.npy", "region_scales.npy", "boxes.npy", "region_counts.npy")
+DAMAGED = [f"damaged {split}/{name}" for split in ("train", "test") for name in ARRAYS]
+
+
 @pytest.mark.parametrize(
-    "change", ["settings", "model", "photo", "photo gone", *(f"damaged {name}" for name in (*ARRAYS, "shard.json"))]
-)
+    "change",
+    ["settings", "store", "model", "photo", "photo gone", "list", *DAMAGED, "damaged 1-of-1.json",
+     "damaged arrays.json", "cut train/boxes.npy", "gone dev/regions.npy"],
+)  # fmt: skip
 def test_anything_else_is_made_again(tmp_path: Path, photos: Path, vision_model: Models, change: str) -> None:
-    model = tmp_path / "model"
+    model, root = tmp_path / "model", tmp_path / "data"
     shutil.copytree(vision_model("vit"), model)
-    settings = cheap(photos, lambda _: model, max_bad=0.2)
-    folder = extract(settings, name="own", shard=1, root=tmp_path / "data")
-    before, written = sums(tmp_path / "data"), times(folder)
+    settings = cheap(photos, lambda _: model, max_bad=0.2) | {"store": "int8"}
+    record = extract(settings, name="own", shard=1, root=root)
+    before, written = sums(root), made_at(record)
     what, _, name = change.partition(" ")
     if what == "damaged":
-        data = bytearray((folder / name).read_bytes())
-        data[len(data) // 2] ^= 1
-        (folder / name).write_bytes(data)
+        flip(root / "shards" / name)
+    elif what == "cut":
+        os.truncate(root / "shards" / name, 200)
+    elif what == "gone":
+        (root / "shards" / name).unlink()
     elif change == "settings":
         settings["extract"]["grid"] = 3
+    elif change == "store":
+        settings["store"] = "float16"
     elif change == "model":
         config = model / "config.json"
         config.write_text(config.read_text().replace('"gelu"', '"relu"'))
     elif change == "photo":
         Image.new("RGB", (50, 50)).save(photos / "photos" / "dev0.jpg")
+    elif change == "list":
+        table = photos / "captions.csv"
+        table.write_text("".join(line for line in table.read_text().splitlines(True) if "train0.jpg" not in line))
     else:
         (photos / "photos" / "dev0.jpg").unlink()
-    extract(settings, name="own", shard=1, root=tmp_path / "data")
-    assert times(folder).isdisjoint(written)
-    assert (sums(tmp_path / "data") == before) == (what == "damaged")
+    extract(settings, name="own", shard=1, root=root)
+    assert made_at(record) != written
+    assert (sums(root) == before) == (what in ("damaged", "cut", "gone") and name != "")
+
+
+def test_another_number_of_shards_starts_anew_in_the_same_arrays(
+    tmp_path: Path, photos: Path, vision_model: Models
+) -> None:
+    found = []
+    for of in (1, 3, 2):
+        for number in range(1, of + 1):
+            extract(cheap(photos, vision_model, shards=of, batch_size=1), name="own", shard=number, root=tmp_path)
+        found.append({name: digest for name, digest in sums(tmp_path).items() if name.endswith(".npy")})
+    assert found[0] == found[1] == found[2]
+
+
+def test_the_arrays_of_another_model_are_replaced_by_whoever_comes_first(
+    tmp_path: Path, photos: Path, vision_model: Models
+) -> None:
+    """A shard whose rows went with them is missing, whatever its record says."""
+    settings = cheap(photos, vision_model, shards=2)
+    for number in (1, 2):
+        extract(settings, name="own", shard=number, root=tmp_path)
+    extract(cheap(photos, vision_model, shards=2, grid=3), name="own", shard=1, root=tmp_path)
+    assert extracted(tmp_path)["regions.npy"].shape[1] == 9
+    fault = fault_of(shard(tmp_path, 2, 2), read_record(shard(tmp_path, 2, 2)))
+    assert fault is not None and "2-of-2.json is of another model, code or version of a library" in fault
+
+
+def test_a_shard_that_another_process_makes_is_refused(tmp_path: Path, photos: Path, vision_model: Models) -> None:
+    settings = cheap(photos, vision_model, shards=2)
+    lock = tmp_path / "shards" / ".lock"
+    with another_process_holds(lock, shard(tmp_path, 1, 2).photos):
+        with pytest.raises(LgsfError, match=r"^own, shard 1 of 2 is being made by another process: wait for it or"):
+            extract(settings, name="own", shard=1, root=tmp_path)
+        extract(settings, name="own", shard=2, root=tmp_path)  # others go on
+    extract(settings, name="own", shard=1, root=tmp_path)
+
+
+@contextmanager
+def another_process_holds(path: Path, rows: range) -> Iterator[None]:
+    """Hold a lock in a process of its own, which is killed in the end."""
+    ready, child = os.pipe(), os.fork()
+    if child == 0:
+        with rows_lock(path, rows, what="rows"):
+            os.write(ready[1], b"1")
+            time.sleep(600)
+    try:
+        assert os.read(ready[0], 1) == b"1"
+        yield
+    finally:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
 
 
 def test_bad_photos_are_listed_and_left_out(
     tmp_path: Path, photos: Path, vision_model: Models, caplog: pytest.LogCaptureFixture
 ) -> None:
     pictures = photos / "photos"
-    whole = extract(cheap(photos, vision_model, batch_size=1), name="own", shard=1, root=tmp_path / "a")
+    extract(cheap(photos, vision_model, batch_size=1), name="own", shard=1, root=tmp_path / "a")
     (pictures / "train0.jpg").write_bytes(b"")
     (pictures / "train5.jpg").write_bytes((pictures / "train5.jpg").read_bytes()[:400])
     (pictures / "test3.jpg").unlink()
     settings = cheap(photos, vision_model, max_bad=0.2, batch_size=1)
-    folder = extract(settings, name="own", shard=1, root=tmp_path / "b")
-    bad = {photo.file_name: photo.bad for photo in read_manifest(folder).photos if photo.bad}
+    extract(settings, name="own", shard=1, root=tmp_path / "b")
+    bad = {photo.file_name: photo.bad for photo in read_record(shard(tmp_path / "b")).photos if photo.bad}
     assert list(bad) == ["train0.jpg", "train5.jpg", "test3.jpg"]
     assert bad["train0.jpg"] == "empty file" and bad["test3.jpg"] == "No such file or directory"
     assert "truncated" in str(bad["train5.jpg"]).lower()
@@ -163,9 +271,9 @@ def test_bad_photos_are_listed_and_left_out(
         assert f"{name}: left out" in caplog.text
     rows = np.array([0, 5, 15])
     others = np.setdiff1d(np.arange(16), rows)
-    for key, values in arrays(folder).items():
+    for key, values in extracted(tmp_path / "b").items():
         assert not values[rows].any()
-        assert np.array_equal(values[others], arrays(whole)[key][others])
+        assert np.array_equal(values[others], extracted(tmp_path / "a")[key][others])
 
 
 def test_too_many_bad_photos_stop_the_run(tmp_path: Path, photos: Path, vision_model: Models) -> None:
@@ -175,15 +283,25 @@ def test_too_many_bad_photos_stop_the_run(tmp_path: Path, photos: Path, vision_m
     (photos / "photos" / "dev1.jpg").write_text("no picture")
     with pytest.raises(LgsfError, match=r"2 of 16 photos cannot be read, the first is train2.jpg \(not a picture\); "):
         extract(settings, name="own", shard=1, root=tmp_path / "b")
-    assert not any((tmp_path / "b" / "shards").iterdir())
+    assert_nothing_vouches(shard(tmp_path / "b"))
+
+
+def assert_nothing_vouches(unfinished: Shard) -> None:
+    assert not unfinished.record.exists() and not unfinished.checksum.exists()
 
 
 def test_a_whole_shard_of_bad_photos(tmp_path: Path, photos: Path, vision_model: Models) -> None:
-    for number in range(8):
+    """Nobody knows how wide the arrays will be, and nobody needs to."""
+    for number in range(4):
         (photos / "photos" / f"train{number}.jpg").unlink()
     settings = cheap(photos, vision_model, max_bad=1.0, shards=4)
-    folder = extract(settings, name="own", shard=1, root=tmp_path)
-    assert not arrays(folder)["counts.npy"].any()
+    first = shard(tmp_path, 1, 4)
+    written = made_at(extract(settings, name="own", shard=1, root=tmp_path))
+    assert read_record(first).sha256 == {} and not (first.folder / "arrays.json").exists()
+    for number in (1, 2):
+        extract(settings, name="own", shard=number, root=tmp_path)
+    assert made_at(first.record) == written
+    assert extracted(tmp_path)["region_counts.npy"].astype(bool).tolist() == [False] * 4 + [True] * 4 + [False] * 8
 
 
 @pytest.mark.parametrize(
@@ -214,9 +332,9 @@ def test_mistakes_are_one_sentence(
 
 def test_shard_numbers_and_sources(tmp_path: Path, photos: Path, vision_model: Models) -> None:
     settings = photo_settings(photos, vision_model("rt_detr"), shards=2)
-    for shard in (0, 3):
-        with pytest.raises(LgsfError, match=rf"--shard {shard}: datasets.own.extract has shards 1 to 2"):
-            extract(settings, name="own", shard=shard, root=tmp_path / "data")
+    for number in (0, 3):
+        with pytest.raises(LgsfError, match=rf"--shard {number}: datasets.own.extract has shards 1 to 2"):
+            extract(settings, name="own", shard=number, root=tmp_path / "data")
     with pytest.raises(LgsfError, match="features are extracted for source 'photos', not 'scenes'"):
         extract({"source": "scenes"}, name="own", shard=1, root=tmp_path / "data")
 
@@ -246,15 +364,19 @@ def test_models_that_cannot_be_used(tmp_path: Path, photos: Path, vision_model: 
         extract(photo_settings(photos, model), name="own", shard=1, root=tmp_path / "data")
 
 
-def test_features_that_do_not_fit_are_said(tmp_path: Path, photos: Path, vision_model: Models) -> None:
+def louder(model: Path, copy: Path) -> Path:
+    """A copy of a vision transformer whose features are beyond float16."""
     from safetensors.torch import load_file, save_file
 
-    model = tmp_path / "model"
-    shutil.copytree(vision_model("vit"), model)
-    tensors = load_file(model / "model.safetensors")
-    tensors["layernorm.bias"] += 1e5  # beyond float16
-    save_file(tensors, model / "model.safetensors", metadata={"format": "pt"})
-    settings = photo_settings(photos, model, kind="grid")
+    shutil.copytree(model, copy)
+    tensors = load_file(copy / "model.safetensors")
+    tensors["layernorm.bias"] += 1e5
+    save_file(tensors, copy / "model.safetensors", metadata={"format": "pt"})
+    return copy
+
+
+def test_features_that_do_not_fit_are_said(tmp_path: Path, photos: Path, vision_model: Models) -> None:
+    settings = photo_settings(photos, louder(vision_model("vit"), tmp_path / "model"), kind="grid")
     with pytest.raises(LgsfError, match=r"train0.jpg: its features are not finite in float16; set extract.dtype"):
         extract(settings, name="own", shard=1, root=tmp_path / "data")
     settings["extract"]["dtype"] = "float32"
@@ -279,13 +401,13 @@ def test_progress_says_rate_and_time_left(
     assert lines[-1].startswith("own, shard 1 of 1: 16 photos in ")
 
 
-def command(settings: dict[str, Any], shard: int, root: Path) -> list[str]:
+def command(settings: dict[str, Any], number: int, root: Path) -> list[str]:
     return [sys.executable, "-m", "lgsf", "extract", "--name", "own", "--settings", json.dumps(settings),
-            "--shard", str(shard), "--out", str(root)]  # fmt: skip
+            "--shard", str(number), "--out", str(root)]  # fmt: skip
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_polite_stop_leaves_nothing(
+def test_a_polite_stop_leaves_rows_that_nothing_vouches_for(
     tmp_path: Path, photos: Path, vision_model: Models, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
     put = ShardWriter.put
@@ -298,17 +420,46 @@ def test_a_polite_stop_leaves_nothing(
     monkeypatch.setattr(ShardWriter, "put", put_and_stop)
     with pytest.raises(Interrupted, match=f"stopped by {signal.Signals(number).name}"):
         extract(cheap(photos, vision_model), name="own", shard=1, root=tmp_path / "data")
-    assert not any((tmp_path / "data" / "shards").iterdir())
+    assert_nothing_vouches(shard(tmp_path / "data"))
+
+
+def test_a_disk_that_is_full_is_one_sentence(
+    tmp_path: Path, photos: Path, vision_model: Models, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    settings = cheap(photos, vision_model)
+    extract(settings, name="own", shard=1, root=tmp_path / "calm")
+    monkeypatch.setattr(os, "pwrite", full)
+    with pytest.raises(LgsfError, match=r"shards could not be written \(the disk is full: No space left on device\): "):
+        extract(settings, name="own", shard=1, root=tmp_path / "data")
+    monkeypatch.undo()
+    assert_nothing_vouches(shard(tmp_path / "data"))
+    extract(settings, name="own", shard=1, root=tmp_path / "data")
+    assert sums(tmp_path / "data") == sums(tmp_path / "calm")
 
 
 def test_what_a_killed_writer_left_is_cleared_away(tmp_path: Path, photos: Path, vision_model: Models) -> None:
     dead = subprocess.run(["sh", "-c", "echo $$"], capture_output=True, text=True, check=True).stdout.strip()
-    for name in (f".partial-1-of-1-{dead}", f".partial-1-of-1-{os.getppid()}"):
-        (tmp_path / "shards" / name).mkdir(parents=True)
-        (tmp_path / "shards" / name / "features.npy").write_bytes(b"half")
+    folder = tmp_path / "shards" / "train"
+    folder.mkdir(parents=True)
+    left = folder / f".regions.npy.{atomic._HOST}.{dead}.tmp"
+    left.write_bytes(b"half an array")
     extract(cheap(photos, vision_model), name="own", shard=1, root=tmp_path)
-    left = [path.name for path in (tmp_path / "shards").iterdir() if path.name.startswith(".")]
-    assert left == [f".partial-1-of-1-{os.getppid()}"]  # its writer lives
+    assert not left.exists()
+
+
+@pytest.mark.slow
+def test_shards_at_once_end_as_one_after_the_other(tmp_path: Path, vision_model: Models, repository: Path) -> None:
+    """Whoever knows the width first makes the arrays, and nobody touches the rows of others."""
+    photos = write_photos(tmp_path / "many", splits=(("train", 20), ("dev", 6), ("test", 6)))
+    settings = photo_settings(photos, vision_model("rt_detr"), shards=3, batch_size=2)
+    for number in (1, 2, 3):
+        extract(settings, name="own", shard=number, root=tmp_path / "calm")
+    together = [subprocess.Popen(command(settings, k, tmp_path / "data"), cwd=repository) for k in (3, 1, 2)]
+    assert [process.wait() for process in together] == [0, 0, 0]
+    assert sums(tmp_path / "data") == sums(tmp_path / "calm")
 
 
 @pytest.mark.slow
@@ -316,34 +467,30 @@ def test_kills_at_any_moment_change_nothing(tmp_path: Path, vision_model: Models
     """Twenty SIGKILLs at random; the end is that of an undisturbed run, and whole shards are never made again."""
     photos = write_photos(tmp_path / "many", splits=(("train", 60), ("dev", 6), ("test", 6)))
     settings = photo_settings(photos, vision_model("rt_detr"), shards=3, batch_size=2, workers=1)
-    for shard in (1, 2, 3):
-        subprocess.run(command(settings, shard, tmp_path / "calm"), cwd=repository, check=True)
+    for number in (1, 2, 3):
+        subprocess.run(command(settings, number, tmp_path / "calm"), cwd=repository, check=True)
     expected = sums(tmp_path / "calm")
     begin = time.monotonic()
     subprocess.run(command(settings, 1, tmp_path / "timed"), cwd=repository, check=True)
     longest = time.monotonic() - begin
     root, rng = tmp_path / "killed", random.Random(0)
-    kills, whole = 0, dict[str, set[int]]()
+    kills, whole = 0, dict[str, int]()
     for attempt in range(200):
-        shard = 1 + attempt % 3
-        process = subprocess.Popen(command(settings, shard, root), cwd=repository, start_new_session=True)
+        number = 1 + attempt % 3
+        process = subprocess.Popen(command(settings, number, root), cwd=repository, start_new_session=True)
         try:
             process.wait(timeout=rng.uniform(0.3, 1.0) * longest if kills < 20 else None)
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)  # the decoding processes with it, as a machine's end would
             process.wait()
             kills += 1
-        now = {f.name: times(f) for f in (root / "shards").glob("[0-9]-of-3")} if root.is_dir() else {}
+        now = {f.name: made_at(f) for f in (root / "shards").glob("[0-9]-of-3.json")} if root.is_dir() else {}
         for name, written in whole.items():
             assert now[name] == written, f"{name} was whole and was made again"
         whole = now
-        if (
-            kills >= 20
-            and attempt % 3 == 2
-            and all(checksum_file(root / "shards" / f"{k}-of-3").is_file() for k in (1, 2, 3))
-        ):
+        if kills >= 20 and attempt % 3 == 2 and all(shard(root, k, 3).checksum.is_file() for k in (1, 2, 3)):
             break
-    for shard in (1, 2, 3):
-        subprocess.run(command(settings, shard, root), cwd=repository, check=True)
+    for number in (1, 2, 3):
+        subprocess.run(command(settings, number, root), cwd=repository, check=True)
     assert kills >= 20
     assert sums(root) == expected

