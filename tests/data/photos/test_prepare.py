@@ -178,6 +178,9 @@ def test_a_published_dataset_does_not_change_under_its_readers(
     old = np.load(io.BytesIO(before[root / "test/regions.npy"]))
     assert not np.array_equal(changed, old[0])
     assert np.array_equal(reader.read(np.arange(4)), old)  # who had it open still reads what it opened
+    settings["extract"]["nms"] = 0.3  # other arrays in the shards' folder, the dataset keeps its own
+    extract(settings, name="own", shard=1, root=root)
+    assert np.array_equal(np.load(root / "test/regions.npy")[0], changed)
     assert "No broken link was found" in verify(report=None, results=None, datasets=[root])
 
 
