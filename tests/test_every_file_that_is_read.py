@@ -21,6 +21,7 @@ from tests.support.whole_chain import ONCE, Whole, build
 
 pytestmark = pytest.mark.slow
 
+INSPECTION = "inspected/inspection.md"
 BROUGHT = ("pack", "own", "models", "released", "m", "one.json", "graph.json", "scores.npy", "fetch.json")
 
 
@@ -78,6 +79,10 @@ def check(whole: Whole, verb: str, name: Path, content: bytes) -> str:
     different = {key for key in {**found, **expected} if found.get(key) != expected.get(key)} - {str(name)}
     if different and name.parts[0] in BROUGHT:
         return "other"
+    if different and verb == "inspect":  # which is there to say what is wrong, and goes on
+        errors = [line for line in (whole.work / INSPECTION).read_text().splitlines() if line.startswith("- error: ")]
+        assert any(f"{whole.work / name} is not " in line and line.endswith(".") for line in errors), errors
+        return "sentence"
     assert not different, sorted(different)
     return "same"
 

@@ -139,6 +139,7 @@ def _write_lines(path: Path, lines: list[str]) -> None:
 
 
 def _keep_the_rest(root: Path, folder: Path, dataset: Dataset) -> None:
+    dataset.vocabulary()  # its words are those that the manifest names
     for name in SPLITS:
         (folder / name).mkdir(parents=True)
         for file in dataset.manifest["splits"][name]["sha256"]:

@@ -24,6 +24,7 @@ def restore_dataset(pack: Path, out: Path, form: PackForm) -> str:
     Raises LgsfError where a file of the pack no longer holds what the dataset had; nothing is left then.
     """
     stored = open_dataset(pack / STORE)
+    stored.vocabulary()  # the one file that is copied without a checksum of the manifest
     with new_folder(out) as partial:
         for name in SPLITS:
             (partial / name).mkdir()

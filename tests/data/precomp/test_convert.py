@@ -161,6 +161,8 @@ def _flip(path: Path) -> None:
         ("store/dev/captions.parquet", _flip, r"captions.parquet was changed since"),
         ("store/dev/images.parquet", lambda p: p.unlink(), r"images.parquet is missing"),
         ("store/dataset.json", lambda p: p.write_text("{"), r"dataset.json is not valid JSON"),
+        ("store/vocabulary.json", lambda p: p.write_text("[]"), r"vocabulary.json"),
+        ("store/vocabulary.json", _flip, r"vocabulary.json is not what was written there"),
     ],
 )  # fmt: skip
 def test_what_was_changed_in_a_pack_is_found(
@@ -174,6 +176,14 @@ def test_what_was_changed_in_a_pack_is_found(
     assert str(raised.value).endswith(".") and "\n" not in str(raised.value)
     assert files(tmp_path / "their") == before
     assert sorted(p.name for p in tmp_path.iterdir()) == ["dataset", "pack", "their"]
+
+
+def test_a_dataset_with_other_words_becomes_no_pack(tmp_path: Path) -> None:
+    dataset = made(tmp_path)
+    _flip(dataset / "vocabulary.json")
+    with pytest.raises(LgsfError, match=r"vocabulary.json is not what was written there"):
+        convert(dataset, tmp_path / "their", {})
+    assert not (tmp_path / "their").exists()
 
 
 def test_an_edited_pack_is_read_as_itself_without_its_store(tmp_path: Path) -> None:
