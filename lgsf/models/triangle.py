@@ -120,15 +120,25 @@ def full_hard_negatives(
     """
     positive = (images * captions).sum(1)
     hard_image, hard_caption = images[negatives.image], captions[negatives.caption]
-    pairs = ((images, hard_image), (captions, hard_caption), (hard_image, hard_caption))
-    sides = torch.stack([(one * other).sum(1) for one, other in pairs])
     differ = image_ids[negatives.image] != image_ids[negatives.caption]
-    everywhere = torch.full_like(differ, negatives.exist)
-    counted = torch.stack([everywhere, everywhere, differ & everywhere])
-    violations = (margin + sides - positive).clamp(min=0).masked_fill(~counted, 0.0)
-    loss = torch.stack([side * weight for side, weight in zip(violations.sum(1), FULLHN_SIDES, strict=True)]).sum()
-    names = ("fullhn_images", "fullhn_captions", "fullhn_negatives")
-    shares = {name: _mean((row > 0).float()) for name, row in zip(names, violations.detach(), strict=True)}
+    if forms.blocked(images):
+        pairs = ((images, hard_image), (captions, hard_caption), (hard_image, hard_caption))
+        sides = torch.stack([(one * other).sum(1) for one, other in pairs])
+        everywhere = torch.full_like(differ, negatives.exist)
+        counted = torch.stack([everywhere, everywhere, differ & everywhere])
+        violations = (margin + sides - positive).clamp(min=0).masked_fill(~counted, 0.0)
+        loss = torch.stack([side * weight for side, weight in zip(violations.sum(1), FULLHN_SIDES, strict=True)]).sum()
+        active = [_mean((row > 0).float()) for row in violations.detach()]
+    else:  # the three sides in one go, and what each counts as a factor of its own
+        towards = torch.stack([hard_image, hard_caption, hard_caption])
+        sides = (torch.stack([images, captions, hard_image]) * towards).sum(2)
+        exist = float(negatives.exist)
+        counts = [torch.full_like(positive, exist * weight) for weight in FULLHN_SIDES[:2]]
+        factors = torch.stack([*counts, differ * (exist * FULLHN_SIDES[2])])
+        violations = (margin + sides - positive).clamp(min=0) * factors
+        loss = violations.sum()
+        active = list((violations.detach() > 0).float().mean(1))
+    shares = dict(zip(("fullhn_images", "fullhn_captions", "fullhn_negatives"), active, strict=True))
     return loss, {"fullhn": loss.detach(), **shares}
 
 
@@ -148,13 +158,15 @@ def structure_preserving(captions: Tensor, image_ids: Tensor, *, margin: float) 
     violations = margin + distance[anchor, near].unsqueeze(1) - distance[anchor]
     if forms.blocked(captions):
         violations = violations[~same[anchor]].clamp(min=0)
+        active = _mean((violations.detach() > 0).float())
     else:  # how many are left, the host need not know
         violations = violations.clamp(min=0).masked_fill(same[anchor], 0.0)
+        active = (violations.detach() > 0).sum() / (~same[anchor]).sum().clamp(min=1)
     loss = violations.sum()
     neighbours = (same.sum(1) > 1).float()
     return loss, {
         "structure": loss.detach(),
-        "structure_active": _mean((violations.detach() > 0).float()),
+        "structure_active": active,
         "structure_neighbours": neighbours.mean(),
     }
 

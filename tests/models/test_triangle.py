@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import Literal, get_args
 
@@ -20,6 +22,7 @@ from lgsf.models.triangle import (
     structure_preserving,
     triangle_term,
 )
+from tests.support.accelerator import accelerator
 
 FORMS: tuple[str, ...] = get_args(TriangleParameters.model_fields["form"].annotation)
 VALUE = {
@@ -29,6 +32,13 @@ VALUE = {
     "structure": "structure",
     "intra_band": "intra_band",
 }
+
+
+@pytest.fixture(autouse=True, params=["cpu", "accelerator"])
+def _form(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Every test in the form that a CPU takes, and in that of an accelerator."""
+    with accelerator() if request.param == "accelerator" else nullcontext():
+        yield
 
 
 def _points(*angles: float) -> Tensor:
