@@ -81,7 +81,7 @@ def check(whole: Whole, verb: str, name: Path, content: bytes) -> str:
         return "other"
     if different and verb == "inspect":  # which is there to say what is wrong, and goes on
         errors = [line for line in (whole.work / INSPECTION).read_text().splitlines() if line.startswith("- error: ")]
-        assert any(f"{whole.work / name} is not " in line and line.endswith(".") for line in errors), errors
+        assert any(f"error: {whole.work / name} " in line and line.endswith(".") for line in errors), errors
         return "sentence"
     assert not different, sorted(different)
     return "same"
