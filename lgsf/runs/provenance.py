@@ -115,6 +115,19 @@ def device_name(device: torch.device | None) -> str:
     """What the device calls itself; the processor for None."""
     if device is not None and device.type == "cuda":
         return torch.cuda.get_device_name(device)
-    cpu = Path("/proc/cpuinfo")
-    names = [ln for ln in cpu.read_text().splitlines() if ln.startswith("model name")] if cpu.is_file() else []
-    return names[0].partition(":")[2].strip() if names else platform.processor() or platform.machine()
+    return processor(Path("/proc/cpuinfo")) or platform.processor() or platform.machine()
+
+
+def processor(cpuinfo: Path) -> str:
+    """Name, family and model of the first processor that Linux lists in `cpuinfo`; "" where it says no name.
+
+    A cloud calls several generations by one name, and a training rounds differently on each of them.
+    """
+    if not cpuinfo.is_file():
+        return ""
+    fields = [line.partition(":") for line in cpuinfo.read_text().partition("\n\n")[0].splitlines()]
+    facts = {key.strip(): value.strip() for key, _, value in fields}
+    kind = " ".join(
+        f"{word} {facts[key]}" for word, key in (("family", "cpu family"), ("model", "model")) if key in facts
+    )
+    return ", ".join(filter(None, (facts["model name"], kind))) if facts.get("model name") else ""

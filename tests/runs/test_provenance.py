@@ -70,3 +70,21 @@ def test_packages_are_those_that_an_import_would_find() -> None:
     )
     every = {d.metadata["Name"].lower(): d.version for d in metadata.distributions()}  # the slow way
     assert found == {name: every[name] for name in provenance.PACKAGES if name in every}
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        (
+            "processor\t: 0\ncpu family\t: 25\nmodel\t\t: 17\nmodel name\t: AMD EPYC\n\nprocessor\t: 1\nmodel\t\t: 1\n",
+            "AMD EPYC, family 25 model 17",
+        ),
+        ("processor\t: 0\nmodel name\t: ARMv8 Processor rev 1\n", "ARMv8 Processor rev 1"),
+        ("processor\t: 0\nmodel\t\t: 17\n", ""),
+        ("", ""),
+    ],
+)
+def test_processors_of_one_name_are_told_apart(tmp_path: Path, text: str, name: str) -> None:
+    (tmp_path / "cpuinfo").write_text(text)
+    assert provenance.processor(tmp_path / "cpuinfo") == name
+    assert provenance.processor(tmp_path / "absent") == ""
