@@ -28,11 +28,12 @@ WINDOWS = 10
 class Fit:
     """z over chance: of captions with images, of captions of one image with each other, and per window of the file.
 
+    captions  None where no image has two captions
     windows  (first image, last image, z) in the order of the file; () for small splits
     """
 
     images: float
-    captions: float
+    captions: float | None
     windows: tuple[tuple[int, int, float], ...]
 
 
@@ -68,8 +69,10 @@ def fit(features: Floats, words: Sequence[Sequence[str]], caption_image: Rows, r
     return Fit(_z(own.sum(), chance.sum(axis=1)), _agreement(captions, caption_image, n, random), tuple(windows))
 
 
-def _agreement(captions: scipy.sparse.csr_matrix, caption_image: Rows, n: int, random: np.random.Generator) -> float:
-    """z of the similarity of captions of one image, against captions dealt out by chance; infinite without any two."""
+def _agreement(
+    captions: scipy.sparse.csr_matrix, caption_image: Rows, n: int, random: np.random.Generator
+) -> float | None:
+    """z of the similarity of captions of one image, against captions dealt out by chance; None without any two."""
 
     def together(images: Rows) -> float:
         owner = scipy.sparse.csr_matrix(
@@ -78,7 +81,7 @@ def _agreement(captions: scipy.sparse.csr_matrix, caption_image: Rows, n: int, r
         return float((owner @ captions).power(2).sum())
 
     if np.bincount(caption_image, minlength=n).max() < 2:
-        return float("inf")
+        return None
     return _z(
         together(caption_image), np.array([together(random.permutation(caption_image)) for _ in range(EXCHANGES)])
     )

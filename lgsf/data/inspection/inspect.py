@@ -192,7 +192,7 @@ def _judge_fit(name: str, split: Split, measured: Fit, found: Inspection) -> Non
             f"split {name}: captions fit their images no better than those of other images ({measured.images:.1f} "
             f"{beyond}): they may be shuffled."
         )
-    if measured.captions < CHANCE:
+    if measured.captions is not None and measured.captions < CHANCE:
         found.warnings.append(
             f"split {name}: the captions of an image are no more alike than those of several ({measured.captions:.1f} "
             f"{beyond}): they may be shuffled, or stand under the wrong image."

@@ -50,7 +50,7 @@ def write(root: Path, change: Change | None = None) -> Path:
         for split, values in regions.items():
             n = len(values)
             images = pd.DataFrame({"image_id": [f"{split}{k}" for k in range(n)], "file_name": ""})
-            owner = np.repeat(np.arange(n, dtype=np.int32), PER_IMAGE)
+            owner = np.repeat(np.arange(n, dtype=np.int32), len(texts[split]) // n)
             ids = [f"{split}{k}" for k in range(len(owner))]
             captions = pd.DataFrame({"caption_id": ids, "image": owner, "text": texts[split]})
             writer.split(
@@ -88,6 +88,19 @@ def test_sound_data_are_described_and_nothing_is_said_of_them(
     said = capsys.readouterr().out
     assert "Nothing looks wrong." in said
     assert said.strip() == (tmp_path / "made/inspection.md").read_text("utf-8").strip()
+
+
+def _one_each(regions: dict[str, Regions], texts: dict[str, list[str]]) -> None:
+    for split in texts:
+        texts[split] = texts[split][::PER_IMAGE]
+
+
+def test_one_caption_for_each_image(tmp_path: Path) -> None:
+    found = inspected(write(tmp_path / "made", _one_each))
+    assert (found["errors"], found["warnings"]) == ([], [])
+    test = found["splits"]["test"]
+    assert test["captions_per_image"] == {"1": 60}
+    assert test["fit_of_captions_to_images"] > 5 and test["fit_of_captions_of_an_image"] is None
 
 
 def _copied(regions: dict[str, Regions], texts: dict[str, list[str]]) -> None:
