@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from lgsf.metrics.ranking import Floats
 from lgsf.system.errors import LgsfError
+from lgsf.system.files import map_array
 
 ROWS = 128
 Rows = npt.NDArray[np.int64]
@@ -71,14 +72,7 @@ class FileScores:
 
 def load(path: Path) -> npt.NDArray[Any]:
     """A memory-mapped 2-D array of real numbers."""
-    try:
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except FileNotFoundError:
-        raise LgsfError(f"{path} is missing: check its name.") from None
-    except (ValueError, OSError, EOFError) as error:
-        raise LgsfError(f"{path} is not a readable .npy array ({error}): write it with numpy.save.") from None
-    if not isinstance(array, np.ndarray):
-        raise LgsfError(f"{path} is an archive of arrays: save the one array with numpy.save.")
+    array = map_array(path, hint="write it with numpy.save")
     if array.ndim != 2 or array.dtype.kind not in "fiu":
         raise LgsfError(f"{path} must be a table of real numbers, not {array.ndim}-dimensional {array.dtype}.")
     return array

@@ -23,6 +23,7 @@ from lgsf.data.text import SPECIAL_WORDS, Vocabulary
 from lgsf.models.pretrained import WordVectors
 from lgsf.pretrained.files import locate, vector_files
 from lgsf.system.errors import LgsfError
+from lgsf.system.files import map_array
 from lgsf.system.given import UTF8_SIG
 from lgsf.system.hashes import sha256
 
@@ -74,10 +75,7 @@ def _wrong_width(path: Path, found: int, dim: int) -> LgsfError:
 
 def _from_folder(files: list[Path], wanted: dict[str, int], dim: int) -> Iterator[tuple[int, Floats]]:
     array, index = sorted(files, key=lambda file: file.suffix)  # .npy, .parquet
-    try:
-        vectors = np.load(array, mmap_mode="r", allow_pickle=False)
-    except (ValueError, OSError, EOFError) as error:
-        raise LgsfError(f"{array} is not a readable .npy array ({error}): get the vectors anew.") from None
+    vectors = map_array(array, hint="get the vectors anew")
     try:
         words = pd.read_parquet(index)["index"]
     except (KeyError, OSError, ValueError) as error:

@@ -131,5 +131,20 @@ def read_arrays(path: Path, *, hint: str) -> dict[str, npt.NDArray[Any]]:
     return arrays
 
 
+def map_array(path: Path, *, hint: str) -> npt.NDArray[Any]:
+    """The array of an .npy file that somebody brought, left on the disk; LgsfError where there is none."""
+    try:
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+    except FileNotFoundError:
+        raise LgsfError(f"{path} is missing: check its name.") from None
+    except (
+        Exception
+    ) as error:  # a damaged header shows in many ways: ValueError, SyntaxError, TokenError of a second try
+        raise LgsfError(f"{path} is not a readable .npy array ({_short(error)}): {hint}.") from None
+    if not isinstance(array, np.ndarray):
+        raise LgsfError(f"{path} is an archive of arrays, and one array is wanted: {hint}.")
+    return array
+
+
 def _short(error: Exception) -> str:
     return (str(error) or type(error).__name__).partition("\n")[0][:160]

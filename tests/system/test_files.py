@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from lgsf.system.errors import LgsfError
-from lgsf.system.files import read_arrays, read_json, write_arrays, write_atomically, write_json
+from lgsf.system.files import map_array, read_arrays, read_json, write_arrays, write_atomically, write_json
 
 
 def test_a_writer_that_fails_leaves_the_old_file(tmp_path: Path) -> None:
@@ -53,3 +53,19 @@ def test_missing_and_broken_files(tmp_path: Path, content: bytes | None, sentenc
         (tmp_path / "a.json").write_bytes(content)
     with pytest.raises(LgsfError, match=sentence):
         read_json(tmp_path / "a.json", hint="make it")
+
+
+def test_every_bit_of_an_arrays_header_may_be_wrong(tmp_path: Path) -> None:
+    path = tmp_path / "scores.npy"
+    np.save(path, np.arange(12.0, dtype=np.float32).reshape(3, 4))
+    good, refused = path.read_bytes(), 0
+    for bit in range(8 * 128):
+        path.write_bytes(good[: bit // 8] + bytes([good[bit // 8] ^ 1 << bit % 8]) + good[bit // 8 + 1 :])
+        try:
+            assert isinstance(map_array(path, hint="save it again"), np.ndarray)
+        except LgsfError as error:
+            refused += 1
+            assert f"{path} is not a readable .npy array (" in str(error) and str(error).endswith(": save it again.")
+    assert refused > 400
+    with pytest.raises(LgsfError, match=r"gone.npy is missing: check its name\."):
+        map_array(tmp_path / "gone.npy", hint="")

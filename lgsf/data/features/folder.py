@@ -9,8 +9,6 @@ A mapping of image ids to photos (VSE-infinity's id_mapping.json) tells which fi
 from __future__ import annotations
 
 import os
-import zipfile
-import zlib
 from collections.abc import Collection, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -89,16 +87,9 @@ class FolderReader:
                 if {"image_w", "image_h"} <= set(archive.files):
                     size = (float(archive["image_w"]), float(archive["image_h"]))
                 return archive[wanted], archive[found] if found else None, size
-        except (
-            OSError,
-            ValueError,
-            TypeError,
-            EOFError,
-            RuntimeError,
-            MemoryError,
-            zipfile.BadZipFile,
-            zlib.error,
-        ) as error:
+        except LgsfError:
+            raise
+        except Exception as error:  # damage shows in many ways: zlib.error, BadZipFile, TokenError of a header, ...
             raise LgsfError(f"{path} is not a readable .npz file ({error}); {AGAIN}.") from None
 
 
