@@ -14,6 +14,7 @@ from PIL import Image, ImageOps
 
 Floats = npt.NDArray[np.float32]
 Hashes = npt.NDArray[np.uint64]
+Rows = npt.NDArray[np.int64]
 Pair = tuple[int, int]
 DIM = 64  # of the random projection that the search runs in
 ALIKE = 0.999  # cosine of projected features from which on a pair is looked at in full
@@ -21,6 +22,7 @@ SAME_FEATURES = 0.05  # distance of two images, in parts of their distance from 
 SIDE = 16  # of the grid of brightness differences: 256 bits
 SAME_PIXELS = 10  # bits of 256 in which two pictures may differ
 ROWS, COLUMNS = 1024, 8192  # of one block of comparisons
+AT_ONCE = 2**16  # pairs that are held: where features differ by a factor alone, every second pair has one direction
 MOST = 10_000  # pairs that are kept
 
 
@@ -40,9 +42,7 @@ def alike_features(projected: Floats, exact: Callable[[npt.NDArray[np.int64]], F
     length = np.linalg.norm(centred, axis=1)
     unit = centred / np.maximum(length, np.float32(1e-20))[:, None]
     candidates: list[Pair] = []
-    for rows, columns in _blocks(len(unit)):
-        found = np.argwhere(unit[rows] @ unit[columns].T >= ALIKE) + np.array([rows.start, columns.start])
-        first, second = found[found[:, 0] < found[:, 1]].T
+    for first, second in _pairs(len(unit), lambda rows, columns: unit[rows] @ unit[columns].T >= ALIKE):
         # The projection keeps distances to within a fifth: what is twice too far here is too far.
         apart = np.linalg.norm(centred[first] - centred[second], axis=1)
         near = apart <= 2 * SAME_FEATURES * (length[first] + length[second]) / 2
@@ -57,15 +57,28 @@ def alike_features(projected: Floats, exact: Callable[[npt.NDArray[np.int64]], F
     return pairs
 
 
+def _pairs(n: int, alike: Callable[[slice, slice], npt.NDArray[np.bool_]]) -> Iterator[tuple[Rows, Rows]]:
+    """(first, second) of the pairs of n rows that are alike, at most AT_ONCE of them at a time: it may be all pairs."""
+    for rows, columns in _blocks(n):
+        found = np.flatnonzero(alike(rows, columns))
+        for start in range(0, len(found), AT_ONCE):
+            first, second = np.divmod(found[start : start + AT_ONCE], columns.stop - columns.start)
+            first, second = first + rows.start, second + columns.start
+            yield first[first < second], second[first < second]
+
+
 def alike_pictures(hashes: Hashes) -> list[Pair]:
     """Pairs of rows of (n, 4) uint64 that differ in at most SAME_PIXELS bits, at most MOST."""
-    pairs: list[Pair] = []
-    for rows, columns in _blocks(len(hashes)):
+
+    def alike(rows: slice, columns: slice) -> npt.NDArray[np.bool_]:
         differing = np.zeros((rows.stop - rows.start, columns.stop - columns.start), np.int16)
         for word in range(hashes.shape[1]):
             differing += np.bitwise_count(hashes[rows, word, None] ^ hashes[None, columns, word])
-        found = np.argwhere(differing <= SAME_PIXELS) + np.array([rows.start, columns.start])
-        pairs += [(a, b) for a, b in found[found[:, 0] < found[:, 1]].tolist()]
+        return differing <= SAME_PIXELS
+
+    pairs: list[Pair] = []
+    for first, second in _pairs(len(hashes), alike):
+        pairs += zip(first.tolist(), second.tolist(), strict=True)
         if len(pairs) >= MOST:
             break
     return pairs[:MOST]
