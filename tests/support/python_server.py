@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import gc
 import importlib
 import os
 import runpy
@@ -52,6 +53,7 @@ def serve() -> None:
     """Fork for each connection until standard input ends."""
     for name in MODULES:
         importlib.import_module(name)
+    gc.freeze()  # no collection of a child walks what is there
     listener = socket.create_server(("127.0.0.1", 0))
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for those that answer
     if os.fork() == 0:
