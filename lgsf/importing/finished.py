@@ -57,7 +57,8 @@ def import_run(settings: Mapping[str, Any], *, name: str, seed: int, dataset: Pa
     evaluated = [f"{split}/{file}" for split in ranks for file in (*EVALUATED, "gallery.npz")]
     evaluated = [file for file in evaluated if (source / file).is_file()]
     for file in evaluated:
-        read_evaluated(source / Path(file).parent, Path(file).name)  # whole, and of this run
+        if not file.endswith("/ranks.npz"):  # read above
+            read_evaluated(source / Path(file).parent, Path(file).name)  # whole, and of this run
     files = dict.fromkeys([*kept, *evaluated])
     with importing(out, verb="import-model", name=name):
         make_room(out, name)
