@@ -21,13 +21,14 @@ from lgsf.runs.ranks import read_ranks
 from lgsf.system.errors import LgsfError
 from lgsf.system.locks import run_lock
 from lgsf.training import trainer
+from lgsf.training.ranks import Ranks
 from lgsf.training.train import train
 from tests.baselines.test_training import METHODS
 from tests.conftest import write_config
 from tests.support.pair import in_a_pair
 from tests.training.test_train import command, same_run
 
-pytestmark = pytest.mark.seconds
+pytestmark = [pytest.mark.seconds, pytest.mark.xdist_group("pairs")]
 
 LGSF = {"graph": {"heads": 2, "ff": 8, "dropout": 0.0}, "interaction": {"heads": 2, "dropout": 0.0}}
 ALL: dict[str, tuple[str, dict[str, Any]]] = {
@@ -58,8 +59,17 @@ def descent(method: Method, options: Training) -> torch.optim.Optimizer:
     return torch.optim.SGD(groups, lr=options.learning_rate)
 
 
+def trained(ranks: Ranks, config: Path, dataset: Path, out: Path) -> None:
+    train(config=config, dataset=dataset, seed=0, out=out)
+
+
+def descended(ranks: Ranks, config: Path, dataset: Path, out: Path) -> None:
+    trainer.build_optimizer = descent
+    trained(ranks, config, dataset, out)
+
+
 def by_two(config: Path, dataset: Path, out: Path) -> list[Any]:
-    return in_a_pair(lambda ranks: train(config=config, dataset=dataset, seed=0, out=out))
+    return in_a_pair(trained, config, dataset, out)
 
 
 @pytest.mark.parametrize("name", [pytest.param(name, marks=[] if name == "lgsf" else pytest.mark.slow) for name in ALL])
@@ -70,7 +80,7 @@ def test_two_processes_train_and_rank_as_one_does(
     monkeypatch.setattr(trainer, "build_optimizer", descent)
     one, two = tmp_path / "one/seed0", tmp_path / "two/seed0"
     train(config=configure(one.parent, name, 1), dataset=tiny_dataset, seed=0, out=one)
-    assert by_two(configure(two.parent, name, 2), tiny_dataset, two) == [None, None]
+    assert in_a_pair(descended, configure(two.parent, name, 2), tiny_dataset, two) == [None, None]
     ours, theirs = (load_file(run / "model.safetensors") for run in (two, one))
     torch.testing.assert_close(ours, theirs, rtol=0, atol=5e-5)
     for run in (one, two):

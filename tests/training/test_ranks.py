@@ -20,7 +20,7 @@ from tests.support.every_method import FORMS
 from tests.support.pair import in_a_pair
 from tests.support.properties import SPEC, ragged_batch
 
-pytestmark = pytest.mark.seconds
+pytestmark = [pytest.mark.seconds, pytest.mark.xdist_group("pairs")]
 
 # The second share is narrower than the first, in regions and in words; two pairs show one image.
 COUNTS, LENGTHS, IMAGES = [2, 5, 3, 4, 2, 1, 3, 2], [7, 3, 2, 4, 3, 5, 4, 2], [0, 1, 2, 3, 2, 4, 5, 6]
@@ -71,10 +71,14 @@ def step(form: str, ranks: Ranks) -> Outcome:
     return {"loss": loss, "terms": terms, "gradients": gradients, "buffers": dict(method.named_buffers())}
 
 
+def steps(ranks: Ranks) -> dict[str, Outcome]:
+    return {form: step(form, ranks) for form in FORMS}
+
+
 @pytest.fixture(scope="module")
 def pair() -> list[dict[str, Outcome]]:
     """The outcome of every form on both ranks."""
-    return in_a_pair(lambda ranks: {form: step(form, ranks) for form in FORMS})
+    return in_a_pair(steps)
 
 
 def check_gradients(ours: dict[str, Tensor], theirs: dict[str, Tensor]) -> None:
@@ -121,64 +125,70 @@ class Nosy(Method):
         return (batch.regions.sum((1, 2)) * images.vector.sum(1) * texts.vector.squeeze(1)).mean(), {}  # type: ignore[union-attr]
 
 
-def test_a_loss_that_reads_regions_is_given_them_or_fails() -> None:
-    def work(ranks: Ranks) -> list[Any]:
-        own, outcomes = share(batch(), ranks.world.rank, ranks.world.size), []
-        for reads in (True, False):
-            method = Nosy(reads)
-            try:
-                loss, _ = backward(method, own, LATE, ranks=ranks, precision="float32")
-                outcomes.append([loss, method.weight.grad])
-            except (RuntimeError, NotImplementedError) as error:
-                outcomes.append(str(error))
-        return outcomes
+def nosy_steps(ranks: Ranks) -> list[Any]:
+    own, outcomes = share(batch(), ranks.world.rank, ranks.world.size), []
+    for reads in (True, False):
+        method = Nosy(reads)
+        try:
+            loss, _ = backward(method, own, LATE, ranks=ranks, precision="float32")
+            outcomes.append([loss, method.weight.grad])
+        except (RuntimeError, NotImplementedError) as error:
+            outcomes.append(str(error))
+    return outcomes
 
+
+def test_a_loss_that_reads_regions_is_given_them_or_fails() -> None:
     one = Nosy(True)
     loss, _ = backward(one, batch(), LATE, ranks=ONE_PROCESS, precision="float32")
-    for given, refused in in_a_pair(work):
+    for given, refused in in_a_pair(nosy_steps):
         torch.testing.assert_close(given, [loss, one.weight.grad])
         assert "meta" in refused
 
 
+X = torch.randn(6, 3, 4, generator=torch.Generator().manual_seed(0)).double()
+WEIGHTS = torch.linspace(-1, 1, X.numel()).view_as(X).double()
+
+
+def normed(x: Tensor, weights: Tensor, ranks: Ranks) -> list[Tensor]:
+    """What norms make of x, its gradient, and what they have counted."""
+    norms = torch.nn.ModuleList([torch.nn.BatchNorm1d(3), torch.nn.BatchNorm1d(3, momentum=None)]).double()
+    join_norms(norms)
+    x = x.clone().requires_grad_()
+    ranks.begin_epoch(0, 1)
+    with ranks.encoding():
+        ys = [norm(x) for norm in norms for _ in range(2)]
+    torch.stack([(y * weights).square().sum() for y in ys]).sum().backward()
+    assert x.grad is not None
+    evaluated = norms.eval()[0](x)
+    return [*(y.detach() for y in ys), x.grad, evaluated.detach(), *norms.buffers()]
+
+
+def normed_share(ranks: Ranks) -> list[Tensor]:
+    rows = slice(0, 2) if ranks.world.rank == 0 else slice(2, 6)  # unequal shares
+    return normed(X[rows], WEIGHTS[rows], ranks)
+
+
 def test_norms_of_torch_count_all_samples_as_one_process_would() -> None:
-    x = torch.randn(6, 3, 4, generator=torch.Generator().manual_seed(0)).double()
-    weights = torch.linspace(-1, 1, x.numel()).view_as(x).double()
-
-    def out(x: Tensor, weights: Tensor, ranks: Ranks) -> list[Tensor]:
-        norms = torch.nn.ModuleList([torch.nn.BatchNorm1d(3), torch.nn.BatchNorm1d(3, momentum=None)]).double()
-        join_norms(norms)
-        x = x.clone().requires_grad_()
-        ranks.begin_epoch(0, 1)
-        with ranks.encoding():
-            ys = [norm(x) for norm in norms for _ in range(2)]
-        torch.stack([(y * weights).square().sum() for y in ys]).sum().backward()
-        assert x.grad is not None
-        evaluated = norms.eval()[0](x)
-        return [*(y.detach() for y in ys), x.grad, evaluated.detach(), *norms.buffers()]
-
-    def work(ranks: Ranks) -> list[Tensor]:
-        rows = slice(0, 2) if ranks.world.rank == 0 else slice(2, 6)  # unequal shares
-        return out(x[rows], weights[rows], ranks)
-
-    first, second = in_a_pair(work)
-    for place, whole in enumerate(out(x, weights, ONE_PROCESS)):
-        if whole.shape == x.shape:
+    first, second = in_a_pair(normed_share)
+    for place, whole in enumerate(normed(X, WEIGHTS, ONE_PROCESS)):
+        if whole.shape == X.shape:
             torch.testing.assert_close(torch.cat([first[place], second[place]]), whole)
         else:
             torch.testing.assert_close(first[place], whole)
             assert torch.equal(first[place], second[place])
 
 
-def test_ranks_that_differ_are_told_so() -> None:
-    def work(ranks: Ranks) -> list[str]:
-        said = []
-        for words in ("same", f"rank {ranks.world.rank}"):
-            try:
-                ranks.agree(words, "words")
-            except LgsfError as error:
-                said.append(str(error))
-        return said
+def disagree(ranks: Ranks) -> list[str]:
+    said = []
+    for words in ("same", f"rank {ranks.world.rank}"):
+        try:
+            ranks.agree(words, "words")
+        except LgsfError as error:
+            said.append(str(error))
+    return said
 
-    for rank, said in enumerate(in_a_pair(work)):
+
+def test_ranks_that_differ_are_told_so() -> None:
+    for rank, said in enumerate(in_a_pair(disagree)):
         (sentence,) = said
         assert f"do not have the same words (process {rank} differs from {1 - rank})" in sentence

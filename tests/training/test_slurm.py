@@ -33,7 +33,7 @@ def epochs(run: Path) -> int:
 def test_a_preempted_training_of_two_processes_ends_like_an_undisturbed_one(
     slurm: Cluster, tmp_path: Path, tiny_dataset: Path, repository: Path
 ) -> None:
-    from lgsf.training.train import train
+    from tests.training.test_joint_training import trained
 
     parameters = {"embedding_dim": 16, "word_dim": 8, "graph": {"heads": 2, "ff": 8}, "interaction": {"heads": 2}}
     config = write_config(
@@ -56,7 +56,7 @@ def test_a_preempted_training_of_two_processes_ends_like_an_undisturbed_one(
     assert (state["JobState"], state["Restarts"]) == ("COMPLETED", "1"), said
     assert "stopped by SIGTERM; run the same command again to go on" in said and "resumed after epoch" in said
     assert "Traceback" not in said
-    assert in_a_pair(lambda ranks: train(config=config, dataset=tiny_dataset, seed=0, out=whole)) == [None, None]
+    assert in_a_pair(trained, config, tiny_dataset, whole) == [None, None]
     same_run(whole, taken, tiny_dataset)
 
 
