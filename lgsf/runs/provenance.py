@@ -1,4 +1,7 @@
-"""Where a number comes from: data, code, packages, machine, time and memory of a run."""
+"""Where a number comes from: data, code, packages, machine, time and memory of a run.
+
+torch is imported where there is a GPU to ask about: controls need nothing else of it.
+"""
 
 from __future__ import annotations
 
@@ -9,12 +12,12 @@ import subprocess
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
-from typing import Any
-
-import torch
+from typing import TYPE_CHECKING, Any
 
 from lgsf.data.layout import Dataset
-from lgsf.models.device import uuid_of
+
+if TYPE_CHECKING:
+    import torch
 
 RUN_SCHEMA_VERSION = 1
 PACKAGES = (
@@ -65,7 +68,11 @@ def peak_memory_mb() -> float:
 
 def peak_gpu_memory_mb(device: torch.device) -> float | None:
     """Largest memory that torch held on the GPU, in MiB; None on a CPU."""
-    return torch.cuda.max_memory_allocated(device) / 2**20 if device.type == "cuda" else None
+    if device.type != "cuda":
+        return None
+    import torch
+
+    return torch.cuda.max_memory_allocated(device) / 2**20
 
 
 def _git() -> dict[str, Any]:
@@ -107,6 +114,10 @@ def _gpus(device: torch.device | None) -> dict[str, Any]:
     """Which GPU it is; nothing for a CPU."""
     if device is None or device.type != "cuda":
         return {}
+    import torch
+
+    from lgsf.models.device import uuid_of
+
     index = torch.cuda.current_device() if device.index is None else device.index
     return {"gpus": [{"index": index, "uuid": uuid_of(index)}]}
 
@@ -114,6 +125,8 @@ def _gpus(device: torch.device | None) -> dict[str, Any]:
 def device_name(device: torch.device | None) -> str:
     """What the device calls itself; the processor for None."""
     if device is not None and device.type == "cuda":
+        import torch
+
         return torch.cuda.get_device_name(device)
     return processor(Path("/proc/cpuinfo")) or platform.processor() or platform.machine()
 

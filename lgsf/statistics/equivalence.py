@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from scipy import stats
+from scipy.special import stdtr, stdtrit
 
 from lgsf.statistics.outcomes import Floats
 from lgsf.statistics.variance import Error
@@ -27,14 +27,14 @@ def tost(difference: Numbers, se: Numbers, df: Numbers, *, margin: Numbers = MAR
     d, s, m = (np.asarray(x, np.float64) for x in (difference, se, margin))
     # without any spread the difference is known: equivalent if and only if it lies inside the margin
     scale = np.where(s > 0, s, 1e-300)
-    above = stats.t.sf((d + m) / scale, df)
-    below = stats.t.sf((m - d) / scale, df)
+    above = stdtr(df, -(d + m) / scale)
+    below = stdtr(df, (d - m) / scale)
     return np.asarray(np.maximum(above, below), np.float64)
 
 
 def smallest_detectable(se: Numbers, df: Numbers, *, alpha: float = ALPHA, power: float = POWER) -> Floats:
     """True difference that a two-sided test at `alpha` finds with chance `power`, given the standard error."""
-    return np.asarray(np.asarray(se) * (stats.t.isf(alpha / 2, df) + stats.t.isf(1 - power, df)), np.float64)
+    return np.asarray(-np.asarray(se) * (stdtrit(df, alpha / 2) + stdtrit(df, 1 - power)), np.float64)
 
 
 def equivalence_words(difference: Floats, error: Error, n_images: int) -> list[str]:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
+from scipy.special import bdtr
 
 from lgsf.metrics.names import TESTED
 from lgsf.statistics.outcomes import Floats, Outcomes, with_rsum
@@ -65,5 +65,5 @@ def mcnemar(first: npt.NDArray[Any], second: npt.NDArray[Any]) -> McNemar:
     """
     first, second = np.asarray(first, np.bool_), np.asarray(second, np.bool_)
     gained, lost = int((first & ~second).sum()), int((second & ~first).sum())
-    p = float(stats.binomtest(gained, gained + lost).pvalue) if gained + lost else 1.0
+    p = min(1.0, 2 * float(bdtr(min(gained, lost), gained + lost, 0.5)))  # of no discordant pair: 1
     return McNemar(gained, lost, p)
