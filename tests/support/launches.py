@@ -32,7 +32,10 @@ _OURS = (str(ROOT / "lgsf"), str(ROOT / "baselines"))
 META = torch.device("meta")
 ALLOCATIONS = frozenset(["empty", "empty_like", "empty_strided", "new_empty", "new_empty_strided", "resize_"])
 GATHERS = frozenset(["embedding", "index", "index_select", "gather"])  # read what they write, not all of their source
-FUSED = {"plain_scores": 1, "plain_gradient": 4}  # kernels of what is compiled on CUDA
+FUSED = {  # kernels of what is compiled on CUDA
+    "plain_scores": 1, "plain_gradient": 4, "_add_heads": 1, "_add_heads_gradient": 2, "_add_branch": 1,
+    "_add_branch_gradient": 2,
+}  # fmt: skip
 VIEWS = frozenset(["_unsafe_view", "_reshape_alias", "lift_fresh"])  # beside those whose schema says so
 
 

@@ -31,7 +31,9 @@ class SparseConvolution(nn.Module):
         if "heads" in known:
             heads = given.setdefault("heads", heads)
             if dim % heads:
-                raise LgsfError(f"graph.heads: {heads} does not divide the embedding dimension {dim}; change one.")
+                raise LgsfError(
+                    f"graph.heads: {heads} does not divide {dim}, the width of what the graph is given; change one."
+                )
             if given.get("concat", True):
                 width = dim // heads
         if "dropout" in known:

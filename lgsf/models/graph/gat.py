@@ -18,6 +18,7 @@ from lgsf.models.base import Parameters
 from lgsf.models.graph.convolution import SparseConvolution
 from lgsf.models.graph.edge_scores import SLOPE, along_heads, edge_scores_v2
 from lgsf.models.graph.geometry import BoxGeometry
+from lgsf.models.graph.residual import add_branch, add_heads
 from lgsf.system.errors import LgsfError
 
 NO_BOXES = "graph.edges: iou and graph.geometry need region boxes and this dataset has none; choose complete or topk, without it."
@@ -51,7 +52,7 @@ class GraphParameters(Parameters):
     topk: int = Field(8, ge=1, description="neighbours of largest cosine for edges topk")
     iou: float = Field(0.1, ge=0, lt=1, description="least overlap of boxes for edges iou")
     layers: int = Field(1, ge=1, description="graph blocks, one after the other")
-    heads: int = Field(8, ge=1, description="attention heads; they divide embedding_dim")
+    heads: int = Field(8, ge=1, description="attention heads; they divide the width of what the graph is given")
     ff: int = Field(512, ge=1, description="hidden width of the block's FFN")
     dropout: float = Field(0.1, ge=0, lt=1, description="on the two residual branches")
     attention_dropout: float = Field(0.0, ge=0, lt=1, description="on the attention weights")
@@ -108,7 +109,9 @@ class GraphAttention(nn.Module):
         super().__init__()
         kind, heads = options.kind, options.heads
         if dim % heads:
-            raise LgsfError(f"graph.heads: {heads} does not divide the embedding dimension {dim}; change one.")
+            raise LgsfError(
+                f"graph.heads: {heads} does not divide {dim}, the width of what the graph is given; change one."
+            )
         self.heads = heads
         self.source = nn.Linear(dim, dim, bias=kind == "gatv2")
         self.target = nn.Linear(dim, dim) if kind == "gatv2" else None
@@ -125,9 +128,11 @@ class GraphAttention(nn.Module):
         nn.init.xavier_uniform_(self.attention)
 
     def forward(self, x: Tensor, edges: Tensor, boxes: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """(n, n_regions, dim) float32, (n, n_regions, n_regions) bool -> the same shape as x, and the attention.
+        """(n, n_regions, dim) float32, (n, n_regions, n_regions) bool -> what each head mixes, and the attention.
 
-        Boxes (n, n_regions, 4) are asked for if the geometry counts. Attention (n, heads, n_regions, n_regions): [.., i, j] is what region i takes from j; rows sum to 1.
+        Mixed (n, heads, n_regions, dim / heads), heads not yet side by side and without the bias
+        (lgsf.models.graph.residual.merged). Boxes (n, n_regions, 4) are asked for if the geometry counts. Attention
+        (n, heads, n_regions, n_regions): [.., i, j] is what region i takes from j; rows sum to 1.
         """
         sources = self.source(x)
         if self.target is not None:
@@ -139,8 +144,7 @@ class GraphAttention(nn.Module):
             assert boxes is not None
             scores = scores + self.geometry(boxes)
         attention = scores.masked_fill(~edges.unsqueeze(1), -math.inf).softmax(dim=3)
-        mixed = self.dropout(attention) @ _heads(sources, self.heads)
-        return mixed.transpose(1, 2).flatten(2) + self.bias, attention
+        return self.dropout(attention) @ _heads(sources, self.heads), attention
 
 
 class GraphBlock(nn.Module):
@@ -177,12 +181,11 @@ class GraphBlock(nn.Module):
         """Regions (n, n_regions, dim), their mask, edges and boxes -> as x, zero off the mask; and the attention, if any."""
         normed = self.norms[0](x)
         if isinstance(self.attention, SparseConvolution):
-            mixed, attention = self.attention(normed, mask, edges), None
+            attention, x = None, x + self._gain(0, x) * self.attention(normed, mask, edges)
         else:
             mixed, attention = self.attention(normed, edges, boxes)
-        x = x + self._gain(0, x) * mixed
-        x = x + self._gain(1, x) * self.ffn(self.norms[1](x))
-        return x.masked_fill(~mask.unsqueeze(2), 0.0), attention
+            x = add_heads(x, mixed, self.attention.bias, self._gain(0, x))
+        return add_branch(x, self.ffn(self.norms[1](x)), self._gain(1, x), mask), attention
 
     def _gain(self, branch: int, x: Tensor) -> Tensor:
         """A residual branch's gains for each image, some of them dropped in training: (n, 1, dim)."""

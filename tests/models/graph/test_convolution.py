@@ -91,7 +91,7 @@ def test_relations_reach_the_embedding() -> None:
         ("no.such.module:Conv", {}, "cannot be found .*check its spelling"),
         ("torch.nn:Linear", {}, "is no convolution of torch_geometric"),
         (GATV2, {"bet": 1}, "its arguments do not fit .*change graph.arguments"),
-        (GATV2, {"heads": 5}, "graph.heads: 5 does not divide the embedding dimension 12"),
+        (GATV2, {"heads": 5}, "graph.heads: 5 does not divide 12, the width of what the graph is given"),
     ],
 )
 def test_mistakes_are_one_sentence(kind: str, arguments: dict[str, Any], sentence: str) -> None:

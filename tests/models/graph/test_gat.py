@@ -10,6 +10,7 @@ from torch import Tensor
 from torch_geometric.nn import GATConv, GATv2Conv
 
 from lgsf.models.graph.gat import GraphAttention, GraphBlock, GraphParameters, box_iou, build_edges
+from lgsf.models.graph.residual import merged
 from lgsf.system.errors import LgsfError
 
 Kind = Literal["gatv2", "gat"]
@@ -63,7 +64,8 @@ def test_equals_torch_geometric(kind: Kind, edges: Edges) -> None:
     regions, boxes = _inputs()
     graph = build_edges(options, regions, MASK, boxes)
     dense, sparse = regions.clone().requires_grad_(), regions.clone().requires_grad_()
-    ours, attention = layer(dense, graph)
+    mixed, attention = layer(dense, graph)
+    ours = merged(mixed, layer.bias)
     torch.testing.assert_close(attention.sum(3), torch.ones(4, HEADS, 7))
     theirs = []
     for sample, count in enumerate(COUNTS):
