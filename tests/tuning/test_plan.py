@@ -85,7 +85,7 @@ def test_an_arm_is_not_tuned_back_to_what_it_leaves_out(repository: Path) -> Non
     assert {name: sorted(whole - set(config.ranges_of(name))) for name in ("no_gat", "no_interaction", "base")} == {
         "no_gat": [],
         "no_interaction": ["parameters.interaction.start"],
-        "base": ["parameters.interaction.start", "parameters.triangle.angle_degrees", "parameters.triangle.weight"],
+        "base": ["parameters.interaction.start", "parameters.triangle.weight"],
     }
 
 
