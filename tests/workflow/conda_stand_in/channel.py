@@ -1,6 +1,6 @@
 """Build a conda channel from what is installed here: the running CPython and its pip, as real packages.
 
-The packages are what a channel serves (an archive with info/index.json and info/paths.json, listed in a
+The packages are what a channel serves (a .conda archive with info/index.json and info/paths.json, listed in a
 repodata.json), so that a real solver and installer can work with them.
 """
 
@@ -13,10 +13,12 @@ import os
 import platform
 import sys
 import tarfile
-from collections.abc import Iterator
+import zipfile
+from collections.abc import Iterable, Iterator
 from importlib import metadata
 from pathlib import Path
 
+import pyarrow as pa
 from rattler import Subdir
 
 VERSION = platform.python_version()
@@ -33,11 +35,11 @@ with open(os.path.join(sys.prefix, "started.txt"), "a") as file:
 def build_channel(root: Path, name: str) -> None:
     """Write the channel `name` with the packages python and pip into `root`."""
     subdir = str(Subdir.current())
-    here = {f"python-{VERSION}-0.tar.bz2": _package(root / name / subdir, "python", VERSION, subdir, [], _python())}
+    here = {f"python-{VERSION}-0.conda": _package(root / name / subdir, "python", VERSION, subdir, [], _python())}
     pip = metadata.version("pip")
-    anywhere = {f"pip-{pip}-0.tar.bz2": _package(root / name / "noarch", "pip", pip, "noarch", ["python"], _pip())}
+    anywhere = {f"pip-{pip}-0.conda": _package(root / name / "noarch", "pip", pip, "noarch", ["python"], _pip())}
     for folder, packages in ((subdir, here), ("noarch", anywhere)):
-        repodata = {"info": {"subdir": folder}, "packages": packages, "packages.conda": {}, "repodata_version": 1}
+        repodata = {"info": {"subdir": folder}, "packages": {}, "packages.conda": packages, "repodata_version": 1}
         (root / name / folder / "repodata.json").write_text(json.dumps(repodata))
 
 
@@ -74,27 +76,47 @@ def _package(
     }
     if subdir == "noarch":
         record["noarch"] = "python"
-    path = folder / f"{name}-{version}-0.tar.bz2"
-    paths = []
-    with tarfile.open(path, "w:bz2", compresslevel=1) as archive:
+    held = [
+        (place, content if isinstance(content, bytes) else content.read_bytes(), _mode(content))
+        for place, content in files
+    ]
+    paths = [
+        {
+            **{"_path": place, "path_type": "hardlink"},
+            **{"sha256": hashlib.sha256(data).hexdigest(), "size_in_bytes": len(data)},
+        }
+        for place, data, _ in held
+    ]
+    facts = {
+        "index.json": json.dumps(record),
+        "paths.json": json.dumps({"paths": paths, "paths_version": 1}),
+        "files": "\n".join(place for place, _, _ in held),
+    }
+    if subdir == "noarch":
+        facts["link.json"] = json.dumps({"noarch": {"type": "python"}, "package_metadata_version": 1})
+    stem = f"{name}-{version}-0"
+    path = folder / f"{stem}.conda"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("metadata.json", json.dumps({"conda_pkg_format_version": 2}))
+        archive.writestr(f"pkg-{stem}.tar.zst", _packed(held))
+        about = ((f"info/{place}", text.encode(), 0o644) for place, text in facts.items())
+        archive.writestr(f"info-{stem}.tar.zst", _packed(about))
+    return {**record, "size": path.stat().st_size, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
 
-        def add(place: str, data: bytes, mode: int = 0o644) -> None:
+
+def _mode(content: Path | bytes) -> int:
+    return 0o644 if isinstance(content, bytes) else content.stat().st_mode & 0o777
+
+
+def _packed(files: Iterable[tuple[str, bytes, int]]) -> bytes:
+    """A .tar.zst of (place, data, mode)."""
+    packed = pa.BufferOutputStream()
+    with (
+        pa.CompressedOutputStream(packed, "zstd") as stream,
+        tarfile.open(fileobj=stream, mode="w|") as archive,
+    ):
+        for place, data, mode in files:
             entry = tarfile.TarInfo(place)
             entry.size, entry.mode = len(data), mode
             archive.addfile(entry, io.BytesIO(data))
-
-        for place, content in files:
-            data = content if isinstance(content, bytes) else content.read_bytes()
-            add(place, data, 0o644 if isinstance(content, bytes) else content.stat().st_mode & 0o777)
-            paths.append(
-                {
-                    **{"_path": place, "path_type": "hardlink"},
-                    **{"sha256": hashlib.sha256(data).hexdigest(), "size_in_bytes": len(data)},
-                }
-            )
-        add("info/index.json", json.dumps(record).encode())
-        add("info/paths.json", json.dumps({"paths": paths, "paths_version": 1}).encode())
-        add("info/files", "\n".join(str(entry["_path"]) for entry in paths).encode())
-        if subdir == "noarch":
-            add("info/link.json", json.dumps({"noarch": {"type": "python"}, "package_metadata_version": 1}).encode())
-    return {**record, "size": path.stat().st_size, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+    return bytes(packed.getvalue())
