@@ -11,6 +11,7 @@ import hashlib
 import os
 import re
 import tempfile
+from array import array
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -134,6 +135,8 @@ class Vocabulary:
         self.min_count = min_count
         self.tokenizer = tokenizer
         self._number = {word: number for number, word in enumerate(self.words)}
+        self._cut: dict[str, array[int]] = {}  # captions that `build` has cut already -> places in `_of_place`
+        self._of_place: list[int] = []
 
     @classmethod
     def build(cls, captions: Iterable[str], *, min_count: int, tokenizer: TokenizerName = "treebank") -> Vocabulary:
@@ -143,9 +146,12 @@ class Vocabulary:
         """
         counts: Counter[str] = Counter()
         first: list[list[str]] = []
+        places: dict[str, int] = {}
+        cut: dict[str, array[int]] = {}
         for caption in captions:
             words = tokenize(caption, tokenizer)
             counts.update(words)
+            cut[caption] = array("i", (places.setdefault(word, len(places)) for word in words))
             if len(first) < SEEN:
                 first.append(words)
         _check_segmented(first, tokenizer)
@@ -155,7 +161,9 @@ class Vocabulary:
             raise LgsfError(
                 f"min_count is {min_count} and no word occurs that often in the training captions; lower min_count."
             )
-        return cls((*SPECIAL_WORDS, *kept), min_count, tokenizer)
+        built = cls((*SPECIAL_WORDS, *kept), min_count, tokenizer)
+        built._cut, built._of_place = cut, [built._number.get(word, UNKNOWN) for word in places]
+        return built
 
     def __len__(self) -> int:
         return len(self.words)
@@ -172,6 +180,8 @@ class Vocabulary:
 
     def encode(self, caption: str) -> list[int]:
         """Numbers of `<start>`, the caption's words and `<end>`; unknown words become `<unk>`."""
+        if caption in self._cut:  # cutting takes a fifth of a millisecond, and preparing would do it twice
+            return [START, *(self._of_place[place] for place in self._cut[caption]), END]
         return [START, *(self._number.get(word, UNKNOWN) for word in tokenize(caption, self.tokenizer)), END]
 
     @property

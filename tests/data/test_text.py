@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from lgsf.data.text import SPECIAL_WORDS, Vocabulary, is_bytes_literal, tokenize
+from lgsf.data.text import SPECIAL_WORDS, UNKNOWN, Vocabulary, is_bytes_literal, tokenize
 from lgsf.system.errors import LgsfError
 from lgsf.system.files import write_json
 
@@ -45,6 +45,15 @@ def test_the_order_of_the_captions_does_not_matter() -> None:
     first, second = (Vocabulary.build(order, min_count=1) for order in (captions, captions[::-1]))
     assert first.words == second.words
     assert first.hash == second.hash
+
+
+def test_captions_that_built_it_are_encoded_as_any_other() -> None:
+    captions = ["A red, round cat isn't a dog.", "a cat", "nobody's Fool", "", "a red\u00a0dog"]
+    built = Vocabulary.build(captions, min_count=2)
+    fresh = Vocabulary(built.words, built.min_count)
+    assert UNKNOWN in built.encode(captions[2]) and max(built.encode(captions[0])) > UNKNOWN
+    for caption in [*captions, "a cat isn't unseen"]:
+        assert built.encode(caption) == fresh.encode(caption)
 
 
 def test_a_threshold_that_no_word_meets_is_refused() -> None:
