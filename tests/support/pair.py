@@ -12,7 +12,8 @@ import signal
 import tempfile
 import traceback
 from collections.abc import Callable
-from multiprocessing.context import ForkServerContext, ForkServerProcess
+from functools import cache
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +24,10 @@ from lgsf.models.kernels.collective import World
 from lgsf.training.ranks import Ranks
 
 SECONDS = 300
-LOADED = ("torch._dynamo", "torch.distributed", "lgsf.training.train", "tests.support.every_method")
+Work = Callable[..., Any]
 
 
-def in_a_pair(work: Callable[..., Any], *arguments: Any, processes: int = 2) -> list[Any]:
+def in_a_pair(work: Work, *arguments: Any, processes: int = 2) -> list[Any]:
     """What `work(ranks, *arguments)` returns on each rank: tensors, numbers, text and collections of those.
 
     work  a function of a module, which the processes import
@@ -35,25 +36,33 @@ def in_a_pair(work: Callable[..., Any], *arguments: Any, processes: int = 2) -> 
     of a rank that was still at work after five minutes.
     """
     with tempfile.TemporaryDirectory() as folder:
-        ranks = [_started(work, arguments, rank, processes, Path(folder)) for rank in range(processes)]
-        return [_result(child, Path(folder, str(rank))) for rank, child in enumerate(ranks)]
+        server = _server()
+        server.send((work, arguments, processes, Path(folder)))
+        return [_result(code, Path(folder, str(rank))) for rank, code in enumerate(server.recv())]
 
 
-def _context() -> ForkServerContext:
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(list(LOADED))
-    return context
+@cache
+def _server() -> Connection:
+    """To the process that forks; one for each process of tests, with which it ends."""
+    ours, theirs = multiprocessing.Pipe()
+    multiprocessing.get_context("spawn").Process(target=_serve, args=(theirs,), daemon=True).start()
+    return ours
 
 
-def _started(
-    work: Callable[..., Any], arguments: tuple[Any, ...], rank: int, processes: int, folder: Path
-) -> ForkServerProcess:
-    child = _context().Process(target=_rank, args=(work, arguments, rank, processes, folder))
-    child.start()
-    return child
+def _serve(orders: Connection) -> None:
+    while True:
+        try:
+            work, arguments, processes, folder = orders.recv()
+        except EOFError:
+            return
+        ranks = [_fork(work, arguments, rank, processes, folder) for rank in range(processes)]
+        orders.send([os.waitstatus_to_exitcode(os.waitpid(rank, 0)[1]) for rank in ranks])
 
 
-def _rank(work: Callable[..., Any], arguments: tuple[Any, ...], rank: int, processes: int, folder: Path) -> None:
+def _fork(work: Work, arguments: tuple[Any, ...], rank: int, processes: int, folder: Path) -> int:
+    child = os.fork()
+    if child:
+        return child
     try:
         stacks = (folder / f"{rank}.stacks").open("w")
         faulthandler.register(signal.SIGALRM, stacks, chain=True)
@@ -71,9 +80,7 @@ def _rank(work: Callable[..., Any], arguments: tuple[Any, ...], rank: int, proce
         os._exit(0)
 
 
-def _result(child: ForkServerProcess, file: Path) -> Any:
-    child.join()
-    assert child.exitcode is not None
-    if child.exitcode == -signal.SIGALRM:
+def _result(code: int, file: Path) -> Any:
+    if code == -signal.SIGALRM:
         return file.with_suffix(".stacks").read_text()
-    return child.exitcode if child.exitcode < 0 else torch.load(file.with_suffix(".pt"), weights_only=True)
+    return code if code < 0 else torch.load(file.with_suffix(".pt"), weights_only=True)

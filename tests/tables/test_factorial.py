@@ -196,8 +196,9 @@ def test_every_new_form_of_the_triangle_trains(tiny_dataset: Path, tmp_path: Pat
     forms = {settings.parameters["triangle"]["form"] for settings in chosen.values()}
     assert forms == set(get_args(TriangleParameters.model_fields["form"].annotation))
     logged = {
+        "angle_soft": {"angular", "angular_active"},
         "angle_hinge": {"angular", "angular_active"},
-        "fullhn": {"fullhn", "fullhn_images", "fullhn_captions", "fullhn_negatives"},
+        "lgsf": {"fullhn", "fullhn_images", "fullhn_captions", "fullhn_negatives"},
         "structure": {"structure", "structure_active", "structure_neighbours"},
         "intra_band": {"intra_band", "intra_band_active"},
     }
