@@ -72,11 +72,20 @@ def reread(
     then no file can be held to the rules here.
     """
     order = [*(Path(file) for file in files if Path(file) not in last), *last]
-    keys = {argument.partition("=")[0] for argument in arguments}
-    for file in order:
-        found = yaml.safe_load(file.read_bytes())
-        keys |= set(found) if isinstance(found, dict) else set()
-    return load(order, arguments) if keys == set(config) else Loaded(plain_dicts(config))
+    try:
+        loaded = load(order, arguments)
+        ours = set(loaded.values) == set(config)
+    except LgsfError:
+        if set(config) == _first_keys(order) | {argument.partition("=")[0] for argument in arguments}:
+            raise
+        ours = False
+    return loaded if ours else Loaded(plain_dicts(config))
+
+
+def _first_keys(files: Iterable[Path]) -> set[Any]:
+    """The keys on the first level of files that may be another's, as Snakemake reads them."""
+    found = (yaml.safe_load(file.read_bytes()) for file in files)
+    return {key for one in found if isinstance(one, dict) for key in one}
 
 
 def load_file(path: Path) -> Loaded:

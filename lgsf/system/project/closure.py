@@ -136,6 +136,16 @@ def _remembered(file: Path, modified_ns: int, size: int, package: str) -> tuple[
     return tuple(dict.fromkeys(_imports(tree, package))), holds_code
 
 
+# What holds statements, and where; nothing is imported in an expression.
+_KINDS: tuple[type[ast.AST], ...] = (
+    *ast.stmt.__subclasses__(), *ast.mod.__subclasses__(), ast.ExceptHandler, ast.match_case
+)  # fmt: skip
+_BLOCKS = {
+    kind: tuple(field for field in ("body", "orelse", "handlers", "finalbody", "cases") if field in kind._fields)
+    for kind in _KINDS
+}
+
+
 def _imports(tree: ast.Module, package: str) -> Iterator[str]:
     """Absolute names of all modules that a file may import; `from a import b` gives both a and a.b."""
     for node in _reachable(tree):
@@ -151,15 +161,13 @@ def _imports(tree: ast.Module, package: str) -> Iterator[str]:
 
 
 def _reachable(node: ast.AST) -> Iterator[ast.AST]:
-    """All nodes but expressions and the bodies of `if TYPE_CHECKING:` and of a module-level `__getattr__`."""
-    for child in ast.iter_child_nodes(node):
-        if isinstance(child, ast.expr):  # nothing is imported there
+    """All statements but the bodies of `if TYPE_CHECKING:` and of a module-level `__getattr__`."""
+    for block in _BLOCKS.get(type(node), ()):
+        if block == "body" and isinstance(node, ast.If) and _is_type_checking(node.test):
             continue
-        if isinstance(child, ast.If) and _is_type_checking(child.test):
-            for other in child.orelse:
-                yield other
-                yield from _reachable(other)
-        elif not (isinstance(node, ast.Module) and isinstance(child, ast.FunctionDef) and child.name == "__getattr__"):
+        for child in getattr(node, block):
+            if isinstance(node, ast.Module) and isinstance(child, ast.FunctionDef) and child.name == "__getattr__":
+                continue
             yield child
             yield from _reachable(child)
 
