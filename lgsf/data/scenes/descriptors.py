@@ -14,7 +14,7 @@ import numpy.typing as npt
 from scipy import ndimage
 from scipy.spatial import ConvexHull
 
-from lgsf.data.scenes.regions import COLOURFUL, Region, hue
+from lgsf.data.scenes.regions import COLOURFUL, Region, brightest, darkest, hue
 
 HUES, TONES, DIRECTIONS, ANGLES, HARMONICS = 12, 6, 8, 16, 8
 COLOUR = (
@@ -56,7 +56,7 @@ def describe(pixels: npt.NDArray[np.uint8], region: Region, *, position: bool) -
     values = [
         *_colour(crop[mask]),
         *_shape(mask, filled),
-        *_texture(crop.max(axis=2), mask),
+        *_texture(brightest(crop), mask),
         np.sqrt(mask.sum() / canvas),
         np.sqrt(filled.sum() / canvas),
     ]
@@ -87,11 +87,11 @@ class Standardiser:
 
 def _colour(colours: npt.NDArray[np.float32]) -> list[float]:
     """Of (n, 3) colours in 0..1: mean, deviation, histogram of hue and of brightness, share of grey."""
-    spread = colours.max(axis=1) - colours.min(axis=1)
+    spread = brightest(colours) - darkest(colours)
     vivid = spread > COLOURFUL
     bins = (hue(colours[vivid]) * HUES + 0.5).astype(np.int64) % HUES  # the first bin is centred on red
     hues = np.bincount(bins, minlength=HUES) / max(int(vivid.sum()), 1)
-    tones = np.bincount((colours.max(axis=1) * (TONES - 1e-3)).astype(np.int64), minlength=TONES) / len(colours)
+    tones = np.bincount((brightest(colours) * (TONES - 1e-3)).astype(np.int64), minlength=TONES) / len(colours)
     return [*colours.mean(axis=0), *colours.std(axis=0), *hues, *tones, 1 - float(vivid.mean())]
 
 
