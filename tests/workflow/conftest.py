@@ -69,6 +69,19 @@ class Tree:
         )
         return Outcome(done.returncode, done.stdout)
 
+    def forked(self, script: str | Path, *arguments: str | Path) -> Outcome:
+        """`python SCRIPT ARGUMENTS` in the copy, with its code, as a fork of the server that has imported what it needs."""
+        done = subprocess.run(
+            ["bash", "-c", 'python "$@"', "python", script, *arguments],
+            cwd=self.root,
+            env=clean_environment() | python_processes.environment() | {"PYTHONPATH": str(self.root)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        return Outcome(done.returncode, done.stdout)
+
     def snakemake(self, *options: str | Path, env: dict[str, str] | None = None, python_server: bool = True) -> Outcome:
         """`snakemake` as a server runs it, and its jobs as another does (tests/support); `first_run` calls the real ones."""
         python = python_processes.environment() if python_server and "--dry-run" not in options else {}

@@ -134,8 +134,10 @@ def test_from_a_wheel(repository: Path, tmp_path: Path) -> None:
     assert (study / "reports/smoke/index.html").is_file()
     assert "Nothing to be done" in run(python, "-m", "snakemake", "--cores", "2", *smoke, cwd=study)
 
-    assert str(python.parents[1]) in run(python, "-c", BY_HAND, cwd=study)
-    notebook = run(python, repository / "tests/support/notebook.py", repository / "docs/retrieval.ipynb", cwd=study)
+    (study / "by_hand.py").write_text(BY_HAND)
+    assert str(python.parents[1]) in run("bash", "-c", "python by_hand.py", cwd=study)
+    cells = (repository / "tests/support/notebook.py", repository / "docs/retrieval.ipynb")
+    notebook = run("bash", "-c", 'python "$@"', "python", *cells, cwd=study)
     assert "image/jpeg" in notebook
 
     # Rules that are fetched from a repository, as snakedeploy writes it, call the package that is installed.

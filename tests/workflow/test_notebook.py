@@ -18,7 +18,7 @@ NOTEBOOK, RUNNER = "docs/retrieval.ipynb", "tests/support/notebook.py"
 
 @pytest.mark.seconds
 def test_the_notebook_runs_and_shows_what_the_tables_say(finished: Tree) -> None:
-    done = finished.run(RUNNER, NOTEBOOK, env={"PYTHONPATH": str(finished.root)})
+    done = finished.forked(RUNNER, NOTEBOOK)
     assert done.code == 0, done.text
     shown = [output["data"] for outputs in json.loads(done.text) for output in outputs or []]
     picture = Image.open(io.BytesIO(base64.b64decode(shown[-1]["image/jpeg"])))

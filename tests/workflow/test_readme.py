@@ -142,17 +142,19 @@ def test_what_a_reader_does_after_the_smoke_test(finished: Tree) -> None:
     (verb,) = [line for line in commands("README.md") if "lgsf inspect" in line]
     (check,) = [line for line in commands("README.md") if "lgsf verify" in line]
     (code,) = blocks("README.md", "python")
-    picture = finished.root / "found.png"
+    picture, reader = finished.root / "found.png", finished.root / "reader.py"
+    reader.write_text(code, encoding="utf-8")
     try:
-        outcome = finished.run("-m", "lgsf", *shlex.split(verb)[1:])
+        outcome = finished.forked("lgsf", *shlex.split(verb)[1:])
         assert outcome.code == 0 and "scenes" in outcome.text, outcome.text
-        outcome = finished.run("-m", "lgsf", *shlex.split(check)[1:])
+        outcome = finished.forked("lgsf", *shlex.split(check)[1:])
         assert outcome.code == 0 and "No broken link" in outcome.text and "not tied" not in outcome.text, outcome.text
-        outcome = finished.run("-c", code)
+        outcome = finished.forked(reader.name)
         assert outcome.code == 0, outcome.text
         assert "<ranks of 16 images" in outcome.text and "against vsepp" in outcome.text
         assert picture.stat().st_size > 1000
     finally:
         picture.unlink(missing_ok=True)
+        reader.unlink()
         for name in ("inspection.json", "inspection.md"):
             (finished.root / "resources/smoke/scenes" / name).unlink(missing_ok=True)
