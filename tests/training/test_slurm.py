@@ -62,9 +62,8 @@ def test_a_preempted_training_of_two_processes_ends_like_an_undisturbed_one(
 
 def test_jobs_side_by_side_are_given_one_gpu_each(slurm: Cluster) -> None:
     """As our profile asks for them: with `tasks_per_gpu=0` a job with several GPUs is one task, which starts the others."""
-    one_each = [
-        slurm.submit("echo $CUDA_VISIBLE_DEVICES; sleep 3", name=f"gpu{k}", options=("--gpus=1",)) for k in range(GPUS)
-    ]
+    line = f"echo $CUDA_VISIBLE_DEVICES; touch $SLURM_JOB_NAME.runs; until [ $(ls *.runs | wc -l) = {GPUS} ]; do sleep 0.1; done"
+    one_each = [slurm.submit(line, name=f"gpu{k}", options=("--gpus=1", "--mem=1000")) for k in range(GPUS)]
     for job in one_each:
         assert slurm.wait(job, seconds=60)["JobState"] == "COMPLETED"
     assert sorted(slurm.said(f"gpu{k}").strip() for k in range(GPUS)) == [str(k) for k in range(GPUS)]
