@@ -5,11 +5,9 @@ SHELL := bash
 MAKEFLAGS += --no-print-directory
 
 BIN := .venv/bin
-# Without bytecode on disk each of a hundred small jobs compiles what it imports, half a second of it.
-unexport PYTHONDONTWRITEBYTECODE
-
 CORES := all
-SNAKEMAKE := $(BIN)/snakemake --cores $(CORES)
+# Without bytecode on disk each of a hundred small jobs compiles what it imports, half a second of it.
+SNAKEMAKE := env -u PYTHONDONTWRITEBYTECODE $(BIN)/snakemake --cores $(CORES)
 
 .PHONY: help setup reproduce smoke test test-fast test-slow test-slurm test-models lint format bench clean
 
