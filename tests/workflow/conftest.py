@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,23 +58,18 @@ class Tree:
 
     def run(self, *command: str | Path, env: dict[str, str] | None = None) -> Outcome:
         """Run a program of this Python in the copy; both of its outputs in one text."""
-        done = subprocess.run(
-            [sys.executable, *command],
-            cwd=self.root,
-            env=clean_environment() | (env or {}),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-        )
-        return Outcome(done.returncode, done.stdout)
+        return self._done([sys.executable, *command], env or {})
 
     def forked(self, script: str | Path, *arguments: str | Path) -> Outcome:
         """`python SCRIPT ARGUMENTS` in the copy, with its code, as a fork of the server that has imported what it needs."""
+        env = python_processes.environment() | {"PYTHONPATH": str(self.root)}
+        return self._done(["bash", "-c", 'python "$@"', "python", script, *arguments], env)
+
+    def _done(self, command: Sequence[str | Path], env: dict[str, str]) -> Outcome:
         done = subprocess.run(
-            ["bash", "-c", 'python "$@"', "python", script, *arguments],
+            command,
             cwd=self.root,
-            env=clean_environment() | python_processes.environment() | {"PYTHONPATH": str(self.root)},
+            env=clean_environment() | env,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

@@ -81,7 +81,7 @@ def _hue_labels(smooth: npt.NDArray[np.float32], colourful: npt.NDArray[np.float
 
 
 def brightest(colours: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """(..., 3) -> (...): the largest of red, green and blue; a tenth of the time of a maximum along so short an axis."""
+    """(..., 3) -> (...): the largest of red, green and blue; numpy is slow along so short an axis."""
     largest: npt.NDArray[Any] = np.maximum(np.maximum(colours[..., 0], colours[..., 1]), colours[..., 2])
     return largest
 

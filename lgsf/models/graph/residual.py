@@ -1,7 +1,7 @@
 """The ends of the graph block's two branches: x + gain * branch, in one kernel each where kernels can be fused.
 
-As torch runs it, an end writes and reads a tensor of the size of all regions three to five times, and as often for the
-gradient: at 2,048 features a sixth of what the training step moved.
+As torch runs it, each operation of an end reads and writes tensors of the size of all regions: at 2,048 features a tenth of
+what the training step moved (12.9 GB with that, 11.5 without).
 """
 
 from __future__ import annotations
