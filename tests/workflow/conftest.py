@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,18 +58,23 @@ class Tree:
 
     def run(self, *command: str | Path, env: dict[str, str] | None = None) -> Outcome:
         """Run a program of this Python in the copy; both of its outputs in one text."""
-        return self._done([sys.executable, *command], env or {})
+        done = subprocess.run(
+            [sys.executable, *command],
+            cwd=self.root,
+            env=clean_environment() | (env or {}),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        return Outcome(done.returncode, done.stdout)
 
     def forked(self, script: str | Path, *arguments: str | Path) -> Outcome:
         """`python SCRIPT ARGUMENTS` in the copy, with its code, as a fork of the server that has imported what it needs."""
-        env = python_processes.environment() | {"PYTHONPATH": str(self.root)}
-        return self._done(["bash", "-c", 'python "$@"', "python", script, *arguments], env)
-
-    def _done(self, command: Sequence[str | Path], env: dict[str, str]) -> Outcome:
         done = subprocess.run(
-            command,
+            ["bash", "-c", 'python "$@"', "python", script, *arguments],
             cwd=self.root,
-            env=clean_environment() | env,
+            env=clean_environment() | python_processes.environment() | {"PYTHONPATH": str(self.root)},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
