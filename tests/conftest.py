@@ -39,6 +39,11 @@ def pytest_collection_finish() -> None:
     gc.set_threshold(50_000, 20, 50)
 
 
+def pytest_configure() -> None:
+    """No test cuts the power: waiting for the disk took a seventh of the time of the tests of tables and pages."""
+    os.fsync = lambda _: None
+
+
 @pytest.fixture(autouse=True)
 def _one_thread() -> None:
     """Numbers differ in the last digits between thread counts; tests compare bits."""

@@ -1,8 +1,9 @@
 """`python` from a server that has imported once what every verb imports: most of a small job's time is imports.
 
 The jobs of a workflow call `python PATH VERB ...` from bash. A function of that name, handed to bash through the
-environment, asks the server to fork and run it in the shell's folder and environment, with the shell's outputs. The project's own packages are imported anew by each fork. Where there is no /proc, or the
-server does not answer, the function calls the real `python`.
+environment, asks the server to fork and run it in the shell's folder and environment, with the shell's outputs. The
+project's own packages are imported anew by each fork. Where there is no /proc, or no server listens, the function calls
+the real `python`.
 """
 
 from __future__ import annotations
@@ -27,13 +28,18 @@ MODULES = (
     "torch", "torch._dynamo", "pandas", "pyarrow.parquet", "scipy.stats", "scipy.optimize", "pydantic", "yaml",
     "jinja2", "PIL.Image", "safetensors.torch", "filelock", "nltk.tokenize",
 )  # fmt: skip
+# The request comes from a subshell: while a builtin is redirected, the shell's own outputs are, and the server looks at them.
 FUNCTION = """() {{
-    local request status=
-    if [[ $1 != -* && -r /proc/$BASHPID/environ ]] && exec {{request}}<>/dev/tcp/127.0.0.1/{port}; then
-        printf '%s\\0' "$BASHPID" "$#" "$@" >&"$request" && read -r status <&"$request"
+    local shell=$BASHPID request status
+    if [[ $1 != -* && -r /proc/$shell/environ ]] && exec {{request}}<>/dev/tcp/127.0.0.1/{port}; then
+        (printf '%s\\0' "$shell" "$#" "$@" >&"$request")
+        if ! read -r status <&"$request"; then
+            echo "the server of tests ended before its job did: $*" >&2
+            status=1
+        fi
         exec {{request}}>&-
+        return "$status"
     fi
-    if [ -n "$status" ]; then return "$status"; fi
     command python "$@"
 }}"""
 
@@ -54,6 +60,7 @@ def serve() -> None:
     for name in MODULES:
         importlib.import_module(name)
     gc.freeze()  # no collection of a child walks what is there
+    os.fsync = lambda _: None  # nothing here has to survive a loss of power
     listener = socket.create_server(("127.0.0.1", 0))
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for those that answer
     if os.fork() == 0:
@@ -108,6 +115,7 @@ def _become(shell: int) -> None:
     for entry in filter(None, entries):
         key, _, value = entry.partition(b"=")
         os.environb[key] = value
+    sys.dont_write_bytecode = "PYTHONDONTWRITEBYTECODE" in os.environ
 
 
 def _status(arguments: list[str]) -> int:

@@ -16,7 +16,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 # What Snakemake and the rules load, of other people's; and the project's modules as syntax trees.
 MODULES = [
     "snakemake.cli", "snakemake.api", "snakemake.report.html_reporter", "snakemake.profiles", "snakemake.storage",
-    "pydantic", "yaml", "pulp", "smart_open", "tests.support.parsed",
+    "pandas", "pydantic", "yaml", "pulp", "smart_open", "tests.support.parsed",
 ]  # fmt: skip
 
 
@@ -47,6 +47,7 @@ def _run(options: list[str], cwd: str, env: dict[str, str], out: str) -> None:
     os.chdir(cwd)
     os.environ.clear()
     os.environ.update(env)
+    sys.dont_write_bytecode = "PYTHONDONTWRITEBYTECODE" in env
     sys.argv = [str(Path(sys.modules["snakemake"].__file__ or "").parent / "__main__.py"), *options]
     sys.path[0:0] = [cwd]  # as `python -m` has it
     for name in [name for name in sys.modules if name.partition(".")[0] in ("lgsf", "baselines", "tests")]:

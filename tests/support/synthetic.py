@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -173,7 +174,8 @@ def _tops(ranks: np.ndarray, candidates: int, own: Callable[[int], list[int]]) -
     rows = []
     for query, rank in enumerate(ranks):
         right = own(query)
-        wrong = [(query + 7 * k) % candidates for k in range(candidates) if (query + 7 * k) % candidates not in right]
+        others = ((query + 7 * k) % candidates for k in range(candidates))
+        wrong = list(islice((other for other in others if other not in right), 10))
         rows.append([*wrong[:rank], right[0], *wrong[rank:]][:10])
     return np.array(rows, np.int32)
 

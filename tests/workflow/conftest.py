@@ -117,8 +117,9 @@ class Tree:
 
 
 def clean_environment() -> dict[str, str]:
-    """This environment without what pytest or a surrounding Snakemake might have put into it."""
-    return {k: v for k, v in os.environ.items() if not k.startswith(("PYTEST", "SNAKEMAKE", "PYTHONPATH", "OMP_"))}
+    """This environment without what pytest or a surrounding Snakemake might have put into it; copies keep bytecode."""
+    left = ("PYTEST", "SNAKEMAKE", "PYTHONPATH", "PYTHONDONTWRITEBYTECODE", "OMP_")
+    return {k: v for k, v in os.environ.items() if not k.startswith(left)}
 
 
 def copy_repository(repository: Path, target: Path) -> Tree:

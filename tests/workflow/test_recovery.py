@@ -34,7 +34,7 @@ def test_killed_snakemake(finished: Tree, overlay: Overlay) -> None:
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
-    wait_for(lambda: resume.is_dir() and any(resume.iterdir()))
+    wait_for((resume / "state.pt").is_file)  # whole: before, it lies beside under another name
     trainers = [
         child for child in psutil.Process(snakemake.pid).children(recursive=True) if "train" in child.cmdline()[:4]
     ]
