@@ -18,7 +18,7 @@ SMALL = {
     "run": {"methods": ["lgsf", "vsepp"], "seeds": [0]},
     "training": {"batch_size": 4, "epochs": 1, "sum_steps": 0},
     "methods": {
-        "lgsf": {"parameters": {"embedding_dim": 16, "word_dim": 8, "graph": {"heads": 2, "ff": 16},
+        "lgsf": {"parameters": {"embedding_dim": 16, "word_dim": 8, "graph": {"heads": 1, "ff": 16},
                                 "interaction": {"heads": 2, "ff": 16}}},
         "vsepp": {"parameters": {"embedding_dim": 16, "word_dim": 8}},
     },

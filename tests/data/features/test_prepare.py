@@ -224,7 +224,7 @@ def test_memory_stays_at_a_few_rows_however_large_the_pack_is(tmp_path: Path) ->
     annotations = karpathy(tmp_path)
     with h5py.File(tmp_path / "a.hdf5", "w") as file:
         array = file.create_dataset("features", (12, 10_000, 2048), np.float32)
-        array[:, 0, 0] = 1
+        array[:, 0, 0] = np.arange(1, 13)
         file["image_ids"] = np.array(list(names()))
     own = settings(annotations, {"format": "hdf5", "paths": [str(tmp_path / "a.hdf5")]})
     code = (
