@@ -22,6 +22,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from itertools import chain, count
 from pathlib import Path
 
 import numpy as np
@@ -147,7 +148,7 @@ def train(arguments: argparse.Namespace) -> dict[str, float]:
     if arguments.cold:
         forget(split)
     waited, steps = 0.0, 12
-    made = batches.epoch(0)
+    made = chain.from_iterable(map(batches.epoch, count()))  # a small file has fewer batches than steps
     next(made)
     started = time.perf_counter()
     for _ in range(steps):
