@@ -138,13 +138,17 @@ def test_tiles_hold_every_caption_once_and_no_more_fragments_than_usual(monkeypa
 
 @pytest.mark.slow
 def test_one_endless_caption_costs_what_it_holds(repository: Path) -> None:
-    """1,000 captions with one of 700 words: the peak is 120 to 165 MB higher, not 1.5 GB (it was 0.58 and 2.13 GB)."""
-    peaks = {}
-    for longest in (12, 700):
-        code = MEASURE.format(longest=longest)
-        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=repository)
-        peaks[longest] = float(done.stdout)
-    assert peaks[700] < peaks[12] + 250, peaks
+    """1,000 captions with one of 700 words: the peak stays within a tenth of that without it (was 0.58 and 2.13 GB).
+
+    The least of three: one and the same peak moves by 30 MB.
+    """
+
+    def peak(longest: int) -> float:
+        command = [sys.executable, "-c", MEASURE.format(longest=longest)]
+        return float(subprocess.run(command, capture_output=True, text=True, check=True, cwd=repository).stdout)
+
+    peaks = {longest: min(peak(longest) for _ in range(3)) for longest in (12, 700)}
+    assert peaks[700] < 1.1 * peaks[12] + 100, peaks
 
 
 MEASURE = """
